@@ -1,0 +1,104 @@
+// Package runner is the contract between a node and what runs a seed: a
+// function of the program, a long-lived worker, a process for each packet.
+//
+// Implementations live below this package, one folder a kind, and are held to
+// the contract by runnertest. They never import the node.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Runner runs one seed. It is safe for concurrent use.
+type Runner interface {
+	// Open starts a worker and returns once the seed is loaded in it and
+	// can run, so that what is wrong with a seed file (it does not compile,
+	// its interpreter is missing) is this call's error.
+	Open(ctx context.Context) (Worker, error)
+}
+
+// A Worker runs one seed on one batch of packets at a time. It is used by one
+// goroutine at a time.
+type Worker interface {
+	// Run runs the seed on each packet of batch, in order, and tells out
+	// what comes of it. It returns nil once every packet is done. For an
+	// injector, batch holds one packet with neither state nor data.
+	//
+	// An error means that the worker is of no more use: it crashed, hung
+	// beyond the seed's time-out, or ctx ended. It is then a *Fault unless
+	// it is ctx's error, and packets that were not told done had no verdict.
+	// Run has stopped calling out when it returns.
+	Run(ctx context.Context, batch []packet.Packet, out Sink) error
+
+	// Close ends the worker and all processes it started, and waits for
+	// them; it may be called more than once.
+	Close() error
+}
+
+// A Sink takes what the runs of a batch give. It is not safe for concurrent
+// use. i is the packet's index in the batch.
+type Sink interface {
+	// Emit takes one output of packet i and returns when there was room for
+	// it: this is the back-pressure. The state "" means the contract's only
+	// output. An error says that this output is refused (a state that the
+	// contract does not name) or that the node ends; the run then fails
+	// with that error.
+	Emit(i int, state packet.State, data string) error
+
+	// Done ends packet i: nil is success. It is called once for each packet,
+	// in order.
+	Done(i int, err error)
+}
+
+// An Opener makes the runner for a seed. It checks what can be checked without
+// starting anything.
+type Opener func(m seed.Manifest, env Env) (Runner, error)
+
+// Env is what a node gives its runners.
+type Env struct {
+	// Node is the node's name.
+	Node string
+	// Print takes what the seed prints, a line at a time without its end.
+	// It is called from several goroutines.
+	Print func(line string)
+	// MaxData is the most bytes that one output may have; 0 means
+	// [DefaultMaxData].
+	MaxData int64
+}
+
+// DefaultMaxData is the most bytes that one output of a seed may have.
+const DefaultMaxData = 1 << 30
+
+// MaxTail is how many bytes of a seed's output a [Fault] keeps.
+const MaxTail = 4 << 10
+
+// A Fault is a failed run: what the seed raised, how its process ended.
+type Fault struct {
+	// Reason is one line: "ValueError: no such galaxy", "exit status 3",
+	// "timed out after 2s".
+	Reason string
+	// Output is the tail of what the seed printed: a traceback, the end of
+	// standard error. At most [MaxTail] bytes.
+	Output string
+	// Hung says that the seed's time-out ended the run.
+	Hung bool
+}
+
+func (f *Fault) Error() string { return f.Reason }
+
+// ErrMissing says that what the seed needs to run is not on this machine.
+var ErrMissing = errors.New("not found on this machine")
+
+// OneOutput is the state that an output without a state has. It fails unless
+// the contract has exactly one.
+func OneOutput(c seed.Contract) (packet.State, error) {
+	if len(c.Out) != 1 {
+		return "", fmt.Errorf("the seed gave data without a state, and its contract has %d output states; name one of them", len(c.Out))
+	}
+	return c.Out[0], nil
+}

@@ -1,0 +1,104 @@
+// Package packet holds the values that move through a Data Transformation
+// Network: a packet, its state, its id and its history. It does no I/O and
+// starts nothing.
+package packet
+
+import "time"
+
+// A Packet is one piece of data, its state and its history. It is a value:
+// whoever copies it owns the copy, and what it points to is never changed
+// after it was made, so that copies may be shared between goroutines.
+type Packet struct {
+	// ID names this packet; see [ID] for where it comes from.
+	ID ID
+	// Ship is the job that the packet belongs to.
+	Ship Ship
+	// Container is the family that a split made; zero for a packet that is
+	// no fragment.
+	Container ID
+	// Fragment is the packet's place in its container.
+	Fragment Fragment
+	// State says what Data is.
+	State State
+	// Data is any bytes, text where it is UTF-8. It is a string because
+	// bytes that several seeds share must not change.
+	Data string
+	// Attempt counts the runs that this packet has failed so far.
+	Attempt int
+	// Trail is the newest hop, nil for a packet that no seed has given.
+	Trail *Hop
+	// Wish is what the sender asked for, nil for nothing.
+	Wish *Wish
+	// Fault says what failed, for packets in an Error: state; else nil.
+	Fault *Fault
+}
+
+// A Ship is one job: every packet that descends from one injection carries
+// the id of that injection's root packet and the node that it happened at.
+type Ship struct {
+	Root ID
+	Node string
+}
+
+// String is the ship's id as people see it: node:root.
+func (s Ship) String() string { return s.Node + ":" + s.Root.String() }
+
+// Fragment is a packet's place among the parts of a split: Index counts from
+// 0, Count is 0 for a packet that is whole.
+type Fragment struct {
+	Index, Count uint32
+}
+
+// A Hop is one run of a seed that a packet came through. Hops form a list
+// from the newest to the oldest, shared between packets.
+type Hop struct {
+	// Prev is the hop before, nil for the first.
+	Prev *Hop
+	// Seed and Node are who ran.
+	Seed, Node string
+	// At is when the run's batch began.
+	At time.Time
+	// Depth counts the hops up to here, this one included.
+	Depth int
+	// State and Data are what went into the hop. They are kept for packets
+	// that are tracked only; else both are empty.
+	State State
+	Data  string
+}
+
+// A Wish is what the sender of a packet asked for. Children inherit it.
+type Wish struct {
+	// Stop ends the packet's way after the seed of this name.
+	Stop string
+	// Goal is the state that the packet is to reach: only ways that lead
+	// there are taken.
+	Goal State
+	// Track keeps the data of every hop.
+	Track bool
+	// Deadline is when the packet goes to its Error: state instead of on;
+	// the zero time is never.
+	Deadline time.Time
+}
+
+// A Fault says why a packet is in an Error: state.
+type Fault struct {
+	// Error is what the seed raised, or how its process ended.
+	Error string
+	// Output is the tail of what the seed printed, at most 4 KiB.
+	Output string
+	// State is what the packet's state was.
+	State State
+	// Attempts counts the runs that failed.
+	Attempts int
+}
+
+// Size is what the packet takes in memory, in bytes, its history apart.
+func (p *Packet) Size() int { return len(p.Data) + 192 }
+
+// Hops counts the seeds that the packet came through.
+func (p *Packet) Hops() int {
+	if p.Trail == nil {
+		return 0
+	}
+	return p.Trail.Depth
+}

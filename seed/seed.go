@@ -1,0 +1,74 @@
+// Package seed holds what a seed says of itself: its contract, its manifest,
+// and the headers of seed files that they are read from. It reads text that
+// it is given and opens nothing.
+package seed
+
+import (
+	"time"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+// Name names a seed within its group.
+type Name string
+
+// Kind says what runs a seed.
+type Kind string
+
+// The kinds of seed.
+const (
+	Go      Kind = "go"      // a function compiled into the program
+	Python  Kind = "python"  // long-lived python3 workers
+	Process Kind = "process" // any executable or #! script
+	Wasm    Kind = "wasm"    // a WebAssembly module; refused for now
+)
+
+// Mode says how a process seed is spoken to.
+type Mode string
+
+// The modes of a process seed.
+const (
+	PerPacket Mode = ""       // one process a packet
+	Lines     Mode = "lines"  // one line in, one line out
+	Worker    Mode = "worker" // the worker protocol
+)
+
+// DefaultRetries is how often a packet is tried again after its first run
+// failed.
+const DefaultRetries = 5
+
+// A Contract is what a seed takes and gives. No input makes an injector, no
+// output an extractor.
+type Contract struct {
+	// In are the states that the seed takes: any of them, or, if Join, all
+	// of them together.
+	In []packet.State
+	// Join says that one packet of each state of In makes one run.
+	Join bool
+	// Out are the states that the seed may give.
+	Out []packet.State
+}
+
+// A Manifest is everything that a seed says of itself.
+type Manifest struct {
+	Name     Name
+	About    string   // one sentence for people
+	Group    string   // "" means the node's
+	Kind     Kind     //
+	Contract Contract //
+
+	OnRequest bool          // pmk-load: no
+	Spread    bool          // every replica in turn instead of the nearest
+	Workers   int           // on this node; 0 means one per CPU
+	Timeout   time.Duration // longest run; 0 means none
+	Retries   int           // tries after the first
+	Mode      Mode          // of a process seed
+	DataPath  bool          // the data as a file's path instead of its bytes
+	Every     time.Duration // of an injector: run again so often; 0 means once
+	Once      bool          // of an injector: never again after it has ended once
+
+	Classic bool   // declared by the classic JSON header
+	File    string // where it was declared; "" for a seed in the program
+	Line    int    // of the declaration in File, counted from 1
+	Version string // a hash of the file's bytes; "" for a seed in the program
+}
