@@ -1,0 +1,66 @@
+// Package worker speaks the worker protocol: how a node talks to a
+// long-lived process that runs a seed, whatever its language. It starts the
+// process through the supervisor, gives it packets and takes what it emits;
+// the kinds python and process are settings of it.
+//
+// # The worker protocol, version 1
+//
+// A worker is given two pipes, private to it and never its standard input and
+// output. The environment variable PMK_WORKER holds their descriptors as
+// "IN,OUT": the worker reads frames from IN and writes frames to OUT.
+//
+//	frame: | u32 header length | u32 blob length | header | blob |
+//
+// Numbers are big-endian. The header is one JSON object in UTF-8 of at most
+// 1 MiB, the blob raw bytes. Unknown keys of a header are ignored.
+//
+// The first frame each way is the hello, node first:
+//
+//	{"pumpkin": 1, "seed": "greet", "node": "lab-783d9470", "group": "default",
+//	 "file": "/home/me/seeds/greet.py", "in": ["String:UNGREETED"],
+//	 "out": ["String:GREETING"], "work": "/tmp/..."}
+//
+// work is an empty folder of the worker's own, removed after it. The worker
+// answers once its seed is loaded and can run, or says why it cannot:
+//
+//	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true}
+//	{"pumpkin": 1, "error": "SyntaxError: ...", "output": "Traceback ..."}
+//
+// To the worker:
+//
+//	{"run": [[n, "Type:STATE", length], ...]}    blob: the data, back to back
+//	{"stop": true}                               end after what you have
+//
+// n counts the packets given to this worker, from 0. If the worker's hello
+// says "meta": true, each entry is [n, state, length, id, ship, attempt]. An
+// injector's run has one entry, with the state "" and length 0. A worker runs
+// packets in order, one at a time; it is given no further run frame before it
+// has told every packet of the last one done. The end of IN is a stop, too.
+//
+// From the worker, any of these keys together in one frame; they count in
+// this order:
+//
+//	"started": n                         packet n has begun to run
+//	"emit": [[n, state, length], ...]    outputs; blob: their data, back to back
+//	"done": [[n], [n, error, output], ...]
+//	"log": ["line", ...]
+//
+// An output's state is NAME, Type:NAME, or "" for the contract's only output.
+// The emits of a packet come before its done, in the order in which they were
+// made; done entries come in the order of the run. A worker may gather emits
+// and dones into one frame for up to a millisecond or 64 KiB, no longer; and
+// tells started no later than a millisecond after the run began: the seed's
+// time-out counts from there.
+//
+// # Back-pressure
+//
+// The byte credit for emits is the pipe: a node reads the next frame only
+// when there was room for what the last one held, so a worker that gives more
+// than the network takes waits in its write. The seed's time-out stands still
+// meanwhile.
+//
+// # Errors
+//
+// A frame that breaks these rules ends the worker; what it was given and has
+// not told done is run again, one packet at a time.
+package worker
