@@ -25,6 +25,9 @@ type Packet struct {
 	Data string
 	// Attempt counts the runs that this packet has failed so far.
 	Attempt int
+	// Rounds counts the Error: states that this packet and those it
+	// descends from came through.
+	Rounds int
 	// Trail is the newest hop, nil for a packet that no seed has given.
 	Trail *Hop
 	// Wish is what the sender asked for, nil for nothing.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -101,4 +102,17 @@ func OneOutput(c seed.Contract) (packet.State, error) {
 		return "", fmt.Errorf("the seed gave data without a state, and its contract has %d output states; name one of them", len(c.Out))
 	}
 	return c.Out[0], nil
+}
+
+// Tail is the end of a seed's output that a [Fault] keeps: at most [MaxTail]
+// bytes, from the start of a line where there is one.
+func Tail(output string) string {
+	if len(output) <= MaxTail {
+		return output
+	}
+	output = output[len(output)-MaxTail:]
+	if _, rest, ok := strings.Cut(output, "\n"); ok && rest != "" {
+		return rest
+	}
+	return output
 }

@@ -1,0 +1,54 @@
+# make test is what CI runs. The rest are its parts, and ways to build.
+
+# TOOL:PACKAGE of what the tests need beside Go. The race detector needs a C
+# compiler; the Python seeds need python3.
+NEEDS = python3:python3 gcc:gcc+libc6-dev git:git
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME = 10s
+
+.PHONY: all test needs format vet lint cross build fuzz bench clean
+all: build
+
+# The tests come last, so that their own lines end the output.
+test: needs format vet lint cross
+	go build ./...
+	go test -race -timeout 15m ./...
+
+needs:
+	@.ci/need $(NEEDS)
+
+format:
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
+		echo "not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	go vet ./...
+
+# Not a tool of go.mod: whoever imports this module would get its needs, too.
+lint:
+	go run $(STATICCHECK) ./...
+
+# vet compiles the tests as well.
+cross:
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+
+# One static, stripped file that needs nothing beside it.
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/recap/pumpkin/internal/cli.version=$(VERSION)' -o bin/pmk ./cmd/pmk
+
+# Every fuzz test for a while. What they have found so far runs in make test.
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 10m $$pkg; \
+		done; \
+	done
+
+bench: build
+	bin/pmk bench
+
+clean:
+	rm -rf bin

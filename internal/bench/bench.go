@@ -1,0 +1,122 @@
+// Package bench measures a node with the chain inject -> transform -> extract
+// of 128-byte texts, in each kind of seed, beside what the machine can do
+// without a node. The result of every packet is counted and checked.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Result is one figure.
+type Result struct {
+	Name  string  `json:"name"`
+	Unit  string  `json:"unit"`
+	Value float64 `json:"value"`
+}
+
+// A Machine says where the figures come from.
+type Machine struct {
+	Name string `json:"name"`
+	OS   string `json:"os"`
+	Arch string `json:"arch"`
+	CPU  string `json:"cpu"`
+	CPUs int    `json:"cpus"`
+	Go   string `json:"go"`
+}
+
+// Env is what the measurements need from outside.
+type Env struct {
+	// Open makes the runners of seeds in files.
+	Open runner.Opener
+	// Load reads a seed file's manifest.
+	Load func(path string) (seed.Manifest, error)
+	// For is how long each throughput is measured; 0 means 2 s.
+	For time.Duration
+}
+
+func (e Env) span() time.Duration {
+	if e.For > 0 {
+		return e.For
+	}
+	return 2 * time.Second
+}
+
+// A Bench is one measurement, which gives one or more figures.
+type Bench struct {
+	Name  string
+	About string
+	Run   func(context.Context, Env) ([]Result, error)
+}
+
+// All lists the measurements in the order in which they are run.
+func All() []Bench {
+	return []Bench{
+		{"chain.none", "Go seeds in memory, beside bare channels", chainNone},
+		{"latency.none", "the same at 1,000 packets/s", latencyNone},
+		{"chain.python", "one Python transform, one worker", chainPython},
+		{"latency.python", "the same at 1,000 packets/s", latencyPython},
+		{"chain.process", "one process a packet, beside bare fork+exec", chainProcess},
+		{"chain.lines", "lines mode through sed -u", chainLines},
+		{"start", "this binary from its start to the greeting", start},
+	}
+}
+
+// Select is the measurements of these names, or all; a name also stands for
+// those that it begins: "latency" for latency.none and latency.python.
+func Select(names []string) ([]Bench, error) {
+	all := All()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	for _, b := range all {
+		known = append(known, b.Name)
+	}
+	var out []Bench
+	for _, name := range names {
+		found := false
+		for _, b := range all {
+			if b.Name == name || strings.HasPrefix(b.Name, name+".") {
+				out, found = append(out, b), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return out, nil
+}
+
+// ThisMachine describes the machine.
+func ThisMachine() Machine {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	return Machine{
+		Name: name, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(),
+		CPUs: runtime.GOMAXPROCS(0), Go: runtime.Version(),
+	}
+}
+
+// cpuModel is the processor's name as Linux gives it, else "".
+func cpuModel() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// payloadSize is the length of every injected text, in bytes.
+const payloadSize = 128
+
+const prefix = "Hello "
+
+const (
+	raw     packet.State = "String:UNGREETED"
+	greeted packet.State = "String:GREETING"
+)
+
+// A source gives texts until emit fails or ctx ends.
+type source func(ctx context.Context, emit func(data string) error) error
+
+// flood gives the same text as fast as it is taken, until ctx ends.
+func flood(ctx context.Context, emit func(string) error) error {
+	text := strings.Repeat("x", payloadSize)
+	for ctx.Err() == nil {
+		if err := emit(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A chain is inject -> transform -> extract on a node of its own.
+type chain struct {
+	node      *node.Node
+	sent, got atomic.Int64
+	wrong     atomic.Int64
+	arrived   func(data string) // may be nil
+	stop      context.CancelFunc
+	ended     chan error
+}
+
+// goSeed is the manifest of a Go seed of the chain.
+func goSeed(name seed.Name, c seed.Contract) seed.Manifest {
+	return seed.Manifest{Name: name, Kind: seed.Go, Contract: c, Retries: 0}
+}
+
+// transform is the chain's Go transform.
+func transform() seed.Manifest {
+	return goSeed("transform", seed.Contract{In: []packet.State{raw}, Out: []packet.State{greeted}})
+}
+
+// startChain runs a chain whose injector is src and whose transform is middle.
+func startChain(ctx context.Context, env Env, middle seed.Manifest, src source, arrived func(string)) (*chain, error) {
+	c := &chain{arrived: arrived, ended: make(chan error, 1)}
+	fns := map[seed.Name]gofn.Func{
+		"inject": func(ctx context.Context, _ packet.Packet, emit gofn.Emit) error {
+			return src(ctx, func(data string) error {
+				if err := emit("", data); err != nil {
+					return err
+				}
+				c.sent.Add(1)
+				return nil
+			})
+		},
+		"transform": func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+			return emit("", prefix+in.Data)
+		},
+		"extract": func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
+			c.take(in.Data)
+			return nil
+		},
+	}
+	c.node = node.New(node.Config{
+		Name: "bench",
+		Open: func(m seed.Manifest, e runner.Env) (runner.Runner, error) {
+			if m.Kind == seed.Go {
+				return gofn.Open(m, fns[m.Name]), nil
+			}
+			return env.Open(m, e)
+		},
+	})
+	errs := c.node.Host(ctx,
+		goSeed("extract", seed.Contract{In: []packet.State{greeted}}), middle,
+		goSeed("inject", seed.Contract{Out: []packet.State{raw}}))
+	running, stop := context.WithCancel(ctx)
+	c.stop = stop
+	go func() { c.ended <- c.node.Run(running) }()
+	if err := errors.Join(errs...); err != nil {
+		c.stop()
+		<-c.ended
+		return nil, err
+	}
+	return c, nil
+}
+
+// take checks and counts one result.
+func (c *chain) take(data string) {
+	if len(data) != len(prefix)+payloadSize || !strings.HasPrefix(data, prefix) {
+		c.wrong.Add(1)
+	}
+	if c.arrived != nil {
+		c.arrived(data)
+	}
+	c.got.Add(1)
+}
+
+// finish drains the chain and checks that every packet arrived, and right.
+func (c *chain) finish(ctx context.Context) error {
+	err := c.node.Drain(ctx)
+	c.stop()
+	err = errors.Join(err, <-c.ended)
+	if err != nil {
+		return err
+	}
+	if sent, got, wrong := c.sent.Load(), c.got.Load(), c.wrong.Load(); sent != got || wrong > 0 {
+		return fmt.Errorf("%d packets were sent, %d arrived, %d of them wrong", sent, got, wrong)
+	}
+	return nil
+}
+
+// throughput is packets/s at the end of the chain over span, after a quarter
+// of it to warm up.
+func throughput(ctx context.Context, env Env, middle seed.Manifest) (float64, error) {
+	c, err := startChain(ctx, env, middle, flood, nil)
+	if err != nil {
+		return 0, err
+	}
+	rate, err := rateOf(ctx, &c.got, env.span())
+	return rate, errors.Join(err, c.finish(ctx))
+}
+
+// rateOf is how fast count grows over span, after a quarter of it to warm up.
+func rateOf(ctx context.Context, count *atomic.Int64, span time.Duration) (float64, error) {
+	if err := sleep(ctx, span/4); err != nil {
+		return 0, err
+	}
+	began, before := time.Now(), count.Load()
+	if err := sleep(ctx, span); err != nil {
+		return 0, err
+	}
+	return float64(count.Load()-before) / time.Since(began).Seconds(), nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func chainNone(ctx context.Context, env Env) ([]Result, error) {
+	node, err := throughput(ctx, env, transform())
+	if err != nil {
+		return nil, err
+	}
+	bare, err := channels(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return []Result{{"chain.none", "packets/s", node}, {"chain.channels", "packets/s", bare}}, nil
+}
+
+// channels is the same work in three goroutines that bare channels join.
+func channels(ctx context.Context, env Env) (float64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := new(chain)
+	ended := c.bare(ctx, flood)
+	rate, err := rateOf(ctx, &c.got, env.span())
+	cancel()
+	<-ended
+	if c.sent.Load() != c.got.Load() || c.wrong.Load() > 0 {
+		err = errors.Join(err, errors.New("the bare channels lost a text"))
+	}
+	return rate, err
+}
+
+// bare runs the chain over channels until ctx ends; the channel it returns is
+// closed when all has arrived.
+func (c *chain) bare(ctx context.Context, src source) <-chan struct{} {
+	texts, greetings := make(chan string, 1024), make(chan string, 1024)
+	ended := make(chan struct{})
+	go func() {
+		defer close(texts)
+		src(ctx, func(data string) error { // the only error is ctx's
+			texts <- data
+			c.sent.Add(1)
+			return nil
+		})
+	}()
+	go func() {
+		defer close(greetings)
+		for text := range texts {
+			greetings <- prefix + text
+		}
+	}()
+	go func() {
+		defer close(ended)
+		for greeting := range greetings {
+			c.take(greeting)
+		}
+	}()
+	return ended
+}

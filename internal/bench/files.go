@@ -1,0 +1,204 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/recap/pumpkin/seed"
+)
+
+// The transforms of the chain as seed files.
+const (
+	pythonSeed = `# pmk: String:UNGREETED -> String:GREETING
+# pmk-workers: 1
+def run(name):
+    return "Hello " + name
+`
+	// shellSeed uses what the shell itself has: it starts no other program.
+	shellSeed = `#!/bin/sh
+# pmk: String:UNGREETED -> String:GREETING
+IFS= read -r name
+printf 'Hello %s' "$name"
+`
+	linesSeed = `#!%s -uf
+# pmk: String:UNGREETED -> String:GREETING
+# pmk-mode: lines
+# pmk-workers: 1
+s/^/Hello /
+`
+)
+
+// withSeed calls use with the manifest of a seed file that holds text, and with
+// its path.
+func withSeed(env Env, file, text string, use func(m seed.Manifest, path string) error) error {
+	dir, err := os.MkdirTemp("", "pmk-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, file)
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		return err
+	}
+	m, err := env.Load(path)
+	if err != nil {
+		return err
+	}
+	return use(m, path)
+}
+
+func chainPython(ctx context.Context, env Env) (out []Result, err error) {
+	err = withSeed(env, "transform.py", pythonSeed, func(m seed.Manifest, _ string) error {
+		rate, err := throughput(ctx, env, m)
+		out = []Result{{"chain.python", "packets/s", rate}}
+		return err
+	})
+	return out, err
+}
+
+func latencyPython(ctx context.Context, env Env) (out []Result, err error) {
+	err = withSeed(env, "transform.py", pythonSeed, func(m seed.Manifest, _ string) error {
+		p50, p99, err := latency(ctx, env, m)
+		out = []Result{{"latency.python.p50", "µs", p50}, {"latency.python.p99", "µs", p99}}
+		return err
+	})
+	return out, err
+}
+
+func chainLines(ctx context.Context, env Env) (out []Result, err error) {
+	sed, err := exec.LookPath("sed")
+	if err != nil {
+		return nil, err
+	}
+	err = withSeed(env, "transform.sed", fmt.Sprintf(linesSeed, sed), func(m seed.Manifest, _ string) error {
+		rate, err := throughput(ctx, env, m)
+		out = []Result{{"chain.lines", "packets/s", rate}}
+		return err
+	})
+	return out, err
+}
+
+func chainProcess(ctx context.Context, env Env) (out []Result, err error) {
+	err = withSeed(env, "transform.sh", shellSeed, func(m seed.Manifest, path string) error {
+		rate, err := throughput(ctx, env, m)
+		if err != nil {
+			return err
+		}
+		bare, err := forkExec(ctx, env, path)
+		out = []Result{{"chain.process", "packets/s", rate}, {"fork.exec", "1/s", bare}}
+		return err
+	})
+	return out, err
+}
+
+// forkExec is how often a second the machine runs the program at path with a
+// text on its standard input, one after another on each CPU.
+func forkExec(ctx context.Context, env Env, path string) (float64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var count atomic.Int64
+	var group sync.WaitGroup
+	failed := make(chan error, runtime.GOMAXPROCS(0))
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				cmd := exec.Command(path)
+				cmd.Stdin = strings.NewReader(strings.Repeat("x", payloadSize))
+				if out, err := cmd.Output(); err != nil || len(out) != len(prefix)+payloadSize {
+					failed <- fmt.Errorf("%s: %d bytes, %v", path, len(out), err)
+					return
+				}
+				count.Add(1)
+			}
+		})
+	}
+	rate, err := rateOf(ctx, &count, env.span())
+	cancel()
+	group.Wait()
+	close(failed)
+	for e := range failed {
+		err = errors.Join(err, e)
+	}
+	return rate, err
+}
+
+// start runs this binary in an empty folder until it has greeted.
+func start(ctx context.Context, _ Env) ([]Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(self)
+	if err != nil {
+		return nil, err
+	}
+	var best time.Duration
+	var resident float64
+	for range 5 {
+		took, rss, err := greet(ctx, self)
+		if err != nil {
+			return nil, err
+		}
+		if best == 0 || took < best {
+			best = took
+		}
+		resident = max(resident, rss)
+	}
+	return []Result{
+		{"start.greeting", "ms", float64(best.Microseconds()) / 1e3},
+		{"start.resident", "MiB", resident},
+		{"start.binary", "MiB", float64(info.Size()) / (1 << 20)},
+	}, nil
+}
+
+// greet is the time to the greeting and the resident memory then, in MiB (0
+// where /proc does not tell).
+func greet(ctx context.Context, self string) (took time.Duration, resident float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, err
+	}
+	line := make([]byte, 64)
+	n, _ := out.Read(line)
+	took = time.Since(began)
+	resident = residentOf(cmd.Process.Pid)
+	cancel()
+	cmd.Wait() // its end was asked for
+	if !bytes.HasPrefix(line[:n], []byte("Greeting: Hello World")) {
+		return 0, 0, fmt.Errorf("%s without arguments printed %q; its benchmark is for the stock pmk", self, line[:n])
+	}
+	return took, resident, nil
+}
+
+func residentOf(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kib); err == nil {
+			return kib / 1024
+		}
+	}
+	return 0
+}

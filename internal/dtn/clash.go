@@ -1,0 +1,70 @@
+package dtn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// clashes are the seeds that share a name and should not: on one node, or on
+// two with different contracts. A replica on another node is fine.
+func (n *Network) clashes() []Finding {
+	var found []Finding
+	var first Hosted // of this name on this node
+	for i, h := range n.hosted {
+		at := n.seedAt[h.Manifest.Name]
+		kept := n.plants[at].contract
+		second := i > 0 && first.Manifest.Name == h.Manifest.Name && first.Node == h.Node
+		same := compareContract(h.Manifest.Contract, kept) == 0
+		f := n.about(Duplicate, at)
+		f.Severity = Error
+		f.at(h)
+		switch {
+		case second:
+			f.Text = fmt.Sprintf("%s is the name of two seeds on the node %s; the other is %s",
+				h.Manifest.Name, h.Node, whence(first))
+		case !same:
+			f.Kind = Conflict
+			f.Text = fmt.Sprintf("%s is %q on the node %s and %q on the node %s, which is the one that counts",
+				h.Manifest.Name, sketch(h.Manifest.Contract), h.Node,
+				sketch(kept), n.plants[at].replicas[0].Node)
+		}
+		if f.Text != "" {
+			found = append(found, f)
+		}
+		if !second {
+			first = h
+		}
+	}
+	return found
+}
+
+// whence is where a seed is declared.
+func whence(h Hosted) string {
+	if h.Manifest.File == "" {
+		return "in the program"
+	}
+	return fmt.Sprintf("%s:%d", h.Manifest.File, h.Manifest.Line)
+}
+
+// sketch is the contract as a seed file says it.
+func sketch(c seed.Contract) string {
+	between := " | "
+	if c.Join {
+		between = " & "
+	}
+	return strings.TrimSpace(join(c.In, between) + " -> " + join(c.Out, " | "))
+}
+
+func join(states []packet.State, between string) string {
+	var b strings.Builder
+	for i, s := range states {
+		if i > 0 {
+			b.WriteString(between)
+		}
+		b.WriteString(string(s))
+	}
+	return b.String()
+}

@@ -1,0 +1,264 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+// The folders in a watched folder, for what has been dealt with. What they
+// hold is the user's: nothing here reads it or deletes it.
+const (
+	doneDir = ".done"
+	badDir  = ".bad"
+)
+
+// Config says what to do with the files of a folder.
+type Config struct {
+	// Dir is the folder; it is made when it is missing.
+	Dir string
+	// State makes every file one packet of this state. "" means that .pkt
+	// files are read, and others left alone.
+	State packet.State
+	// MaxSize is the most bytes that a file may have; 0 means
+	// DefaultMaxSize.
+	MaxSize int64
+	// Settle is how long a file must not have changed to count as complete,
+	// where nobody saw it being closed; 0 means 2 s.
+	Settle time.Duration
+	// Grace is how long the file in hand may still take once Run's context
+	// has ended; 0 means 5 s.
+	Grace time.Duration
+	// Log takes a line for each thing that a person should know; nil means
+	// slog.Default().
+	Log *slog.Logger
+}
+
+// A Folder makes packets of the files that are dropped into a folder.
+//
+// A file counts once it is complete: closed after it was written, moved in,
+// or, for one that was there before anybody looked, unchanged for
+// [Config.Settle]. Files are taken one after another in the order in which
+// they became complete. A file whose packets are all taken moves to .done/; a
+// bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
+// count: a symbolic link could lead to what its author may not read, so links
+// are not followed. Hidden files and those with the name of a temporary file
+// are not looked at.
+//
+// The ids of a file's packets follow from its path, inode and time of change,
+// so that a file that is read again, because the node died over it, gives the
+// packets that it gave before.
+type Folder struct {
+	cfg  Config
+	into Injector
+	left map[look]bool // told once, then left alone; at most maxLeft
+}
+
+// maxLeft is how many files that are left alone are remembered.
+const maxLeft = 10_000
+
+// New makes the folder ready and checks that files can be moved in it. It
+// starts nothing.
+func New(cfg Config, into Injector) (*Folder, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("the rx folder %s: %w", cfg.Dir, err)
+	}
+	cfg.Dir = dir
+	if cfg.State != "" {
+		if _, err := packet.ParseState(string(cfg.State)); err != nil {
+			return nil, fmt.Errorf("the rx folder %s: %w", cfg.Dir, err)
+		}
+	}
+	if cfg.MaxSize == 0 {
+		cfg.MaxSize = DefaultMaxSize
+	}
+	if cfg.Settle == 0 {
+		cfg.Settle = 2 * time.Second
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the rx folder: %w", err)
+	}
+	if err := checkUse(dir); err != nil {
+		return nil, err
+	}
+	return &Folder{cfg: cfg, into: into, left: make(map[look]bool)}, nil
+}
+
+// Dir is the folder's absolute path.
+func (f *Folder) Dir() string { return f.cfg.Dir }
+
+// checkUse says why the folder cannot be used: one must be able to list it,
+// and to write in it, since files are moved out of the way.
+func checkUse(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("the rx folder %s cannot be listed: %w", dir, reason(err))
+	}
+	d.Close() // only read
+	probe, err := os.CreateTemp(dir, ".pmk-probe-*")
+	if err != nil {
+		return fmt.Errorf("the rx folder %s cannot be written, so no file could be moved away once it is taken: %w", dir, reason(err))
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("the rx folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+// ParseArgument reads what names a folder on a command line: DIR, or
+// DIR=Type:STATE for one whose every file is a packet of that state. A folder
+// with a '=' in its name is understood if it is there.
+func ParseArgument(arg string) (dir string, state packet.State, err error) {
+	at := strings.LastIndexByte(arg, '=')
+	if at < 0 {
+		return arg, "", nil
+	}
+	state, err = packet.ParseState(arg[at+1:])
+	if err == nil && at > 0 {
+		return arg[:at], state, nil
+	}
+	if info, failed := os.Stat(arg); failed == nil && info.IsDir() {
+		return arg, "", nil
+	}
+	if err == nil {
+		err = errors.New("there is no folder before the '='")
+	}
+	return "", "", fmt.Errorf("%q: expected DIR or DIR=Type:STATE: %w", arg, err)
+}
+
+// reason is what stands behind the operation and the path in err, where both
+// are told already.
+func reason(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// errGone says that the folder was removed, renamed, or cannot be listed.
+var errGone = errors.New("removed or renamed")
+
+// retryEvery is how often is looked whether a folder that went away is back.
+const retryEvery = time.Second
+
+// Run takes files until ctx ends, and then returns nil once the file in hand
+// is dealt with. A folder that is removed meanwhile is told once, and taken
+// up again when it is back. An error says that the network takes no more
+// packets, or that the folder can no longer be used.
+func (f *Folder) Run(ctx context.Context) error {
+	gone, ever := false, false
+	for ctx.Err() == nil {
+		w, err := watch(f.cfg.Dir)
+		if err == nil {
+			if gone {
+				f.cfg.Log.Info("the rx folder is back", "dir", f.cfg.Dir)
+			}
+			gone, ever = false, true
+			if err = f.follow(ctx, w); !errors.Is(err, errGone) {
+				return err
+			}
+		}
+		if !ever {
+			return fmt.Errorf("watch the rx folder %s: %w", f.cfg.Dir, err)
+		}
+		if !gone {
+			gone = true
+			f.cfg.Log.Error("the rx folder is gone; its files are taken again once it is back", "dir", f.cfg.Dir, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryEvery):
+		}
+	}
+	return nil
+}
+
+// follow deals with what w tells until ctx ends, which gives nil, or the
+// folder cannot be followed any more, which gives errGone.
+func (f *Folder) follow(ctx context.Context, w watcher) error {
+	g, watching := errgroup.WithContext(ctx)
+	notices := make(chan notice)
+	g.Go(func() error { return w.run(watching, notices) })
+	g.Go(func() error { return f.loop(ctx, watching, notices) })
+	return g.Wait()
+}
+
+// loop deals with notices until watching ends; ctx is what the file in hand
+// lives by. While a file is being taken no notice is, so that what a burst of
+// files tells stays where the system bounds it.
+func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) error {
+	s := newSettling(f.cfg.Settle)
+	defer s.timer.Stop()
+	if err := f.scan(s); err != nil {
+		return err
+	}
+	for watching.Err() == nil {
+		var err error
+		select {
+		case <-watching.Done():
+		case n := <-notices:
+			err = f.heed(ctx, s, n)
+		case <-s.timer.C:
+			err = f.settle(ctx, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heed deals with one notice.
+func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
+	switch n.what {
+	case completed:
+		if l, ok := f.eligible(n.name); ok {
+			s.drop(n.name)
+			return f.take(ctx, s, l)
+		}
+	case appeared:
+		// One that is being written will tell when it is closed; a hard
+		// link to a file that is there already will not.
+		if l, ok := f.eligible(n.name); ok && l.links > 1 {
+			s.add(l)
+		}
+	case missed:
+		return f.scan(s)
+	}
+	return nil
+}
+
+// settle takes the first file that is due, if it is as it was.
+func (f *Folder) settle(ctx context.Context, s *settling) error {
+	if seen := s.next(); seen != nil {
+		if now, ok := f.eligible(seen.name); ok && now == *seen {
+			if err := f.take(ctx, s, now); err != nil {
+				return err
+			}
+		} else if ok {
+			s.add(now)
+		}
+	}
+	if len(s.queue) == 0 && s.more {
+		s.more = false
+		return f.scan(s)
+	}
+	return nil
+}

@@ -1,0 +1,362 @@
+package inject
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+)
+
+// within is how long a test waits for what should happen soon.
+const within = 20 * time.Second
+
+// taker is a network that remembers what it took.
+type taker struct {
+	mu   sync.Mutex
+	took []packet.Packet
+}
+
+func (n *taker) Inject(ctx context.Context, p packet.Packet) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.took = append(n.took, p)
+	return nil
+}
+
+// data lists the data of what was taken, in order.
+func (n *taker) data() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var data []string
+	for _, p := range n.took {
+		data = append(data, p.Data)
+	}
+	return data
+}
+
+// A journal keeps log lines.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(line)
+}
+
+// count tells how many lines hold all of the texts.
+func (j *journal) count(texts ...string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for line := range strings.Lines(j.buf.String()) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// make a folder for a test, of packets of one state unless cfg says otherwise.
+func folder(t *testing.T, cfg Config, into Injector) (*Folder, *journal) {
+	t.Helper()
+	j := &journal{}
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(j, nil))
+	f, err := New(cfg, into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, j
+}
+
+// start runs the folder until the test ends, or until stop is called.
+func start(t *testing.T, f *Folder) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return stop
+}
+
+// ready waits until the folder is watched: a file that is moved in is taken.
+func ready(t *testing.T, f *Folder, n *taker) {
+	t.Helper()
+	outside := filepath.Join(t.TempDir(), "f")
+	testenv.Eventually(t, within, "the folder is watched", func() bool {
+		put(t, outside, "ready")
+		if err := os.Rename(outside, f.path("ready")); err != nil {
+			t.Fatal(err)
+		}
+		return len(n.data()) > 0
+	})
+	testenv.Eventually(t, within, "the first file has moved away", func() bool { return !there(f.path("ready")) })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.took = nil
+}
+
+// put writes a file.
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// names lists a folder.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+const state = packet.State("String:UNGREETED")
+
+func TestClosedAndMovedIn(t *testing.T) {
+	n := &taker{}
+	f, _ := folder(t, Config{State: state}, n)
+	start(t, f)
+	ready(t, f, n)
+
+	slow, err := os.Create(f.path("slow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := slow.WriteString("first half, "); err != nil {
+		t.Fatal(err)
+	}
+	put(t, f.path("quick"), "quick")
+	testenv.Eventually(t, within, "the file that was closed is taken", func() bool { return len(n.data()) == 1 })
+	if _, err := slow.WriteString("second half"); err != nil {
+		t.Fatal(err)
+	}
+	if err := slow.Close(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, within, "the slow file is taken", func() bool { return len(n.data()) == 2 })
+	if got := n.data(); got[0] != "quick" || got[1] != "first half, second half" {
+		t.Errorf("took %q", got)
+	}
+	testenv.Eventually(t, within, "both files have moved away", func() bool {
+		return !there(f.path("quick")) && !there(f.path("slow"))
+	})
+	for _, p := range n.took {
+		if p.State != state || p.ID.IsZero() {
+			t.Errorf("packet %+v; expected the state %s and an id", p, state)
+		}
+	}
+}
+
+func TestOrderAndEmptyAndBinary(t *testing.T) {
+	n := &taker{}
+	f, _ := folder(t, Config{State: state}, n)
+	start(t, f)
+	ready(t, f, n)
+	want := []string{"b", "", "\x00\xff", "a"}
+	for i, data := range want {
+		put(t, f.path(string(rune('z'-i))), data)
+	}
+	testenv.Eventually(t, within, "all files are taken", func() bool { return len(n.data()) >= len(want) })
+	if got := n.data(); !slices.Equal(got, want) {
+		t.Errorf("took %q; expected %q, in the order of their closing", got, want)
+	}
+}
+
+func TestWhatIsLeftAlone(t *testing.T) {
+	n := &taker{}
+	f, j := folder(t, Config{State: state}, n)
+	start(t, f)
+	ready(t, f, n)
+	for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#"} {
+		put(t, f.path(name), "no")
+	}
+	outside := filepath.Join(t.TempDir(), "secret")
+	put(t, outside, "no")
+	if err := os.Symlink(outside, f.path("link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.path("sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(f.path("pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	put(t, f.path("last"), "yes")
+	testenv.Eventually(t, within, "the last file is taken", func() bool { return len(n.data()) > 0 })
+	if got := n.data(); !slices.Equal(got, []string{"yes"}) {
+		t.Errorf("took %q; expected the last file alone", got)
+	}
+	for _, name := range []string{"link", "sub", "pipe"} {
+		if c := j.count("left alone", f.path(name)); c != 1 {
+			t.Errorf("%d lines on %s; expected one", c, name)
+		}
+	}
+	for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#", "link", "sub", "pipe"} {
+		if !there(f.path(name)) {
+			t.Errorf("%s was moved", name)
+		}
+		if c := j.count(f.path(name)); strings.ContainsAny(name, ".~#") && c != 0 {
+			t.Errorf("%d lines on %s; expected none", c, name)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	n := &taker{}
+	f, j := folder(t, Config{State: state, MaxSize: 10}, n)
+	start(t, f)
+	ready(t, f, n)
+	put(t, f.path("ten"), "0123456789")
+	put(t, f.path("eleven"), "0123456789a")
+	put(t, f.path("after"), "after")
+	testenv.Eventually(t, within, "the others are taken", func() bool { return len(n.data()) == 2 })
+	why, err := os.ReadFile(filepath.Join(f.Dir(), badDir, "eleven.why.txt"))
+	if err != nil || !strings.Contains(string(why), "11 bytes; at most 10") || !strings.Contains(string(why), f.path("eleven")) {
+		t.Errorf("the text beside the bad file is %q, %v", why, err)
+	}
+	if moved, err := os.ReadFile(filepath.Join(f.Dir(), badDir, "eleven")); err != nil || string(moved) != "0123456789a" {
+		t.Errorf("the bad file is %q, %v", moved, err)
+	}
+	if c := j.count("bad file", "11 bytes"); c != 1 {
+		t.Errorf("%d lines on the bad file; expected one", c)
+	}
+}
+
+func TestNamesThatAreTaken(t *testing.T) {
+	n := &taker{}
+	f, _ := folder(t, Config{State: state, MaxSize: 5}, n)
+	start(t, f)
+	ready(t, f, n)
+	for _, data := range []string{"one", "two", "three"} {
+		put(t, f.path("x.csv"), data)
+		testenv.Eventually(t, within, "the file is moved", func() bool { return !there(f.path("x.csv")) })
+	}
+	for _, data := range []string{"too long 1", "too long 2"} {
+		put(t, f.path("x.csv"), data)
+		testenv.Eventually(t, within, "the bad file is moved", func() bool { return !there(f.path("x.csv")) })
+	}
+	read := func(sub string) (texts []string) {
+		for _, name := range names(t, f.path(sub)) {
+			if name == "ready" || strings.HasPrefix(name, "ready.") || strings.HasSuffix(name, whyEnd) {
+				continue
+			}
+			if !strings.HasPrefix(name, "x.") || !strings.HasSuffix(name, ".csv") {
+				t.Errorf("a file in %s is named %s; expected x.DIGITS.csv", sub, name)
+			}
+			text, err := os.ReadFile(filepath.Join(f.path(sub), name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sub == badDir && !there(filepath.Join(f.path(sub), name+whyEnd)) {
+				t.Errorf("beside %s stands no reason", name)
+			}
+			texts = append(texts, string(text))
+		}
+		slices.Sort(texts)
+		return texts
+	}
+	if got := read(doneDir); !slices.Equal(got, []string{"one", "three", "two"}) {
+		t.Errorf("%s holds %q", doneDir, got)
+	}
+	if got := read(badDir); !slices.Equal(got, []string{"too long 1", "too long 2"}) {
+		t.Errorf("%s holds %q", badDir, got)
+	}
+}
+
+func TestFolderGoesAndComes(t *testing.T) {
+	n := &taker{}
+	dir := filepath.Join(t.TempDir(), "a", "rx")
+	f, j := folder(t, Config{Dir: dir, State: state}, n)
+	start(t, f)
+	ready(t, f, n)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, within, "the loss is told", func() bool { return j.count("rx folder is gone") == 1 })
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, f.path("x"), "back")
+	testenv.Eventually(t, within, "the file in the new folder is taken", func() bool { return len(n.data()) == 1 })
+	if c := j.count("rx folder is back"); c != 1 {
+		t.Errorf("%d lines on the return; expected one", c)
+	}
+	if err := os.Rename(dir, dir+"2"); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, within, "the renaming is told", func() bool { return j.count("rx folder is gone") == 2 })
+}
+
+func TestNewRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	put(t, file, "")
+	if _, err := New(Config{Dir: file}, nil); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file as the folder: %v; expected an error that names it", err)
+	}
+	if _, err := New(Config{Dir: t.TempDir(), State: "RAW"}, nil); err == nil || !strings.Contains(err.Error(), `"RAW" has no colon`) {
+		t.Errorf("a wrong state: %v; expected what the grammar says", err)
+	}
+	if _, err := New(Config{Dir: "/proc/self"}, nil); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		t.Errorf("a folder that cannot be written: %v", err)
+	}
+}
+
+func TestParseArgument(t *testing.T) {
+	odd := filepath.Join(t.TempDir(), "a=b")
+	if err := os.Mkdir(odd, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ arg, dir, state, err string }{
+		{"/tmp/rx", "/tmp/rx", "", ""},
+		{"/tmp/rx=String:RAW", "/tmp/rx", "String:RAW", ""},
+		{"a=b=String:RAW", "a=b", "String:RAW", ""},
+		{odd, odd, "", ""},
+		{"/tmp/rx=RAW", "", "", "no colon"},
+		{"/tmp/rx=", "", "", "expected DIR or DIR=Type:STATE"},
+		{"=String:RAW", "", "", "no folder"},
+	} {
+		dir, state, err := ParseArgument(c.arg)
+		if dir != c.dir || string(state) != c.state || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %q, %q, %v; expected %q, %q, %q", c.arg, dir, state, err, c.dir, c.state, c.err)
+		}
+	}
+}

@@ -1,0 +1,22 @@
+// Package inject is the ways into a network other than its seeds: a folder
+// that files are dropped into, and a stream of lines.
+package inject
+
+import (
+	"context"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+// An Injector takes packets into a network.
+type Injector interface {
+	// Inject takes p, a root that has an id and a state; a zero Ship is for
+	// the Injector to fill in. It returns once p is taken, which may be long
+	// when the network is full: this is the back-pressure. A state that
+	// nobody accepts is no error, the packet waits. An error says that no
+	// more is taken: ctx ended, or the network did.
+	Inject(ctx context.Context, p packet.Packet) error
+}
+
+// DefaultMaxSize is the most bytes that a file or a line may have.
+const DefaultMaxSize = 64 << 20

@@ -1,0 +1,85 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+func TestEachLine(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		most       int
+		want       []string
+		err        string
+	}{
+		{name: "nothing", text: "", want: nil},
+		{name: "one", text: "a\n", want: []string{"a"}},
+		{name: "without an end", text: "a\nb", want: []string{"a", "b"}},
+		{name: "empty lines", text: "\n\na\n\n", want: []string{"", "", "a", ""}},
+		{name: "of Windows", text: "a\r\nb\r\n", want: []string{"a", "b"}},
+		{name: "one end each", text: "a\r\r\n\n", want: []string{"a\r", ""}},
+		{name: "blanks stay", text: "  a\t \n", want: []string{"  a\t "}},
+		{name: "any bytes", text: "\x00\xff\n", want: []string{"\x00\xff"}},
+		{name: "at the limit", text: "abcd\r\nabcd", most: 4, want: []string{"abcd", "abcd"}},
+		{name: "one over", text: "a\nabcde\nb\n", most: 4, want: []string{"a"}, err: "line 2 has more than 4 bytes"},
+		{name: "far over", text: "a\n" + strings.Repeat("x", 1000), most: 4, want: []string{"a"}, err: "line 2 has more than 4 bytes"},
+		{name: "beyond the buffer", text: strings.Repeat("x", 200<<10) + "\n", want: []string{strings.Repeat("x", 200<<10)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			err := EachLine(iotest.HalfReader(strings.NewReader(c.text)), c.most, func(line string) error {
+				got = append(got, line)
+				return nil
+			})
+			if !slices.Equal(got, c.want) {
+				t.Errorf("lines %q; expected %q", got, c.want)
+			}
+			if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err) {
+				t.Errorf("error %v; expected %q", err, c.err)
+			}
+		})
+	}
+	broken := errors.New("the pipe is broken")
+	if err := EachLine(iotest.ErrReader(broken), 0, func(string) error { return nil }); !errors.Is(err, broken) {
+		t.Errorf("%v; expected what the reader said", err)
+	}
+}
+
+// refuser takes so many packets and no more.
+type refuser struct {
+	room int
+	took []packet.Packet
+}
+
+var errNoMore = errors.New("no more")
+
+func (r *refuser) Inject(_ context.Context, p packet.Packet) error {
+	if len(r.took) == r.room {
+		return errNoMore
+	}
+	r.took = append(r.took, p)
+	return nil
+}
+
+func TestLines(t *testing.T) {
+	into := &refuser{room: 2}
+	wish := &packet.Wish{Goal: "A:B"}
+	n, err := Lines(t.Context(), strings.NewReader("x\n\ny\n"), packet.Packet{State: "S:T", Wish: wish}, into)
+	if n != 2 || !errors.Is(err, errNoMore) || !strings.HasPrefix(err.Error(), "line 3: ") {
+		t.Errorf("took %d, %v; expected 2 and an error at line 3", n, err)
+	}
+	for i, data := range []string{"x", ""} {
+		if p := into.took[i]; p.Data != data || p.State != "S:T" || p.Wish != wish || p.ID.IsZero() {
+			t.Errorf("packet %d is %+v", i, p)
+		}
+	}
+	if into.took[0].ID == into.took[1].ID {
+		t.Error("two lines have one id")
+	}
+}

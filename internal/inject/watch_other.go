@@ -1,0 +1,6 @@
+//go:build !linux
+
+package inject
+
+// watch makes the watcher of a folder.
+func watch(dir string) (watcher, error) { return poller{dir}, nil }

@@ -1,0 +1,174 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrRefused is a seed that this node does not host, though it is well formed.
+var ErrRefused = errors.New("refused")
+
+// loaders bounds how many seeds are loaded at a time.
+const loaders = 4
+
+// Host takes seeds in, in place of those of the same name and file, and
+// returns once they run: the old ones finish what they have. The errors stand
+// in the order of ms; nil is success. A seed that fails to load leaves the old
+// one running.
+func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
+	errs := make([]error, len(ms))
+	fresh := make([]*host, len(ms))
+	var group errgroup.Group
+	group.SetLimit(loaders)
+	for i, m := range ms {
+		group.Go(func() error {
+			fresh[i], errs[i] = n.load(ctx, m)
+			return nil
+		})
+	}
+	group.Wait() // the errors are in errs
+
+	n.change.Lock()
+	defer n.change.Unlock()
+	hosts := maps.Clone(n.snap.Load().hosts)
+	if hosts == nil {
+		hosts = map[seed.Name]*host{}
+	}
+	var old []*host
+	for i, h := range fresh {
+		if h == nil {
+			continue
+		}
+		before := hosts[h.manifest.Name]
+		switch {
+		case n.closed || n.injecting.Err() != nil:
+			errs[i] = ErrDraining
+		case before != nil && before.manifest.File != h.manifest.File:
+			errs[i] = fmt.Errorf("seed %s of %s: %w: %s already gives a seed of this name; rename one with a line \"pmk-name: NAME\"",
+				h.name, where(h.manifest), ErrRefused, where(before.manifest))
+		default:
+			if before != nil {
+				old = append(old, before)
+			}
+			hosts[h.manifest.Name] = h
+			continue
+		}
+		h.closeSlots()
+		fresh[i] = nil
+	}
+	n.swap(hosts, old)
+	for _, h := range fresh {
+		if h != nil {
+			n.startInjector(h)
+		}
+	}
+	return errs
+}
+
+// Unhost ends the seeds of these names: they finish what runs, and what was
+// queued for them is routed anew.
+func (n *Node) Unhost(names ...seed.Name) {
+	n.change.Lock()
+	defer n.change.Unlock()
+	hosts := maps.Clone(n.snap.Load().hosts)
+	var old []*host
+	for _, name := range names {
+		if h := hosts[name]; h != nil {
+			old = append(old, h)
+			delete(hosts, name)
+		}
+	}
+	n.swap(hosts, old)
+}
+
+// swap makes hosts the network and retires old in the background. The caller
+// holds n.change.
+func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
+	before := n.snap.Load()
+	snap := newSnapshot(n.cfg.Name, hosts)
+	for _, h := range old {
+		n.leaving[h] = true
+		h.shared = map[packet.State]bool{}
+		for state, to := range before.accept {
+			h.shared[state] = len(to) > 1
+		}
+	}
+	for _, h := range hosts {
+		snap.connect(h)
+	}
+	for h := range n.leaving {
+		snap.connect(h)
+	}
+	n.snap.Store(snap)
+	for _, h := range before.hosts {
+		h.queue.recheck()
+	}
+	for _, h := range old {
+		n.goroutines.Go(func() {
+			h.retire()
+			n.change.Lock()
+			delete(n.leaving, h)
+			n.change.Unlock()
+		})
+	}
+	select {
+	case n.changed <- struct{}{}:
+	default: // Run will look at the newest anyway
+	}
+}
+
+// leftCount counts the seeds that were replaced or removed and still finish what
+// they have.
+func (n *Node) leftCount() int {
+	n.change.Lock()
+	defer n.change.Unlock()
+	return len(n.leaving)
+}
+
+// load makes the host of m with its first worker.
+func (n *Node) load(ctx context.Context, m seed.Manifest) (*host, error) {
+	if m.Group != "" && m.Group != n.cfg.Group {
+		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
+			m.Name, where(m), ErrRefused, m.Group, n.cfg.Group, m.Group)
+	}
+	if m.Contract.Join {
+		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
+	}
+	r, err := n.cfg.Open(m, runner.Env{
+		Node: n.cfg.Name, MaxData: n.cfg.MaxData,
+		Print: func(line string) { n.cfg.Print(m, line) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
+	}
+	h := newHost(n, m, r)
+	if err := h.load(ctx); err != nil {
+		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
+	}
+	return h, nil
+}
+
+func where(m seed.Manifest) string {
+	if m.File == "" {
+		return "this program"
+	}
+	return m.File
+}
+
+// Seeds lists what the node hosts, by name.
+func (n *Node) Seeds() []seed.Manifest {
+	var out []seed.Manifest
+	snap := n.snap.Load()
+	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
+		out = append(out, snap.hosts[name].manifest)
+	}
+	return out
+}

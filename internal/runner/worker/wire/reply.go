@@ -1,0 +1,142 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// A Reply is what one frame of a worker tells.
+type Reply struct {
+	// Started is the packet that has begun to run, or -1.
+	Started int64
+	Emit    []Emit
+	Done    []Done
+	Log     []string
+}
+
+// An Emit is one output of a packet: its state as the worker wrote it, and how
+// many bytes of the blob are its data.
+type Emit struct {
+	N     int64
+	State string
+	Size  int64
+}
+
+// A Done is the verdict on a packet.
+type Done struct {
+	N      int64
+	Failed bool
+	Error  string
+	Output string
+}
+
+// Reset makes the reply tell nothing, and keeps its memory.
+func (r *Reply) Reset() {
+	r.Started = -1
+	r.Emit, r.Done = r.Emit[:0], r.Done[:0]
+	clear(r.Log)
+	r.Log = r.Log[:0]
+}
+
+// Empty tells whether the reply tells nothing.
+func (r *Reply) Empty() bool {
+	return r.Started < 0 && len(r.Emit) == 0 && len(r.Done) == 0 && len(r.Log) == 0
+}
+
+// Append appends the reply as a header.
+func (r *Reply) Append(dst []byte) []byte {
+	dst = append(dst, '{')
+	if r.Started >= 0 {
+		dst = strconv.AppendInt(append(dst, `"started":`...), r.Started, 10)
+		dst = append(dst, ',')
+	}
+	if len(r.Emit) > 0 {
+		dst = append(dst, `"emit":[`...)
+		for _, e := range r.Emit {
+			dst = strconv.AppendInt(append(dst, '['), e.N, 10)
+			dst = AppendString(append(dst, ','), e.State)
+			dst = strconv.AppendInt(append(dst, ','), e.Size, 10)
+			dst = append(dst, ']', ',')
+		}
+		dst = append(dst[:len(dst)-1], ']', ',')
+	}
+	if len(r.Done) > 0 {
+		dst = append(dst, `"done":[`...)
+		for _, d := range r.Done {
+			dst = strconv.AppendInt(append(dst, '['), d.N, 10)
+			if d.Failed {
+				dst = AppendString(append(dst, ','), d.Error)
+				dst = AppendString(append(dst, ','), d.Output)
+			}
+			dst = append(dst, ']', ',')
+		}
+		dst = append(dst[:len(dst)-1], ']', ',')
+	}
+	if len(r.Log) > 0 {
+		dst = append(dst, `"log":[`...)
+		for _, line := range r.Log {
+			dst = append(AppendString(dst, line), ',')
+		}
+		dst = append(dst[:len(dst)-1], ']', ',')
+	}
+	if dst[len(dst)-1] == ',' {
+		dst = dst[:len(dst)-1]
+	}
+	return append(dst, '}')
+}
+
+// Parse reads a worker's header. It keeps nothing of header. The sizes of the
+// outputs make up blob.
+func (r *Reply) Parse(header []byte, blob int64) error {
+	if !r.parseFast(header) {
+		r.Reset()
+		if err := r.parseSlow(header); err != nil {
+			return err
+		}
+	}
+	sum := int64(0)
+	for _, e := range r.Emit {
+		if e.Size < 0 || e.Size > blob-sum {
+			return Violation(fmt.Sprintf("an output of %d bytes in a blob of %d", e.Size, blob))
+		}
+		sum += e.Size
+	}
+	if sum != blob {
+		return Violation(fmt.Sprintf("a blob of %d bytes; its outputs have %d", blob, sum))
+	}
+	return nil
+}
+
+// parseSlow judges what parseFast did not take.
+func (r *Reply) parseSlow(header []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(header, &keys); err != nil {
+		return Violation(fmt.Sprintf("a header that does not parse: %v", err))
+	}
+	var emits, dones [][]json.RawMessage
+	for key, into := range map[string]any{"started": &r.Started, "emit": &emits, "done": &dones, "log": &r.Log} {
+		raw, ok := keys[key]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal(raw, into); err != nil {
+			return Violation(fmt.Sprintf("the key %q: %v", key, err))
+		}
+	}
+	for _, fields := range emits {
+		var e Emit
+		if err := decode("emit", fields, 3, &e.N, &e.State, &e.Size); err != nil {
+			return err
+		}
+		r.Emit = append(r.Emit, e)
+	}
+	for _, fields := range dones {
+		d := Done{Failed: len(fields) > 1}
+		if err := decode("done", fields, 1, &d.N, &d.Error, &d.Output); err != nil {
+			return err
+		}
+		r.Done = append(r.Done, d)
+	}
+	return nil
+}

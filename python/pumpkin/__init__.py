@@ -1,0 +1,35 @@
+"""Pumpkin for Python: what a seed file imports.
+
+A seed that is a function needs nothing from here, except State to name the
+state of what it gives:
+
+    # pmk: Tweet:RAW -> Tweet:ENGLISH | Tweet:FOREIGN
+    from pumpkin import State
+
+    def run(tweet):
+        return State("ENGLISH" if " the " in tweet else "FOREIGN", tweet)
+
+A seed that is a class, the classic shape, says `from pumpkin import *` and
+has PmkSeed, and the modules that old seed files use without importing them.
+They are loaded when they are asked for, since most seeds ask for none.
+"""
+
+from pumpkin.values import State
+
+# The modules that `from pumpkin import *` gave in the old Pumpkin and old
+# seed files rely on.
+_OLD_MODULES = ("copy", "json", "logging", "os", "re", "shutil", "socket",
+                "subprocess", "sys", "tarfile", "threading", "time", "uuid")
+
+__all__ = ("State", "PmkSeed") + _OLD_MODULES
+
+
+def __getattr__(name):
+    if name == "PmkSeed":
+        import pumpkin.PmkSeed as module
+    elif name in _OLD_MODULES:
+        module = __import__(name)
+    else:
+        raise AttributeError("module 'pumpkin' has no attribute %r; it has State and PmkSeed" % name)
+    globals()[name] = module
+    return module

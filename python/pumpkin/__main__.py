@@ -1,0 +1,60 @@
+"""Starts a worker: python3 .../pumpkin/__main__.py, with PMK_WORKER set.
+
+Before any code of a user's runs, the protocol's pipes are put where neither
+the seed nor its children reach them, standard input is empty, and standard
+output is standard error.
+"""
+
+import os
+import sys
+
+
+def _pipes():
+    """The two descriptors of PMK_WORKER, made private."""
+    value = os.environ.pop("PMK_WORKER", None)
+    try:
+        fds = [int(part) for part in value.split(",")]
+        in_fd, out_fd = fds
+        for fd in fds:
+            os.set_inheritable(fd, False)
+    except (AttributeError, ValueError, OSError) as e:
+        sys.exit("pumpkin: this is a worker of a Pumpkin node and is started by one: "
+                 "PMK_WORKER is %r; expected two open descriptors, IN,OUT (%s)" % (value, e))
+    return in_fd, out_fd
+
+
+def _move_aside():
+    """Make standard input empty and standard output standard error."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    if null > 2:
+        os.close(null)
+    os.dup2(2, 1)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
+
+
+def _signals():
+    """Ctrl-C is the node's business; SIGQUIT asks for the stack."""
+    import _signal
+    import faulthandler
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    faulthandler.enable(file=2)
+    faulthandler.register(_signal.SIGQUIT, file=2, all_threads=True)
+
+
+def main():
+    in_fd, out_fd = _pipes()
+    _move_aside()
+    _signals()
+    # sys.path[0] is this file's folder. The library is found first while it
+    # is imported, and last by processes that the seed starts.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    from pumpkin import worker
+    sys.path.append(sys.path.pop(0))
+    return worker.serve(in_fd, out_fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

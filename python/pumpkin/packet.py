@@ -1,0 +1,20 @@
+"""The packet that a seed sees beside its data."""
+
+
+class Packet:
+    """What is known of the packet that runs.
+
+    id and ship are text; state is Type:NAME, "" for an injector; attempt
+    counts the runs of this packet that failed, from 0.
+    """
+
+    __slots__ = ("id", "ship", "state", "attempt")
+
+    def __init__(self, id, ship, state, attempt):
+        self.id = id
+        self.ship = ship
+        self.state = state
+        self.attempt = attempt
+
+    def __repr__(self):
+        return "Packet(id=%r, ship=%r, state=%r, attempt=%r)" % (self.id, self.ship, self.state, self.attempt)

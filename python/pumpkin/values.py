@@ -1,0 +1,67 @@
+"""What a seed gives: data, and which state it is in."""
+
+from pumpkin.wire import quote
+
+_MAX_STATE = 193  # characters: two names of 96 and a colon
+
+
+class State:
+    """One output in a state of the contract: `return State("ENGLISH", text)`.
+
+    name is NAME or Type:NAME, as in the contract; data is what a seed may
+    return.
+    """
+
+    __slots__ = ("name", "data")
+
+    def __init__(self, name, data=""):
+        self.name = name
+        self.data = data
+
+    def __repr__(self):
+        return "State(%r, %r)" % (self.name, self.data)
+
+
+# Advice for what is often given and is no data, by the name of its type.
+_ADVICE = {
+    "list": "yield each element for a packet each, or return json.dumps(...) for one packet",
+    "tuple": 'return State("NAME", data) to name the state, or yield for a packet each',
+    "dict": "return json.dumps(...)",
+    "NoneType": "return nothing at all to end the packet here",
+    "set": "yield each element for a packet each",
+    "coroutine": "the function must not be async",
+    "map": "yield from it for a packet each",
+    "range": "yield from it for a packet each",
+    "State": "a State cannot hold a State",
+}
+
+
+def encode(value):
+    """The bytes of one output.
+
+    Text is UTF-8; what came in as bytes that are no UTF-8 goes out as the
+    same bytes. Numbers and booleans are what str() makes of them. Anything
+    else is a TypeError that says what to do instead.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, (int, float)):
+        return str(value).encode()
+    kind = type(value).__name__
+    if kind == "coroutine":
+        value.close()  # it would warn that nobody awaited it
+    raise TypeError("a seed gives str, bytes or a number, not %s: %s"
+                    % (kind, _ADVICE.get(kind, "make text of it, for example with json.dumps(...)")))
+
+
+def state_json(name):
+    """The name of a state as it goes into a header. Whether the contract has
+    it, the node says.
+    """
+    if not isinstance(name, str):
+        raise TypeError("a state's name is text, such as \"ENGLISH\", not %r" % (name,))
+    if not name or len(name) > _MAX_STATE:
+        raise ValueError("a state's name has 1 to %d characters, not %d" % (_MAX_STATE, len(name)))
+    return quote(name)

@@ -1,0 +1,95 @@
+"""The worker: loads the seed, runs it on what the node gives, tells what comes of it."""
+
+import os
+import sys
+
+from pumpkin import failure, run
+from pumpkin.load import LoadError, load
+from pumpkin.wire import Inbox, Outbox, ProtocolError, quote
+
+VERSION = 1  # of the worker protocol
+
+
+def serve(in_fd, out_fd):
+    """Serve the node until it says stop. Returns the exit status."""
+    inbox, outbox = Inbox(in_fd), Outbox(out_fd)
+
+    def forked():
+        # A process that the seed forks must not keep the pipes open, nor
+        # write to them.
+        os.close(in_fd)
+        outbox.forget()
+
+    os.register_at_fork(after_in_child=forked)
+    try:
+        frame = inbox.read()
+        return 0 if frame is None else _serve(frame[0], inbox, outbox)
+    except ProtocolError as e:
+        failure.shout("the node broke the worker protocol: %s" % e)
+        return 1
+
+
+def _serve(hello, inbox, outbox):
+    if hello.get("pumpkin") != VERSION:
+        raise ProtocolError("it speaks version %r; this library speaks version %d" % (hello.get("pumpkin"), VERSION))
+    missing = [key for key in ("seed", "file", "in", "out") if key not in hello]
+    if missing:
+        raise ProtocolError("its hello lacks %s" % ", ".join(missing))
+    path = os.path.abspath(hello["file"])
+    report = failure.Reporter(path)
+    try:
+        seed = load(path, hello["seed"], bool(hello["in"]), report)
+        run_all, close, meta = run.prepare(seed, hello, outbox, report)
+    except BaseException as e:
+        failure.flush_output()
+        outbox.send('{"pumpkin":%d,"error":%s,"output":%s}' % ((VERSION,) + _why(e, path, report)))
+        return 1
+    failure.flush_output()
+    python = "%s %d.%d.%d" % ((sys.implementation.name.replace("cpython", "python"),) + sys.version_info[:3])
+    outbox.send('{"pumpkin":%d,"worker":%s%s}' % (VERSION, quote(python), ',"meta":true' if meta else ""))
+    try:
+        _loop(inbox, outbox, run_all, 6 if meta else 3)
+    finally:
+        try:
+            close()
+        except Exception as e:
+            failure.shout("on_unload: %s\n%s" % report.describe(e))
+    return 0
+
+
+def _why(error, path, report):
+    """Why the seed was not loaded, as two JSON strings: the error and the output."""
+    if isinstance(error, LoadError):
+        return quote("%s (%s)" % (error, os.path.basename(path))), quote("")
+    reason, output = report.describe(error)
+    return quote(report.hint(error) or reason), quote(output)
+
+
+def _loop(inbox, outbox, run_all, width):
+    while True:
+        frame = inbox.read()
+        if frame is None:
+            return
+        header, blob = frame
+        entries = header.get("run")
+        if entries is not None:
+            _check(entries, blob, width)
+            outbox.begin(entries)
+            run_all(entries, blob)
+            failure.flush_output()
+            outbox.flush()
+        if header.get("stop"):
+            return
+
+
+def _check(entries, blob, width):
+    """Refuse a run frame whose entries do not fit its blob."""
+    try:
+        size = sum([entry[2] for entry in entries])
+        short = [entry for entry in entries if len(entry) < width]
+    except (TypeError, LookupError) as e:
+        raise ProtocolError("a run that is no list of entries: %s" % e) from None
+    if short:
+        raise ProtocolError("a run entry with %d fields; expected %d" % (len(short[0]), width))
+    if size != len(blob):
+        raise ProtocolError("a run of %d bytes with a blob of %d" % (size, len(blob)))
