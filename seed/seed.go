@@ -51,24 +51,24 @@ type Contract struct {
 
 // A Manifest is everything that a seed says of itself.
 type Manifest struct {
-	Name     Name
-	About    string   // one sentence for people
-	Group    string   // "" means the node's
-	Kind     Kind     //
-	Contract Contract //
+	Name     Name     `json:"name"`
+	About    string   `json:"about,omitempty"` // one sentence for people
+	Group    string   `json:"group,omitempty"` // "" means the node's
+	Kind     Kind     `json:"kind"`
+	Contract Contract `json:"contract"`
 
-	OnRequest bool          // pmk-load: no
-	Spread    bool          // every replica in turn instead of the nearest
-	Workers   int           // on this node; 0 means one per CPU
-	Timeout   time.Duration // longest run; 0 means none
-	Retries   int           // tries after the first
-	Mode      Mode          // of a process seed
-	DataPath  bool          // the data as a file's path instead of its bytes
-	Every     time.Duration // of an injector: run again so often; 0 means once
-	Once      bool          // of an injector: never again after it has ended once
+	OnRequest bool          `json:"on_request,omitempty"` // pmk-load: no
+	Spread    bool          `json:"spread,omitempty"`     // every replica in turn instead of the nearest
+	Workers   int           `json:"workers,omitempty"`    // on this node; 0 means one per CPU
+	Timeout   time.Duration `json:"timeout_ns,omitempty"` // longest run; 0 means none
+	Retries   int           `json:"retries"`              // tries after the first
+	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
+	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes
+	Every     time.Duration `json:"every_ns,omitempty"`   // of an injector: run again so often; 0 means once
+	Once      bool          `json:"once,omitempty"`       // of an injector: never again after it has ended once
 
-	Classic bool   // declared by the classic JSON header
-	File    string // where it was declared; "" for a seed in the program
-	Line    int    // of the declaration in File, counted from 1
-	Version string // a hash of the file's bytes; "" for a seed in the program
+	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header
+	File    string `json:"file,omitempty"`    // where it was declared; "" for a seed in the program
+	Line    int    `json:"line,omitempty"`    // of the declaration in File, counted from 1
+	Version string `json:"version,omitempty"` // a hash of the file's bytes; "" for a seed in the program
 }

@@ -2,10 +2,6 @@ package dtn
 
 import (
 	"fmt"
-	"strings"
-
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // clashes are the seeds that share a name and should not: on one node, or on
@@ -28,8 +24,8 @@ func (n *Network) clashes() []Finding {
 		case !same:
 			f.Kind = Conflict
 			f.Text = fmt.Sprintf("%s is %q on the node %s and %q on the node %s, which is the one that counts",
-				h.Manifest.Name, sketch(h.Manifest.Contract), h.Node,
-				sketch(kept), n.plants[at].replicas[0].Node)
+				h.Manifest.Name, h.Manifest.Contract, h.Node,
+				kept, n.plants[at].replicas[0].Node)
 		}
 		if f.Text != "" {
 			found = append(found, f)
@@ -47,24 +43,4 @@ func whence(h Hosted) string {
 		return "in the program"
 	}
 	return fmt.Sprintf("%s:%d", h.Manifest.File, h.Manifest.Line)
-}
-
-// sketch is the contract as a seed file says it.
-func sketch(c seed.Contract) string {
-	between := " | "
-	if c.Join {
-		between = " & "
-	}
-	return strings.TrimSpace(join(c.In, between) + " -> " + join(c.Out, " | "))
-}
-
-func join(states []packet.State, between string) string {
-	var b strings.Builder
-	for i, s := range states {
-		if i > 0 {
-			b.WriteString(between)
-		}
-		b.WriteString(string(s))
-	}
-	return b.String()
 }

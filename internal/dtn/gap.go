@@ -40,7 +40,7 @@ func (n *Network) WhyNot(from, to packet.State) *Gap {
 	}
 	g := &Gap{From: from, To: to, Reached: without(reached, from), Leading: without(leading, to)}
 	if len(n.Routes(from)) == 0 {
-		g.NearFrom = nearest(from, n.where(func(p *place) bool { return len(p.takers) > 0 }))
+		g.NearFrom = nearest(from, n.where(func(p *place) bool { return len(p.runners) > 0 }))
 	}
 	if !n.gives(to) {
 		g.NearTo = nearest(to, n.where(func(p *place) bool { return len(p.givers) > 0 }))
@@ -103,7 +103,7 @@ func overlap(a, b []packet.State) bool {
 func (g *Gap) bridge() seed.Contract {
 	leading := append([]packet.State{g.To}, g.Leading...)
 	for _, s := range append([]packet.State{g.From}, g.Reached...) {
-		if t := nearest(s, leading); t != "" {
+		if t := nearest(s, leading); t != "" && t != s {
 			return seed.Contract{In: []packet.State{s}, Out: []packet.State{t}}
 		}
 	}
@@ -127,6 +127,6 @@ func (g *Gap) String() string {
 	if len(g.Joins) > 0 {
 		fmt.Fprintf(&b, "%s would lead on, but joins are not run yet\n", list(g.Joins))
 	}
-	fmt.Fprintf(&b, "missing: a seed %s", sketch(g.Missing))
+	fmt.Fprintf(&b, "missing: a seed %s", g.Missing)
 	return b.String()
 }

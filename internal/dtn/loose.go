@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // unaccepted are the states that some seed gives and none accepts.
@@ -35,7 +36,7 @@ func (n *Network) unknownSeeds() []Finding {
 		}
 		f := n.about(UnknownSeed, n.concerned(int32(i))...)
 		f.State = s
-		f.Near = nearest(s.Name(), texts(n.seeds))
+		f.Near, _ = seed.Nearest(s.Name(), texts(n.seeds))
 		f.Text = fmt.Sprintf("%s is in the contract of %s, and there is no seed %s%s",
 			s, list(f.Seeds), s.Name(), hint("seed", f.Near))
 		found = append(found, f)
@@ -67,12 +68,4 @@ func (n *Network) where(as func(*place) bool) []packet.State {
 		}
 	}
 	return states
-}
-
-func texts[T ~string](names []T) []string {
-	out := make([]string, len(names))
-	for i, name := range names {
-		out[i] = string(name)
-	}
-	return out
 }

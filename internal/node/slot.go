@@ -192,6 +192,9 @@ func (s *slot) Emit(i int, state packet.State, data string) error {
 		begun := s.node.clock.now()
 		defer func() { s.away += s.node.clock.now() - begun }()
 	}
+	if err := s.ctx.Err(); err != nil {
+		return err // the node ends: also a seed that asks nobody stops here
+	}
 	out, err := s.host.port(state)
 	if err != nil {
 		return err

@@ -13,39 +13,43 @@ import (
 
 // A Status is what a node is doing at one moment.
 type Status struct {
-	Node    string
-	Group   string
-	Run     string
-	Since   time.Time
-	Seeds   []SeedStatus
-	Waiting []Waiting
+	Node    string       `json:"node"`
+	Group   string       `json:"group"`
+	Run     string       `json:"run"`
+	Since   time.Time    `json:"since"`
+	Seeds   []SeedStatus `json:"seeds"`
+	Waiting []Waiting    `json:"waiting"`
 }
 
 // A SeedStatus is what one seed of a node is doing.
 type SeedStatus struct {
-	Manifest seed.Manifest
+	Manifest seed.Manifest `json:"manifest"`
 	// In counts the packets that the seed was given, retries included; an
 	// injector's are its runs. Out counts what it gave, Failed the runs that
 	// failed.
-	In, Out, Failed uint64
+	In     uint64 `json:"in"`
+	Out    uint64 `json:"out"`
+	Failed uint64 `json:"failed"`
 	// Queued are the packets in its queue, retries that wait for their time
 	// included, and QueuedBytes their size.
-	Queued, QueuedBytes int
+	Queued      int `json:"queued"`
+	QueuedBytes int `json:"queued_bytes"`
 	// Running are the workers that have packets now, Workers the most there
 	// may be.
-	Running, Workers int
+	Running int `json:"running"`
+	Workers int `json:"workers"`
 	// Cost is the running estimate of what one packet takes; 0 while nothing
 	// is known.
-	Cost time.Duration
+	Cost time.Duration `json:"cost_ns"`
 }
 
 // Waiting are the packets that wait in one state.
 type Waiting struct {
-	State   packet.State
-	Packets int
-	Bytes   int
-	Since   time.Time
-	Why     string
+	State   packet.State `json:"state"`
+	Packets int          `json:"packets"`
+	Bytes   int          `json:"bytes"`
+	Since   time.Time    `json:"since"`
+	Why     string       `json:"why"`
 }
 
 // Status looks at the node.

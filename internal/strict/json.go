@@ -53,7 +53,7 @@ func Parse(text []byte) (Value, error) {
 	}
 	// Checking the whole first gives errors their exact place, which a
 	// decoder that reads token by token does not.
-	var whole json.RawMessage
+	var whole unread
 	if err := json.Unmarshal(text, &whole); err != nil {
 		return Value{}, syntaxError(text, err)
 	}
@@ -64,6 +64,11 @@ func Parse(text []byte) (Value, error) {
 	p.dec.UseNumber()
 	return p.value("", 0)
 }
+
+// unread takes any JSON value and keeps nothing of it.
+type unread struct{}
+
+func (unread) UnmarshalJSON([]byte) error { return nil }
 
 // syntaxError places what encoding/json says of text.
 func syntaxError(text []byte, err error) error {

@@ -76,8 +76,8 @@ class Seed:
         return True
 
     def run(self, pkt, *args):
-        """run(self, pkt, data), or run(self, pkt) without input."""
-        raise NotImplementedError("the class %s has no method run; expected def run(self, pkt, data):" % self.name)
+        """run(self, pkt, data), or run(self, pkt) without input. Every seed has it."""
+        raise NotImplementedError
 
     # What a seed class calls.
 

@@ -3,6 +3,8 @@
 import os
 from _thread import allocate_lock
 
+from pumpkin.PmkSeed import Seed
+from pumpkin.load import LoadError
 from pumpkin.values import encode, state_json
 
 # What the old context gave and this does not, and what to do instead.
@@ -151,6 +153,15 @@ def _declared(states):
     return [{"name": "data", "type": kind, "state": "|".join(n)} for kind, n in names.items()]
 
 
+def _refuse(cls):
+    """Refuse a class that cannot be run."""
+    if cls.run is Seed.run:
+        raise LoadError("the class %s has no method run; expected def run(self, pkt, data):" % cls.__name__)
+    for name in ("split", "merge"):
+        if hasattr(cls, name):
+            raise LoadError("the class %s has a method %s: splits are not run yet" % (cls.__name__, name))
+
+
 def open_seed(cls, hello, outbox):
     """Make the seed of a class. Returns what runs it and what ends it:
     call(data, entry), and close().
@@ -186,6 +197,7 @@ def open_seed(cls, hello, outbox):
                 raise RuntimeError("the run of this packet has ended; dispatch before run returns")
             outbox.emit(n, state, data)
 
+    _refuse(cls)
     seed = cls(Context(hello, emit), None)
     seed.on_load()
     injector = not hello["in"]

@@ -132,9 +132,10 @@ class Outbox:
 
     def begin(self, run):
         """A run frame has come, with these entries."""
-        self._run = run
-        self._told = 0
-        self._started = -1
+        with self._writing:  # the flusher must not see half of it
+            self._run = run
+            self._told = 0
+            self._started = -1
         if self.asleep:
             self.wake()
         elif not self._flusher_runs:

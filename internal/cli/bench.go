@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/bench"
+	"github.com/recap/pumpkin/internal/load"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	var asJSON bool
+	var about strings.Builder
+	for _, b := range bench.All() {
+		fmt.Fprintf(&about, "  %-16s %s\n", b.Name, b.About)
+	}
+	cmd := &cobra.Command{
+		Use: "bench [NAME...]", Short: "Measure what a node can do on this machine",
+		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. All of it takes about half a minute:\n\n" + about.String(),
+		Example: "  pmk bench\n  pmk bench chain.none latency --json",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			picked, err := bench.Select(names)
+			if err != nil {
+				return usageError{err}
+			}
+			env := bench.Env{Open: a.program.opener(), Load: load.File}
+			results := []bench.Result{}
+			for _, b := range picked {
+				if !asJSON && isTerminal(a.err) {
+					fmt.Fprintf(a.err, "\r\x1b[Kmeasuring %s: %s", b.Name, b.About)
+				}
+				got, err := b.Run(cmd.Context(), env)
+				if err != nil {
+					return fmt.Errorf("%s: %w", b.Name, err)
+				}
+				results = append(results, got...)
+			}
+			if !asJSON && isTerminal(a.err) {
+				fmt.Fprint(a.err, "\r\x1b[K")
+			}
+			return a.printBench(bench.ThisMachine(), results, asJSON)
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (a *app) printBench(m bench.Machine, results []bench.Result, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.out, map[string]any{"machine": m, "results": results})
+	}
+	fmt.Fprintf(a.out, "%s: %s, %d CPUs, %s/%s, %s\n\n", m.Name, m.CPU, m.CPUs, m.OS, m.Arch, m.Go)
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, r := range results {
+		format := "%s\t%.1f\t%s\t\n"
+		if r.Value >= 1000 {
+			format = "%s\t%.0f\t%s\t\n"
+		}
+		fmt.Fprintf(w, format, r.Name, r.Value, r.Unit)
+	}
+	return w.Flush()
+}

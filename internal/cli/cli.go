@@ -1,0 +1,120 @@
+// Package cli is the command line of pmk: it reads commands and flags and wires
+// the concrete parts of a node together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Program is what is compiled into the binary beside pmk itself.
+type Program struct {
+	// Seeds are Go seeds, in the order in which they were given.
+	Seeds []GoSeed
+	// Stock says that seeds named on the command line replace Seeds.
+	Stock bool
+}
+
+// A GoSeed is a seed that is a function of the program.
+type GoSeed struct {
+	Manifest seed.Manifest
+	Run      gofn.Func
+}
+
+// The exit codes of pmk, as docs/commands.md lists them.
+const (
+	exitOK       = 0
+	exitFailed   = 1   // what was asked for did not succeed: findings, failed tests, a failed send
+	exitUsage    = 2   // the command line is wrong
+	exitNoNode   = 3   // no running node to talk to
+	exitNoSeed   = 4   // a seed that was named cannot be loaded
+	exitAborted  = 130 // a second Ctrl-C ended the node at once
+)
+
+// A usageError is a command line that is wrong.
+type usageError struct{ error }
+
+// Sentinels for errors that only say which exit code is due: what was wrong is
+// on the terminal already.
+var (
+	errFindings = errors.New("there are findings")
+	errAborted  = errors.New("ended at once")
+	errNoSeed   = errors.New("no seed")
+)
+
+// Main runs the command line in os.Args and returns the exit code.
+func Main(ctx context.Context, program Program) int {
+	return run(ctx, program, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+}
+
+// An app is one call of pmk.
+type app struct {
+	program Program
+	in      io.Reader
+	out     io.Writer // results
+	err     io.Writer // the log and errors
+}
+
+func run(ctx context.Context, program Program, args []string, in io.Reader, out, errs io.Writer) int {
+	a := &app{program: program, in: in, out: out, err: errs}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	if err != nil && !errors.Is(err, errFindings) && !errors.Is(err, errAborted) {
+		fmt.Fprintf(errs, "pmk: %v\n", err)
+		if code == exitUsage {
+			fmt.Fprintln(errs, "Try 'pmk --help'.")
+		}
+	}
+	return code
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errAborted):
+		return exitAborted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, local.ErrNone):
+		return exitNoNode
+	case errors.Is(err, errNoSeed):
+		return exitNoSeed
+	default:
+		return exitFailed
+	}
+}
+
+// usage makes arguments that are wrong a usageError.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+		}
+		return nil
+	}
+}
+
+func (a *app) root() *cobra.Command {
+	root := a.runCommand()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(a.sendCommand(), a.psCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
+		a.seedCommand(), a.benchCommand(), a.versionCommand())
+	return root
+}

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/packet"
+)
+
+// maxLine is the longest line that --lines takes, in bytes.
+const maxLine = 64 << 20
+
+// nodeFlags say which node of this machine is meant.
+type nodeFlags struct{ group, node string }
+
+func (f *nodeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.group, "group", node.DefaultGroup, "the group of the node")
+	cmd.Flags().StringVar(&f.node, "node", "", "the node's `NAME`, where several run")
+}
+
+// client connects to the running node that the flags mean.
+func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
+	peers, err := local.Find(ctx, f.group, f.node)
+	if errors.Is(err, local.ErrNone) || (err == nil && len(peers) == 0) {
+		return nil, "", fmt.Errorf("no node of the group %s runs on this machine for you; start one with 'pmk' and try again: %w", f.group, local.ErrNone)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if len(peers) > 1 {
+		var names []string
+		for _, p := range peers {
+			names = append(names, p.Node)
+		}
+		return nil, "", usageError{fmt.Errorf("%d nodes run here: say which with --node %s", len(peers), strings.Join(names, " or --node "))}
+	}
+	return web.NewClient(peers[0].Dial), peers[0].Node, nil
+}
+
+type sendFlags struct {
+	nodeFlags
+	file  string
+	lines bool
+	goal  string
+	stop  string
+	track bool
+	json  bool
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var f sendFlags
+	cmd := &cobra.Command{
+		Use:   "send STATE [DATA | -]",
+		Short: "Send packets into the running node",
+		Long: `send gives the running node a packet of the state STATE. Its data is DATA, or
+standard input for -, or a file. It prints the packet's id and returns once the
+node has taken it; while the network is full it waits.`,
+		Example: `  pmk send String:UNGREETED Mars
+  cat names.txt | pmk send String:UNGREETED --lines
+  pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,
+		Args: usage(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd.Context(), f, args) },
+	}
+	f.nodeFlags.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.file, "file", "", "the data is this `FILE`")
+	flags.BoolVar(&f.lines, "lines", false, "a packet for each line of standard input, or of --file")
+	flags.StringVar(&f.goal, "goal", "", "take only ways that lead to this `STATE`")
+	flags.StringVar(&f.stop, "stop", "", "end after the seed of this `NAME`")
+	flags.BoolVar(&f.track, "track", false, "keep the data of every hop")
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
+	parcel := web.Parcel{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
+	if _, err := packet.ParseState(args[0]); err != nil {
+		return usageError{err}
+	}
+	if f.goal != "" {
+		if _, err := packet.ParseState(f.goal); err != nil {
+			return usageError{fmt.Errorf("--goal: %w", err)}
+		}
+	}
+	from, err := f.source(args[1:])
+	if err != nil {
+		return usageError{err}
+	}
+	in, done, err := a.open(from, args)
+	if err != nil {
+		return err
+	}
+	defer done()
+	client, name, err := f.client(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	next := once(parcel, in)
+	if f.lines {
+		next = eachLine(parcel, in)
+	}
+	var last packet.ID
+	taken, err := client.Send(ctx, func() (web.Parcel, error) {
+		parcel, err := next()
+		if err == nil {
+			last = parcel.ID
+		}
+		return parcel, err
+	})
+	if err != nil {
+		return fmt.Errorf("%s taken, then: %w", plural(taken, "packet"), err)
+	}
+	switch {
+	case f.json && f.lines:
+		return printJSON(a.out, map[string]any{"node": name, "taken": taken})
+	case f.json:
+		return printJSON(a.out, map[string]any{"node": name, "taken": taken, "id": last})
+	case f.lines:
+		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", plural(taken, "packet"), name)
+	default:
+		_, err = fmt.Fprintln(a.out, last)
+	}
+	return err
+}
+
+// source says where the data comes from: "-" for standard input, "=" for the
+// argument, else a file.
+func (f *sendFlags) source(data []string) (string, error) {
+	switch {
+	case f.file != "" && len(data) > 0:
+		return "", errors.New("give DATA or --file, not both")
+	case f.file != "":
+		return f.file, nil
+	case f.lines && (len(data) == 0 || data[0] == "-"):
+		return "-", nil
+	case f.lines:
+		return "", errors.New("--lines reads standard input or --file, not DATA")
+	case len(data) == 0:
+		return "", errors.New("there is no data: give DATA, or - to read standard input, or --file")
+	case data[0] == "-":
+		return "-", nil
+	}
+	return "=", nil
+}
+
+func (a *app) open(from string, args []string) (io.Reader, func(), error) {
+	switch from {
+	case "=":
+		return strings.NewReader(args[1]), func() {}, nil
+	case "-":
+		return a.in, func() {}, nil
+	}
+	file, err := os.Open(from)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return file, func() { file.Close() }, nil
+}
+
+// once gives one packet with all that r holds.
+func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
+	given := false
+	return func() (web.Parcel, error) {
+		if given {
+			return parcel, io.EOF
+		}
+		given = true
+		data, err := io.ReadAll(r)
+		parcel.ID, parcel.Data = packet.NewID(), data
+		return parcel, err
+	}
+}
+
+// eachLine gives a packet for each line of r, without its end.
+func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxLine)
+	line := 0
+	return func() (web.Parcel, error) {
+		if !scanner.Scan() {
+			if err := scanner.Err(); err != nil {
+				return parcel, fmt.Errorf("line %d: %w", line+1, err)
+			}
+			return parcel, io.EOF
+		}
+		line++
+		parcel.ID, parcel.Data = packet.NewID(), scanner.Bytes()
+		return parcel, nil
+	}
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/recap/pumpkin/seed"
+)
+
+// flagError names the nearest known flag beside an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usageError{err}
+	}
+	var known []string
+	add := func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	}
+	cmd.Flags().VisitAll(add)
+	cmd.InheritedFlags().VisitAll(add)
+	if near, ok := seed.Nearest(unknown.GetSpecifiedName(), known); ok {
+		return usageError{fmt.Errorf("%w: did you mean --%s?", err, near)}
+	}
+	return usageError{err}
+}
+
+// noSuchPath is the error for a path that does not exist: it may be a mistyped
+// command.
+func noSuchPath(root *cobra.Command, path string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) || strings.ContainsAny(path, "/.") {
+		return usageError{err}
+	}
+	var known []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			known = append(known, c.Name())
+		}
+	}
+	if near, ok := seed.Nearest(path, known); ok {
+		return usageError{fmt.Errorf("there is no file, folder or command %q; did you mean 'pmk %s'?", path, near)}
+	}
+	return usageError{fmt.Errorf("there is no file, folder or command %q", path)}
+}

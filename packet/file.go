@@ -1,0 +1,70 @@
+package packet
+
+import (
+	"github.com/recap/pumpkin/internal/strict"
+)
+
+// MaxFile is the largest .pkt file that is worth reading, in bytes: whoever
+// opens one refuses it beyond.
+const MaxFile = 100 << 20
+
+// A File is what a .pkt file holds: one packet and what else it says.
+//
+// A .pkt file is JSON in one of two shapes. Ours is an object:
+//
+//	id         32 hexadecimal digits
+//	ship       NODE:ID, the job
+//	container  an id, and
+//	fragment   {"index": 0, "count": 3}, of a part of a split
+//	state      Type:NAME, or group:Type:NAME
+//	data       the data, if it is UTF-8; else
+//	data64     the data in base64
+//	attempt    runs that failed so far
+//	rounds     Error: states so far
+//	hops       [{"seed", "node", "at"}], oldest first, at as in RFC 3339; with
+//	           "state" and "data" or "data64" too if the packet is tracked
+//	fault      {"error", "output", "state", "attempts"}, in an Error: state
+//	stop       end after the seed of this name
+//	goal       take only ways to this state
+//	track      true: keep the data of every hop
+//	deadline   as in RFC 3339; then the packet goes to its Error: state
+//
+// state and one of data and data64 have to be there; whatever else is missing
+// is zero. A field of another name is an error.
+//
+// The classic shape is the array that the old Pumpkin moved, [header,
+// automaton, ..., last]. Of its header, ship, container, stop_func and of aux
+// the bit 2 (track) count, of its last element stag (group:Type:STATE or
+// Type:STATE) and data; see Ignored for the others. A header with code is
+// refused, and so is one of an acknowledgement or of a gather.
+type File struct {
+	// Packet has a zero ID, and a zero Ship.Root, where the file names none:
+	// whoever takes the file in decides them. Old Pumpkin had no id of one
+	// packet, so of the classic shape the ID is always zero; its ship and its
+	// container, any texts there, are hashed to ids, and Ship.Node is "".
+	Packet Packet
+	// Group is the group of the packet's state, "" where the file names
+	// none. Whether it is the right one, its taker knows.
+	Group string
+	// Classic says that the file has the classic shape.
+	Classic bool
+	// Ignored is what the file asks for and does not get, each one phrase
+	// that says why.
+	Ignored []string
+}
+
+// ParseFile reads a .pkt file. Its errors are of type [*strict.Error] and name
+// the line.
+func ParseFile(data []byte) (File, error) {
+	v, err := strict.Parse(data)
+	if err != nil {
+		return File{}, err
+	}
+	switch {
+	case v.IsObject():
+		return readFile(v)
+	case v.IsList():
+		return readClassic(v)
+	}
+	return File{}, v.Errorf("here stands %s; expected a packet, { } or the classic [header, ..., last]", v)
+}

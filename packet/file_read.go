@@ -1,0 +1,224 @@
+package packet
+
+import (
+	"encoding/base64"
+	"math"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/recap/pumpkin/internal/strict"
+)
+
+// maxNode is the longest node name, in bytes, that a file may have.
+const maxNode = 255
+
+// A reader reads the fields of one object of our shape. After the first error
+// it reads nothing more, so that fields can be read one after the other and
+// the error looked at once.
+type reader struct {
+	strict.Object
+	err error
+}
+
+// open is the reader of an object with these fields.
+func open(v strict.Value, fields ...string) *reader {
+	o, err := v.Object(fields...)
+	return &reader{o, err}
+}
+
+// field reads the field of that name with read, if it is there.
+func field[T any](r *reader, name string, read func(strict.Value) (T, error)) T {
+	var zero T
+	if r.err != nil {
+		return zero
+	}
+	v, ok := r.Get(name)
+	if !ok {
+		return zero
+	}
+	value, err := read(v)
+	if err != nil {
+		r.err = err
+		return zero
+	}
+	return value
+}
+
+// parsed is a reader of texts that parse understands.
+func parsed[T any](parse func(string) (T, error)) func(strict.Value) (T, error) {
+	return func(v strict.Value) (T, error) {
+		s, err := v.Text()
+		if err != nil {
+			var zero T
+			return zero, err
+		}
+		value, err := parse(s)
+		if err != nil {
+			return value, v.Errorf("%v", err)
+		}
+		return value, nil
+	}
+}
+
+func count(v strict.Value) (int, error) {
+	n, err := v.Int(0, math.MaxInt32)
+	return int(n), err
+}
+
+// text is a text as it stands.
+func text(v strict.Value) (string, error) { return v.Text() }
+
+// name is a seed's name.
+func name(v strict.Value) (string, error) {
+	return parsed(func(s string) (string, error) { return s, CheckName("seed's name", s) })(v)
+}
+
+func moment(v strict.Value) (time.Time, error) {
+	return parsed(func(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) })(v)
+}
+
+// readFile reads a packet in our shape.
+func readFile(v strict.Value) (File, error) {
+	r := open(v, "id", "ship", "container", "fragment", "state", "data", "data64", "attempt",
+		"rounds", "hops", "fault", "stop", "goal", "track", "deadline")
+	var f File
+	p := &f.Packet
+	r.require("state")
+	field(r, "state", func(v strict.Value) (s string, err error) {
+		s, err = v.Text()
+		if err == nil {
+			if f.Group, p.State, err = ParseTag(s); err != nil {
+				err = v.Errorf("%v", err)
+			}
+		}
+		return s, err
+	})
+	p.Data = r.data(true)
+	p.ID = field(r, "id", parsed(ParseID))
+	p.Ship = field(r, "ship", readShip)
+	p.Container = field(r, "container", parsed(ParseID))
+	p.Fragment = field(r, "fragment", readFragment)
+	p.Attempt = field(r, "attempt", count)
+	p.Rounds = field(r, "rounds", count)
+	p.Trail = field(r, "hops", readHops)
+	p.Fault = field(r, "fault", readFault)
+	wish := Wish{
+		Stop:     field(r, "stop", name),
+		Goal:     field(r, "goal", parsed(ParseState)),
+		Track:    field(r, "track", strict.Value.Bool),
+		Deadline: field(r, "deadline", moment),
+	}
+	if wish != (Wish{}) {
+		p.Wish = &wish
+	}
+	if r.err != nil {
+		return File{}, r.err
+	}
+	return f, nil
+}
+
+// require makes it an error if the field is not there.
+func (r *reader) require(name string) {
+	if r.err == nil {
+		_, r.err = r.Must(name)
+	}
+}
+
+// data reads the fields data and data64, of which one may be there, or, if
+// needed, has to be.
+func (r *reader) data(needed bool) string {
+	if r.err != nil {
+		return ""
+	}
+	coded, isCoded := r.Get("data64")
+	_, isPlain := r.Get("data")
+	switch {
+	case isCoded && isPlain:
+		r.err = coded.Errorf("there is data as well; expected one of them")
+	case needed && !isCoded && !isPlain:
+		_, r.err = r.Must("data")
+	}
+	if isCoded {
+		return field(r, "data64", parsed(func(s string) (string, error) {
+			raw, err := base64.StdEncoding.Strict().DecodeString(s)
+			return string(raw), err
+		}))
+	}
+	return field(r, "data", text)
+}
+
+func readShip(v strict.Value) (Ship, error) {
+	s, err := v.Text()
+	if err != nil {
+		return Ship{}, err
+	}
+	at := strings.LastIndexByte(s, ':')
+	if at < 0 {
+		return Ship{}, v.Errorf("%s has no colon; expected NODE:ID", v)
+	}
+	node := s[:at]
+	if len(node) > maxNode || strings.ContainsFunc(node, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return Ship{}, v.Errorf("the node's name is no name; expected at most %d printed characters", maxNode)
+	}
+	root, err := ParseID(s[at+1:])
+	if err != nil {
+		return Ship{}, v.Errorf("%v", err)
+	}
+	return Ship{Root: root, Node: node}, nil
+}
+
+func readFragment(v strict.Value) (Fragment, error) {
+	number := func(v strict.Value) (uint32, error) {
+		n, err := v.Int(0, math.MaxUint32)
+		return uint32(n), err
+	}
+	r := open(v, "index", "count")
+	r.require("index")
+	r.require("count")
+	f := Fragment{field(r, "index", number), field(r, "count", number)}
+	if r.err == nil && f.Index >= max(f.Count, 1) {
+		r.err = v.Errorf("index %d of %d; indexes count from 0", f.Index, f.Count)
+	}
+	return f, r.err
+}
+
+func readHops(v strict.Value) (*Hop, error) {
+	list, err := v.List()
+	if err != nil {
+		return nil, err
+	}
+	var last *Hop
+	for i, item := range list {
+		r := open(item, "seed", "node", "at", "state", "data", "data64")
+		for _, name := range []string{"seed", "node", "at"} {
+			r.require(name)
+		}
+		last = &Hop{
+			Prev:  last,
+			Seed:  field(r, "seed", name),
+			Node:  field(r, "node", text),
+			At:    field(r, "at", moment),
+			Depth: i + 1,
+			State: field(r, "state", parsed(ParseState)),
+			Data:  r.data(false),
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	return last, nil
+}
+
+func readFault(v strict.Value) (*Fault, error) {
+	r := open(v, "error", "output", "state", "attempts")
+	for _, name := range []string{"error", "state"} {
+		r.require(name)
+	}
+	return &Fault{
+		Error:    field(r, "error", text),
+		Output:   field(r, "output", text),
+		State:    field(r, "state", parsed(ParseState)),
+		Attempts: field(r, "attempts", count),
+	}, r.err
+}

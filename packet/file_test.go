@@ -1,0 +1,270 @@
+package packet
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/recap/pumpkin/internal/strict"
+)
+
+const classicMars = `[
+  {"ship": "c466f181", "container": "98ea09ac", "box": "0", "fragment": "0", "e": "E", "state": "New",
+   "ttl": "600", "t_state": "None", "t_otype": "None", "c_tag": "None", "stop_func": "None",
+   "last_func": "None", "last_contact": "None", "aux": 32},
+  {},
+  {"stag": "default:String:UNGREETED", "data": "Mars", "exstate": "0000", "func": ""}
+]`
+
+func TestParseFile(t *testing.T) {
+	id := HashID("a packet")
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+	f, err := ParseFile([]byte(`{
+	  "id": "` + id.String() + `", "ship": "lab-1:` + id.String() + `",
+	  "container": "` + id.String() + `", "fragment": {"index": 1, "count": 3},
+	  "state": "lab:String:RAW", "data64": "AP8=", "attempt": 2, "rounds": 1,
+	  "hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05.000000678Z"},
+	           {"seed": "b", "node": "n", "at": "2026-01-02T03:04:05.000000678Z", "state": "A:B", "data": "old"}],
+	  "fault": {"error": "ValueError: no", "output": "Traceback", "state": "A:B", "attempts": 6},
+	  "stop": "greet", "goal": "A:C", "track": true, "deadline": "2026-01-02T03:04:05.000000678Z"
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := &Hop{Seed: "a", Node: "n", At: at, Depth: 1}
+	want := File{Group: "lab", Packet: Packet{
+		ID: id, Ship: Ship{Root: id, Node: "lab-1"}, Container: id, Fragment: Fragment{1, 3},
+		State: "String:RAW", Data: "\x00\xff", Attempt: 2, Rounds: 1,
+		Trail: &Hop{Prev: first, Seed: "b", Node: "n", At: at, Depth: 2, State: "A:B", Data: "old"},
+		Fault: &Fault{"ValueError: no", "Traceback", "A:B", 6},
+		Wish:  &Wish{"greet", "A:C", true, at},
+	}}
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+	least, err := ParseFile([]byte(`{"state": "A:B", "data": ""}`))
+	if err != nil || !reflect.DeepEqual(least, File{Packet: Packet{State: "A:B"}}) {
+		t.Errorf("the least packet: %+v, %v", least, err)
+	}
+}
+
+func TestParseClassicFile(t *testing.T) {
+	f, err := ParseFile([]byte(classicMars))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := File{Classic: true, Group: "default", Packet: Packet{
+		Ship: Ship{Root: HashID("ship", "c466f181")}, Container: HashID("container", "c466f181", "98ea09ac"),
+		State: "String:UNGREETED", Data: "Mars",
+	}, Ignored: []string{"aux 32 (force): no packet is turned away for having been there before"}}
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+}
+
+// TestParseClassicVariants is what old files have besides.
+func TestParseClassicVariants(t *testing.T) {
+	f, err := ParseFile([]byte(`[
+	  {"ship": "tracer", "container": "CONT_ID", "e": 0, "last_timestamp": 0, "fragment": 2,
+	   "stop_func": "AMC:tracula", "aux": "63", "mood": "good"},
+	  {"stag": "AMC:Composite:EARLIER", "data": "passed over"},
+	  {"stag": "Composite:ALL_RAW", "data": "a.zip|,|b.zip", "format": "A,B", "ep": "local", "func": "AMC:injector"}
+	]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Group != "" || f.Packet.State != "Composite:ALL_RAW" || f.Packet.Data != "a.zip|,|b.zip" ||
+		f.Packet.Fragment != (Fragment{}) || *f.Packet.Wish != (Wish{Stop: "tracula", Track: true}) {
+		t.Errorf("got %+v, wish %+v", f, f.Packet.Wish)
+	}
+	all := strings.Join(f.Ignored, "\n")
+	for _, want := range []string{"aux 1 ", "aux 4 ", "aux 8 ", "aux 16 ", "aux 32 ", "fragment 2:", `func "AMC:injector"`, `field "mood"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("Ignored does not name %s:\n%s", want, all)
+		}
+	}
+	if strings.Contains(all, "aux 2 ") {
+		t.Errorf("Ignored names what is honoured:\n%s", all)
+	}
+	// The header may stand before the last element with no automaton between.
+	if _, err := ParseFile([]byte(`[{"ship": "x"}, {"stag": "A:B", "data": ""}]`)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseFileRefuses(t *testing.T) {
+	ours := func(fields string) string { return `{"state": "A:B", "data": "x",` + "\n" + fields + "}" }
+	header := func(fields string) string {
+		return "[{\"ship\": \"x\",\n" + fields + "},\n{}, {\"stag\": \"A:B\", \"data\": \"x\"}]"
+	}
+	last := func(fields string) string { return "[{\"ship\": \"x\"}, {},\n{" + fields + "}]" }
+	for name, tt := range map[string]struct{ text, want string }{
+		"empty":            {"", "line 1: there is nothing here"},
+		"truncated":        {classicMars[:300], "line 6: the text ends in the middle"},
+		"not JSON":         {"Mars\n", "line 1: this is not JSON: invalid character 'M'"},
+		"trailing garbage": {ours(`"attempt": 1`) + "\n}", "line 3: this is not JSON: invalid character '}' after top-level value"},
+		"not UTF-8":        {"{\"state\": \"A:B\",\n\"data\": \"\xff\"}", "line 2: byte 0xff is not UTF-8"},
+		"a text":           {`"Mars"`, `line 1: here stands the text "Mars"; expected a packet`},
+
+		"unknown field":   {ours(`"trak": true`), `line 2: "trak" is no known field: did you mean "track"?`},
+		"strange field":   {ours(`"colour": 1`), `line 2: "colour" is no known field; known are id, ship`},
+		"twice":           {ours(`"data": "y"`), `line 2: "data" stands twice, first on line 1`},
+		"no state":        {`{"data": "x"}`, `line 1: "state" is missing`},
+		"no data":         {`{"state": "A:B"}`, `line 1: "data" is missing`},
+		"two data":        {ours(`"data64": ""`), `line 2: "data64": there is data as well`},
+		"not base64":      {"{\"state\": \"A:B\",\n\"data64\": \"***\"}", `line 2: "data64": illegal base64`},
+		"state wrong":     {`{"state": "RAW", "data": ""}`, `line 1: "state": state "RAW" has no colon`},
+		"data no text":    {`{"state": "A:B", "data": 5}`, `"data": here stands the number 5; expected a text`},
+		"id wrong":        {ours(`"id": "12"`), `line 2: "id": id "12" has 2 characters`},
+		"ship wrong":      {ours(`"ship": "12"`), `line 2: "ship": the text "12" has no colon; expected NODE:ID`},
+		"ship's node":     {ours(`"ship": "a\nb:00000000000000000000000000000000"`), `line 2: "ship": the node's name is no name`},
+		"fragment":        {ours(`"fragment": {"index": 3, "count": 3}`), `line 2: "fragment": index 3 of 3`},
+		"half a fragment": {ours(`"fragment": {"index": 0}`), `line 2: "fragment": "count" is missing`},
+		"attempt":         {ours(`"attempt": -1`), `line 2: "attempt": here stands the number -1; expected a whole number from 0`},
+		"hop":             {ours(`"hops": [{"seed": "a", "node": "n"}]`), `line 2: "hops[0]": "at" is missing`},
+		"hop's time":      {ours(`"hops": [{"seed": "a", "node": "n", "at": "now"}]`), `line 2: "hops[0].at": parsing time "now"`},
+		"hop's field":     {ours(`"hops": [{"seeds": "a"}]`), `line 2: "seeds" is no known field: did you mean "seed"?`},
+		"fault":           {ours(`"fault": {"error": "x"}`), `line 2: "fault": "state" is missing`},
+		"stop":            {ours(`"stop": "a b"`), `line 2: "stop": the seed's name "a b" has ' '`},
+		"goal":            {ours(`"goal": "B"`), `line 2: "goal": state "B" has no colon`},
+		"track":           {ours(`"track": "yes"`), `line 2: "track": here stands the text "yes"; expected true or false`},
+		"deadline":        {ours(`"deadline": "tomorrow"`), `line 2: "deadline": parsing time`},
+
+		"code":              {header(`"code": "cHJpbnQgMQ=="`), `line 2: "[0].code": the packet carries a program that its receiver is to run; until a sandbox`},
+		"short":             {`[{}]`, "line 1: a list of 1; a classic packet is [header, automaton, ..., last]"},
+		"header no object":  {`[1, {}, {}]`, `line 1: "[0]": here stands the number 1; expected an object`},
+		"no ship":           {`[{}, {}, {}]`, `line 1: "[0]": "ship" is missing`},
+		"misspelt":          {header(`"stop_fun": "x"`), `line 2: "stop_fun" is no known field: did you mean "stop_func"?`},
+		"acknowledgement":   {header(`"state": "PACK_OK"`), `line 2: "[0].state": PACK_OK is an acknowledgement`},
+		"gather":            {header(`"state": "MERGE"`), "gathers are not run yet"},
+		"aux unknown":       {header(`"aux": 64`), `line 2: "[0].aux": 64 has bits that no Pumpkin knows`},
+		"aux wrong":         {header(`"aux": "many"`), `line 2: "[0].aux": here stands the text "many"; expected a whole number`},
+		"fragment wrong":    {header(`"fragment": -1`), `line 2: "[0].fragment": here stands the number -1`},
+		"stop_func wrong":   {header(`"stop_func": "a b"`), `line 2: "[0].stop_func": the seed's name "a b" has ' '`},
+		"no stag":           {last(`"data": "x"`), `line 2: "[2]": "stag" is missing`},
+		"stag wrong":        {last(`"stag": "a:b:c:d", "data": "x"`), `line 2: "[2].stag": state "b:c:d"`},
+		"no classic data":   {last(`"stag": "A:B"`), `line 2: "[2]": "data" is missing`},
+		"classic data list": {last(`"stag": "A:B", "data": []`), `line 2: "[2].data": here stands a list; expected a text`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := ParseFile([]byte(tt.text))
+			var at *strict.Error
+			if !errors.As(err, &at) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %+v, %v\nwant %s", f, err, tt.want)
+			}
+			if !reflect.DeepEqual(f, File{}) {
+				t.Error("a packet beside the error")
+			}
+		})
+	}
+}
+
+// TestIgnoredIsBounded: a file of many strange fields makes no endless log.
+func TestIgnoredIsBounded(t *testing.T) {
+	var fields strings.Builder
+	for i := range 1000 {
+		fields.WriteString(`, "` + strings.Repeat("z", 10) + ID{byte(i), byte(i >> 8)}.String() + `": 1`)
+	}
+	f, err := ParseFile([]byte(`[{"ship": "x"` + fields.String() + `}, {"stag": "A:B", "data": ""}]`))
+	if err != nil || len(f.Ignored) != maxIgnored {
+		t.Errorf("%d phrases, %v", len(f.Ignored), err)
+	}
+}
+
+// TestFileRoundTrip: what MarshalJSON writes, ParseFile reads as the same.
+func TestFileRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := drawFile(t)
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseFile(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s:\ngot  %+v\nwant %+v", text, got, want)
+		}
+	})
+}
+
+func drawFile(t *rapid.T) File {
+	word := rapid.StringMatching(`[A-Za-z0-9_-]{1,10}`)
+	state := func(label string) State { return State(word.Draw(t, label) + ":" + word.Draw(t, label)) }
+	id := func(label string) ID { return HashID(word.Draw(t, label)) }
+	data := func(label string) string { return string(rapid.SliceOf(rapid.Byte()).Draw(t, label)) }
+	at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
+	coin := rapid.Bool()
+
+	f := File{Packet: Packet{State: state("state"), Data: data("data")}}
+	p := &f.Packet
+	if coin.Draw(t, "named") {
+		p.ID, p.Container, f.Group = id("id"), id("container"), word.Draw(t, "group")
+		p.Ship = Ship{Root: id("ship"), Node: word.Draw(t, "node")}
+		p.Fragment = Fragment{Index: 1, Count: rapid.Uint32Range(2, 1<<32-1).Draw(t, "count")}
+	}
+	for i := range rapid.IntRange(0, 5).Draw(t, "hops") {
+		p.Trail = &Hop{Prev: p.Trail, Seed: word.Draw(t, "seed"), Node: word.Draw(t, "at"), At: at, Depth: i + 1}
+		if coin.Draw(t, "tracked") {
+			p.Trail.State, p.Trail.Data = state("hop"), data("hop data")
+		}
+	}
+	if coin.Draw(t, "wishes") {
+		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), Track: coin.Draw(t, "track"), Deadline: at}
+	}
+	if coin.Draw(t, "failed") {
+		p.Attempt, p.Rounds = rapid.IntRange(0, 9).Draw(t, "attempt"), rapid.IntRange(0, 9).Draw(t, "rounds")
+		p.Fault = &Fault{Error: rapid.String().Draw(t, "error"), Output: rapid.String().Draw(t, "output"), State: state("was"), Attempts: 3}
+	}
+	return f
+}
+
+// TestMarshalBadText: a cut-off tail of output must not spoil the file.
+func TestMarshalBadText(t *testing.T) {
+	text, err := json.Marshal(File{Packet: Packet{State: "Error:x", Fault: &Fault{Error: "caf\xc3", State: "A:B"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := ParseFile(text); err != nil || f.Packet.Fault.Error != "caf\ufffd" {
+		t.Errorf("%s: %+v, %v", text, f.Packet.Fault, err)
+	}
+}
+
+// FuzzParseFile: what is taken can be written and is then the same packet.
+func FuzzParseFile(f *testing.F) {
+	f.Add([]byte(classicMars))
+	f.Add([]byte(`{"state": "g:A:B", "data64": "AP8=", "hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05Z"}], "track": true}`))
+	f.Add([]byte(`[{"ship": "x", "code": ""}, {"stag": "A:B", "data": ""}]`))
+	f.Add([]byte(`{"state": "A:B", "data": "\ud800"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := ParseFile(text)
+		if err != nil {
+			var at *strict.Error
+			if !errors.As(err, &at) {
+				t.Fatalf("error %#v names no line", err)
+			}
+			return
+		}
+		if _, err := ParseState(string(got.Packet.State)); err != nil {
+			t.Fatal(err)
+		}
+		out, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseFile(out)
+		if err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		back, err := json.Marshal(again)
+		if err != nil || string(back) != string(out) {
+			t.Fatalf("%s came back as %s, %v", out, back, err)
+		}
+	})
+}

@@ -1,0 +1,116 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// fileJSON is our shape of a .pkt file, in the order in which it is written.
+type fileJSON struct {
+	ID        *ID           `json:"id,omitempty"`
+	Ship      string        `json:"ship,omitempty"`
+	Container *ID           `json:"container,omitempty"`
+	Fragment  *fragmentJSON `json:"fragment,omitempty"`
+	State     string        `json:"state"`
+	dataJSON
+	Attempt  int        `json:"attempt,omitempty"`
+	Rounds   int        `json:"rounds,omitempty"`
+	Hops     []hopJSON  `json:"hops,omitempty"`
+	Fault    *faultJSON `json:"fault,omitempty"`
+	Stop     string     `json:"stop,omitempty"`
+	Goal     State      `json:"goal,omitempty"`
+	Track    bool       `json:"track,omitempty"`
+	Deadline *time.Time `json:"deadline,omitempty"`
+}
+
+type fragmentJSON struct {
+	Index uint32 `json:"index"`
+	Count uint32 `json:"count"`
+}
+
+// dataJSON is data as text or, where it is none, in base64.
+type dataJSON struct {
+	Text *string `json:"data,omitempty"`
+	Code *string `json:"data64,omitempty"`
+}
+
+type hopJSON struct {
+	Seed  string    `json:"seed"`
+	Node  string    `json:"node"`
+	At    time.Time `json:"at"`
+	State State     `json:"state,omitempty"`
+	*dataJSON
+}
+
+type faultJSON struct {
+	Error    string `json:"error"`
+	Output   string `json:"output,omitempty"`
+	State    State  `json:"state"`
+	Attempts int    `json:"attempts"`
+}
+
+// MarshalJSON writes f in our shape, whatever it was read from; [ParseFile]
+// reads it back. Classic and Ignored are not written, and bytes that are not
+// UTF-8 are replaced in everything but data.
+func (f File) MarshalJSON() ([]byte, error) {
+	p := &f.Packet
+	out := fileJSON{
+		State:    string(p.State),
+		dataJSON: dataOf(p.Data),
+		Attempt:  p.Attempt,
+		Rounds:   p.Rounds,
+	}
+	if f.Group != "" {
+		out.State = p.State.Tag(f.Group)
+	}
+	if !p.ID.IsZero() {
+		out.ID = &p.ID
+	}
+	if p.Ship != (Ship{}) {
+		out.Ship = p.Ship.String()
+	}
+	if !p.Container.IsZero() {
+		out.Container = &p.Container
+	}
+	if p.Fragment != (Fragment{}) {
+		out.Fragment = &fragmentJSON{p.Fragment.Index, p.Fragment.Count}
+	}
+	for hop := p.Trail; hop != nil; hop = hop.Prev {
+		h := hopJSON{Seed: hop.Seed, Node: hop.Node, At: hop.At, State: hop.State}
+		if hop.State != "" {
+			data := dataOf(hop.Data)
+			h.dataJSON = &data
+		}
+		out.Hops = append(out.Hops, h)
+	}
+	slices.Reverse(out.Hops)
+	if p.Fault != nil {
+		out.Fault = &faultJSON{p.Fault.Error, p.Fault.Output, p.Fault.State, p.Fault.Attempts}
+	}
+	if w := p.Wish; w != nil {
+		out.Stop, out.Goal, out.Track = w.Stop, w.Goal, w.Track
+		if !w.Deadline.IsZero() {
+			out.Deadline = &w.Deadline
+		}
+	}
+	// Whether < and > are escaped is for the caller's encoder to say.
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+func dataOf(data string) dataJSON {
+	if utf8.ValidString(data) {
+		return dataJSON{Text: &data}
+	}
+	code := base64.StdEncoding.EncodeToString([]byte(data))
+	return dataJSON{Code: &code}
+}

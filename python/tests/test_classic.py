@@ -1,0 +1,205 @@
+"""Seeds that are classes, as the old Pumpkin's were."""
+
+import os
+import textwrap
+
+from driver import Case
+
+CLASS = """\
+from pumpkin import *
+
+class greet(PmkSeed.Seed):
+
+    def __init__(self, context, poi=None):
+        PmkSeed.Seed.__init__(self, context, poi)
+
+"""
+META = ("id1", "lab:id0", 2)
+
+
+class Classic(Case):
+    def seed(self, body, head=CLASS, **settings):
+        return self.ready(head + textwrap.indent(textwrap.dedent(body), "    "), **settings)
+
+    def outcome(self, body, data=b"", **settings):
+        return self.seed(body, **settings).run(data, meta=META)[0]
+
+    def outputs(self, body, data=b"", **settings):
+        outcome = self.outcome(body, data, **settings)
+        self.assertIsNone(outcome.error, outcome.output)
+        return outcome.outputs
+
+    def value(self, expression, data=b"", **settings):
+        """What an expression is within run, as text."""
+        outputs = self.outputs("def run(self, pkt, data):\n    self.dispatch(pkt, repr(%s), 'B')" % expression, data, **settings)
+        return outputs[0][1].decode()
+
+    def test_dispatch(self):
+        body = """\
+            def run(self, pkt, data):
+                self.dispatch(pkt, "Hello " + data, "B")
+                self.fork_dispatch(pkt, 7, "B")
+                self.dispatch(pkt, b"\\xff\\0", "C", type="Bytes")
+                self.dispatch(pkt, "not sent", "B", dispatch=False)
+                self.dispatch(self.duplicate_pkt_new_container(pkt), "copy", "UNKNOWN")
+            """
+        worker = self.seed(body)
+        self.assertIs(worker.hello["meta"], True)
+        self.assertEqual(worker.run(b"World", meta=META)[0].outputs,
+                         [("String:B", b"Hello World"), ("String:B", b"7"), ("Bytes:C", b"\xff\0"), ("UNKNOWN", b"copy")])
+
+    def test_dispatch_takes_the_first_type_as_the_old_one_did(self):
+        body = "def run(self, pkt, data):\n    self.dispatch(pkt, '1', 'X')\n    self.dispatch(pkt, '2', 'Y')"
+        self.assertEqual(self.outputs(body, gives=("A:X", "B:X", "B:Y")), [("A:X", b"1"), ("Y", b"2")])
+
+    def test_an_injector(self):
+        worker = self.seed("def run(self, pkt):\n    for i in range(3):\n        self.fork_dispatch(pkt, str(i), 'B')", takes=())
+        worker.send({"run": [[0, "", 0, "id1", "lab:id0", 0]]})
+        got = b""
+        while True:
+            header, blob = worker.receive()
+            got += blob
+            if "done" in header:
+                break
+        self.assertEqual(got, b"012")
+
+    def test_data_is_a_text_and_a_list_of_parts(self):
+        data = "one|,|zwö|,|".encode()
+        for expression, want in [("data[0]", "one"), ("data[1]", "zwö"), ("data[2]", ""), ("data[-3]", "one"), ("data[0][1]", "n"),
+                                 ("data[:3]", "one"), ("data + '!'", "one|,|zwö|,|!"), ("data.split('|,|')[1]", "zwö"),
+                                 ("type(data[:2]) is str", True), ("len(data)", 12), ("list(data)[1]", "n"),
+                                 ("data == 'one|,|zwö|,|'", True), ("isinstance(data, str)", True),
+                                 ("re.search('z(.)', data).group(1)", "w"), ("json.loads(json.dumps(data)) == data", True)]:
+            self.assertEqual(self.value(expression, data), repr(want), expression)
+        self.assertEqual(self.value("data[0]", b"alone"), "'alone'")
+        self.assertEqual(self.value("data[0]", b""), "''")
+        self.assertEqual(self.outcome("def run(self, pkt, data):\n    data[2]", b"a|,|b").error,
+                         "IndexError: data[2]: the data has 2 parts, separated by |,|")
+
+    def test_binary_data_comes_back_as_it_was(self):
+        data = bytes(range(256))
+        self.assertEqual(self.outputs("def run(self, pkt, data):\n    self.dispatch(pkt, data, 'B')", data), [("String:B", data)])
+
+    def test_the_packet(self):
+        for expression, want in [("pkt.id", "id1"), ("pkt.attempt", 2), ("pkt[0]['ship']", "lab:id0"), ("pkt[0]['t_state']", "A"),
+                                 ("pkt[0]['t_otype']", "String"), ("pkt[0]['c_tag']", "default:String:A"),
+                                 ("pkt[len(pkt) - 1]['stag']", "default:String:A"), ("self.get_ship_id(pkt)", "lab:id0"),
+                                 ("self.get_cont_id(pkt)", "id1"), ("self.get_pkt_id(pkt)", "id1"), ("self.get_last_stag(pkt)", "A"),
+                                 ("self.get_pkt_data(pkt)", "d"), ("self.is_fragment(pkt)", False),
+                                 ("copy.deepcopy(pkt) is pkt", True), ("self.is_final(pkt)", False)]:
+            self.assertEqual(self.value(expression, b"d"), repr(want), expression)
+
+    def test_the_context(self):
+        for expression, want in [("self.context.getWorkingDir()", self.work + "/"), ("self.context.getUuid()", "lab-1"),
+                                 ("self.context.get_group()", "default"), ("self.context.getTaskDir()", self.folder),
+                                 ("self.get_name()", "greet"), ("self.get_fullname()", "default:greet"), ("self.name", "greet"),
+                                 ("self.conf['return'][0]['type']", "String"), ("self.get_in_tag_list()", ["default:String:A"]),
+                                 ("self.getpoi()", None), ("self.context.is_debug()", False), ("os.environ is not None", True)]:
+            self.assertEqual(self.value(expression), repr(want), expression)
+
+    def test_the_logger_and_the_hooks(self):
+        body = """\
+            def on_load(self):
+                self.logger.info("loading")
+            def pre_run(self, pkt, *args):
+                return args[0] != "skip"
+            def run(self, pkt, data):
+                self.logger.warning("got %s", data)
+                self.logger.debug("not seen")
+                self.dispatch(pkt, data, "B")
+            def on_unload(self):
+                self.logger.info("unloading")
+            """
+        worker = self.seed(body)
+        self.assertEqual([o.outputs for o in worker.run(b"skip", b"a", meta=META)], [[], [("String:B", b"a")]])
+        self.assertEqual(worker.stop(), 0)
+        self.assertEqual(worker.said(), "INFO loading\nWARNING got a\nINFO unloading\n")
+
+    def test_files(self):
+        body = """\
+            def run(self, pkt, data):
+                wd = self.context.getWorkingDir()
+                self._ensure_dir(wd + "dir")
+                with open(wd + "dir/a.txt", "w") as f:
+                    f.write("content")
+                archive = self._tar_to_gz("dir", suffix="001")
+                shutil.rmtree(wd + "dir")
+                names = [m.name for m in self._untar_to_wd(archive)]
+                assert self.ifFile("file://" + archive) and not self.ifFile(data)
+                assert self.fileparts("file://" + wd + "dir/a.txt") == ["file", wd + "dir/", "a.txt", wd + "dir/a.txt", "/dir/a.txt"]
+                assert self.copy_file_to_wd(wd + "dir/a.txt") == "a.txt"
+                assert self.move_data_file("a.txt", "out", "1") == wd + "out/a.txt-1"
+                assert os.path.basename(self._add_to_tar("/out/a.txt-1", "dir-001.tar.gz", rename="all")) == "all.tar.gz"
+                self.dispatch(pkt, json.dumps([archive, names, open(wd + "out/a.txt-1").read()]), "B")
+            """
+        want = '["%s/dir-001.tar.gz", ["dir", "dir/a.txt"], "content"]' % self.work
+        self.assertEqual(self.outputs(body), [("String:B", want.encode())])
+
+    def test_a_path_that_nobody_else_sees_is_refused(self):
+        outcome = self.outcome("def run(self, pkt, data):\n    self.dispatch(pkt, 'file://' + self.context.getWorkingDir() + 'a', 'B')")
+        self.assertIn("dispatch the file's content", outcome.error)
+        body = "def run(self, pkt, data):\n    self.dispatch(pkt, 'file:///shared/a', 'B')"
+        self.assertEqual(self.outputs(body), [("String:B", b"file:///shared/a")])
+
+    def test_what_is_gone_names_its_replacement(self):
+        for call, words in [("self.broadcast(pkt, 'x', 'B')", "self.dispatch: every seed"), ("self.fragment_pkt(pkt, 1)", "splits are not run yet"),
+                            ("self.error(pkt)", "raise an exception"), ("self.context.get_stat()", "pmk ps --json"),
+                            ("self.context.getTx()", "self.dispatch"), ("self.dispatch(pkt, 'x', 'B', fragment=True)", "splits are not run yet"),
+                            ("self.nothing()", "no attribute 'nothing'"), ("self.context.nothing()", "no 'nothing'")]:
+            outcome = self.outcome("def run(self, pkt, data):\n    " + call)
+            self.assertIn(words, outcome.error)
+            self.assertIn("greet.py\", line 9, in run", outcome.output)
+
+    def test_dispatch_that_is_wrong(self):
+        for call, words in [("self.dispatch(pkt, ['a'], 'B')", "not list"), ("self.dispatch(pkt, None, 'B')", "not NoneType"),
+                            ("self.dispatch('a', 'b', 'B')", "dispatch takes the packet first"), ("self.dispatch(pkt, 'a', None)", "a state's name")]:
+            self.assertIn(words, self.outcome("def run(self, pkt, data):\n    " + call).error)
+
+    def test_dispatch_from_threads(self):
+        body = """\
+            def run(self, pkt, data):
+                def some():
+                    for i in range(1000):
+                        self.dispatch(pkt, "x", "B")
+                threads = [threading.Thread(target=some) for _ in range(4)]
+                for t in threads:
+                    t.start()
+                for t in threads:
+                    t.join()
+            """
+        self.assertEqual(self.outputs(body), [("String:B", b"x")] * 4000)
+
+    def test_dispatch_after_the_run(self):
+        body = """\
+            def run(self, pkt, data):
+                if data == "first":
+                    self.kept = pkt
+                else:
+                    self.dispatch(self.kept, "late", "B")
+            """
+        first, second = self.seed(body).run(b"first", b"second", meta=META)
+        self.assertIsNone(first.error)
+        self.assertIn("the run of this packet has ended", second.error)
+
+    def test_which_class_runs(self):
+        two = "from pumpkin import PmkSeed\nclass %s(PmkSeed.Seed):\n    def run(self, pkt, data):\n        self.dispatch(pkt, 'first', 'B')\n" \
+              "class %s(PmkSeed.Seed):\n    def run(self, pkt, data):\n        self.dispatch(pkt, 'second', 'B')\n"
+        self.assertEqual(self.ready(two % ("other", "greet")).run(b"", meta=META)[0].outputs, [("String:B", b"second")])
+        self.assertIn("there are 2 seed classes, a, b; expected one of them to be named like the seed, greet",
+                      self.refused(two % ("a", "b"))["error"])
+        self.assertIn("keep one", self.refused("def run(x):\n    pass\n" + two % ("a", "greet"))["error"])
+        base = "from pumpkin import PmkSeed\nclass base(PmkSeed.Seed):\n    def run(self, pkt, data):\n        self.dispatch(pkt, self.word, 'B')\n"
+        self.file(base, name="base")
+        self.assertEqual(self.ready("from base import base\nclass any(base):\n    word = 'hi'\n").run(b"", meta=META)[0].outputs,
+                         [("String:B", b"hi")])
+
+    def test_what_cannot_be_run(self):
+        self.assertIn("splits are not run yet", self.refused(CLASS + "    def run(self, pkt, data):\n        pass\n"
+                                                             "    def split(self, pkt, data):\n        pass\n")["error"])
+        self.assertIn("has no method run", self.refused(CLASS)["error"])
+        self.assertIn("ZeroDivisionError", self.refused(CLASS + "    def run(self, pkt):\n        pass\n    def on_load(self):\n        1/0\n")["error"])
+
+    def test_python_2_class(self):
+        hello = self.refused(CLASS + '    def run(self, pkt, data):\n        print "PROCESSOR: "+data\n')
+        self.assertEqual(hello["error"], 'line 9 (print "PROCESSOR: "+data) is Python 2; convert the file with: 2to3 -w '
+                         + os.path.join(self.folder, "greet.py"))
