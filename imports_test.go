@@ -28,18 +28,19 @@ func importRules() []importRule {
 	// A runner knows the contract and what runners share, never another
 	// runner and never the node.
 	runner := append(slices.Clone(values), "internal/runner")
-	worker := append(slices.Clone(runner), "internal/runner/supervise", "internal/runner/worker/...")
+	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...")
 
 	return []importRule{
 		{who: "packet", may: []string{"internal/strict"}, never: []string{"os", "net", "log", "sync", "context"}},
 		{who: "seed", may: []string{"packet", "internal/strict"}, never: []string{"os", "net", "log", "sync", "context"}},
 		{who: "internal/strict", never: []string{"os", "net", "log", "sync", "context", "time"}},
+		{who: "internal/dtn/dtntest", may: append(slices.Clone(values), "internal/dtn")},
 		{who: "internal/dtn/...", may: append(slices.Clone(values), "internal/dtn/..."), never: []string{"context", "time", "sync", "os", "net", "log"}},
 
 		{who: "internal/runner", may: values},
 		{who: "internal/runner/runnertest", may: append(slices.Clone(runner), "internal/testenv")},
 		{who: "internal/runner/gofn", may: runner},
-		{who: "internal/runner/supervise", may: runner},
+		{who: "internal/runner/supervise/...", may: append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/wire")},
 		{who: "internal/runner/worker/...", may: worker},
 		{who: "internal/runner/process", may: worker},
 		{who: "internal/runner/python", may: append(slices.Clone(worker), "python", "internal/local")},
@@ -55,8 +56,9 @@ func importRules() []importRule {
 		{who: "python"},
 
 		// These put the parts together.
-		{who: "internal/web/...", may: []string{"..."}},
+		{who: "internal/web/...", may: append(slices.Clone(values), "internal/dtn/...", "internal/node", "internal/local", "internal/web/...")},
 		{who: "internal/bench/...", may: []string{"..."}},
+		{who: "internal/load/...", may: []string{"..."}},
 		{who: "internal/cli/...", may: []string{"..."}},
 		{who: ".", may: []string{"..."}},
 		// Programs are written as any user would write theirs.

@@ -32,12 +32,12 @@ type GoSeed struct {
 
 // The exit codes of pmk, as docs/commands.md lists them.
 const (
-	exitOK       = 0
-	exitFailed   = 1   // what was asked for did not succeed: findings, failed tests, a failed send
-	exitUsage    = 2   // the command line is wrong
-	exitNoNode   = 3   // no running node to talk to
-	exitNoSeed   = 4   // a seed that was named cannot be loaded
-	exitAborted  = 130 // a second Ctrl-C ended the node at once
+	exitOK      = 0
+	exitFailed  = 1   // what was asked for did not succeed: findings, failed tests, a failed send
+	exitUsage   = 2   // the command line is wrong
+	exitNoNode  = 3   // no running node to talk to
+	exitNoSeed  = 4   // a seed that was named cannot be loaded
+	exitAborted = 130 // a second Ctrl-C ended the node at once
 )
 
 // A usageError is a command line that is wrong.
@@ -114,7 +114,7 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.sendCommand(), a.psCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
+	root.AddCommand(a.sendCommand(), a.psCommand(), a.checkCommand(), a.planCommand(),
 		a.seedCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }

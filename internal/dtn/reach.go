@@ -9,8 +9,8 @@ import (
 // unreached are the seeds and states that no injector's data can reach: none
 // in a network without injectors, where data comes from outside only.
 func (n *Network) unreached() []Finding {
-	ships, reached := n.sail()
-	if len(ships) == 0 {
+	reached, fed := n.sail()
+	if !fed {
 		return nil
 	}
 	given := n.where(n.given)
@@ -101,10 +101,10 @@ func (n *Network) blame(f *Finding, p *plant, reached bitset, given []packet.Sta
 }
 
 // sail follows one ship from each state that an injector gives: everything
-// that can descend from one injection. It returns the ships, and all that
-// they reach together: seeds and states. A join is reached by a ship that
-// brings all its inputs.
-func (n *Network) sail() (ships []int32, reached bitset) {
+// that can descend from one injection. It returns what they reach together,
+// seeds and states, and whether there is an injector at all. A join is reached
+// by a ship that brings all its inputs.
+func (n *Network) sail() (reached bitset, fed bool) {
 	next := n.links(true, true)
 	reached = newBitset(len(next))
 	roots := newBitset(len(n.states))
@@ -112,6 +112,7 @@ func (n *Network) sail() (ships []int32, reached bitset) {
 		if len(p.in) > 0 {
 			continue
 		}
+		fed = true
 		reached.add(int32(i))
 		for _, s := range p.out {
 			roots.add(s)
@@ -120,11 +121,8 @@ func (n *Network) sail() (ships []int32, reached bitset) {
 			roots.add(s)
 		}
 	}
-	roots.each(func(s int32) { ships = append(ships, s) })
-	for _, root := range ships {
-		reached.union(n.ship(next, n.vertex(root)))
-	}
-	return ships, reached
+	roots.each(func(s int32) { reached.union(n.ship(next, n.vertex(s))) })
+	return reached, fed
 }
 
 // ship is what one packet can lead to, joins included.

@@ -14,16 +14,16 @@ import (
 // whyEnd ends the name of the text that says what is wrong with a file.
 const whyEnd = ".why.txt"
 
-// done moves a file away whose packets are all taken.
-func (f *Folder) done(l look, packets int) error {
+// done moves a file away whose packet is taken.
+func (f *Folder) done(l look) error {
 	to, err := f.free(doneDir, l.name, "")
 	if err == nil {
 		err = f.move(l, to)
 	}
 	if err != nil {
-		return f.stuck(l, fmt.Errorf("its packets are taken, and would be once more at the next start: move it away by hand: %w", err))
+		return f.stuck(l, fmt.Errorf("its packet is taken, and would be once more at the next start: move it away by hand: %w", err))
 	}
-	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "packets", packets, "moved", to)
+	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "moved", to)
 	return nil
 }
 

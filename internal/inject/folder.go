@@ -30,6 +30,9 @@ type Config struct {
 	// State makes every file one packet of this state. "" means that .pkt
 	// files are read, and others left alone.
 	State packet.State
+	// Group is the node's group: a .pkt file that names another is bad. ""
+	// means that any is taken.
+	Group string
 	// MaxSize is the most bytes that a file may have; 0 means
 	// DefaultMaxSize.
 	MaxSize int64
@@ -49,15 +52,15 @@ type Config struct {
 // A file counts once it is complete: closed after it was written, moved in,
 // or, for one that was there before anybody looked, unchanged for
 // [Config.Settle]. Files are taken one after another in the order in which
-// they became complete. A file whose packets are all taken moves to .done/; a
+// they became complete. A file whose packet is taken moves to .done/; a
 // bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
 // count: a symbolic link could lead to what its author may not read, so links
 // are not followed. Hidden files and those with the name of a temporary file
 // are not looked at.
 //
-// The ids of a file's packets follow from its path, inode and time of change,
-// so that a file that is read again, because the node died over it, gives the
-// packets that it gave before.
+// The id of a file's packet, where the file names none, follows from its path,
+// inode and time of change, so that a file that is read again, because the
+// node died over it, gives the packet that it gave before.
 type Folder struct {
 	cfg  Config
 	into Injector

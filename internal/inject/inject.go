@@ -10,11 +10,12 @@ import (
 
 // An Injector takes packets into a network.
 type Injector interface {
-	// Inject takes p, a root that has an id and a state; a zero Ship is for
-	// the Injector to fill in. It returns once p is taken, which may be long
-	// when the network is full: this is the back-pressure. A state that
-	// nobody accepts is no error, the packet waits. An error says that no
-	// more is taken: ctx ended, or the network did.
+	// Inject takes p, a root that has an id and a state; whatever of its
+	// Ship is zero is for the Injector to fill in. It returns once p is
+	// taken, which may be long when the network is full: this is the
+	// back-pressure. A state that nobody accepts is no error, the packet
+	// waits. An error says that no more is taken: ctx ended, or the network
+	// did.
 	Inject(ctx context.Context, p packet.Packet) error
 }
 

@@ -23,7 +23,7 @@ var errBusy = errors.New("the file is in use")
 // errAway says that another process has taken the file.
 var errAway = errors.New("the file is gone")
 
-// take injects the packets of a complete file and moves it away. Its error
+// take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	file, err := claim(f.path(l.name))
@@ -47,17 +47,17 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	if err != nil {
 		return f.refuse(l, err)
 	}
-	packets, err := f.packets(now, text)
+	p, err := f.packet(now, text)
 	if err != nil {
 		return f.refuse(now, err)
 	}
-	if err := f.injectAll(ctx, now, packets); err != nil {
+	if err := f.inject(ctx, now, p); err != nil {
 		if ctx.Err() != nil {
 			return nil // told; the file stays for the next start
 		}
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
-	return f.done(now, len(packets))
+	return f.done(now)
 }
 
 // claim opens a file and locks it, so that of several nodes that watch a
@@ -118,26 +118,31 @@ func (f *Folder) read(file *os.File, name string) (string, look, error) {
 	return text.String(), l, nil
 }
 
-// packets are what a file holds.
-func (f *Folder) packets(l look, text string) ([]packet.Packet, error) {
-	packets := []packet.Packet{{State: f.cfg.State, Data: text}}
+// packet is what a file holds.
+func (f *Folder) packet(l look, text string) (packet.Packet, error) {
+	p := packet.Packet{State: f.cfg.State, Data: text}
 	if f.cfg.State == "" {
-		var err error
-		if packets, err = parse(l.name, text); err != nil {
-			return nil, err
+		file, err := packet.ParseFile([]byte(text))
+		if err != nil {
+			return packet.Packet{}, err
 		}
-	}
-	for i := range packets {
-		if p := &packets[i]; p.ID.IsZero() {
-			p.ID = packet.HashID("file", f.path(l.name), strconv.FormatUint(l.inode, 10), strconv.FormatInt(l.changed, 10), strconv.Itoa(i))
+		if file.Group != "" && f.cfg.Group != "" && file.Group != f.cfg.Group {
+			return packet.Packet{}, fmt.Errorf("its packet is of the group %s, and this node is of the group %s: put it into the rx folder of a node of its group, or take the group out of its state", file.Group, f.cfg.Group)
 		}
+		if len(file.Ignored) > 0 {
+			f.cfg.Log.Info("a file asks for what it does not get", "file", f.path(l.name), "what", strings.Join(file.Ignored, "; "))
+		}
+		p = file.Packet
 	}
-	return packets, nil
+	if p.ID.IsZero() {
+		p.ID = packet.HashID("file", f.path(l.name), strconv.FormatUint(l.inode, 10), strconv.FormatInt(l.changed, 10))
+	}
+	return p, nil
 }
 
-// injectAll injects a file's packets. Once ctx has ended it goes on for the
-// time of grace, so that a file is not cut in two without need.
-func (f *Folder) injectAll(ctx context.Context, l look, packets []packet.Packet) error {
+// inject injects a file's packet. Once ctx has ended it goes on for the time
+// of grace, so that what is in hand is not cut off without need.
+func (f *Folder) inject(ctx context.Context, l look, p packet.Packet) error {
 	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -147,14 +152,11 @@ func (f *Folder) injectAll(ctx context.Context, l look, packets []packet.Packet)
 		case <-inHand.Done():
 		}
 	})()
-	for i, p := range packets {
-		if err := f.into.Inject(inHand, p); err != nil {
-			f.cfg.Log.Warn("a file stays in the rx folder, to be taken again at the next start with the same ids",
-				"file", f.path(l.name), "taken", i, "packets", len(packets), "err", err)
-			return err
-		}
+	err := f.into.Inject(inHand, p)
+	if err != nil {
+		f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 	}
-	return nil
+	return err
 }
 
 // path is the whole path of a file of the folder.

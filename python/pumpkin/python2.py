@@ -17,6 +17,9 @@ _MODULES = {"BaseHTTPServer", "commands", "ConfigParser", "Cookie", "cookielib",
 
 def explain(error, path):
     """What to do, if the error comes from Python 2 code; else "". """
+    if isinstance(error, TabError):  # which 2to3 leaves as it is
+        return ("line %d mixes tabs and spaces, which only Python 2 allows; convert the file with: "
+                "expand -i %s > NEW && 2to3 -w NEW" % (error.lineno or 0, path))
     what = _found(error, path)
     return "%s is Python 2; convert the file with: 2to3 -w %s" % (what, path) if what else ""
 
@@ -27,7 +30,7 @@ def _found(error, path):
             return ""
         line = (error.text or "").strip()
         import re
-        if isinstance(error, TabError) or any(re.search(p, error.text or "") for p in _SYNTAX):
+        if any(re.search(p, error.text or "") for p in _SYNTAX):
             return "line %d (%s)" % (error.lineno or 0, line[:80])
     elif isinstance(error, ModuleNotFoundError):
         return "the module %s" % error.name if error.name in _MODULES else ""

@@ -3,9 +3,10 @@
 from types import GeneratorType
 
 from pumpkin import failure
+from pumpkin.outbox import ENTRY
 from pumpkin.packet import Packet
 from pumpkin.values import State, encode, state_json
-from pumpkin.wire import ENTRY, quote
+from pumpkin.wire import quote
 
 _ONLY = '""'   # the state of an output that names none, as JSON
 _SHORT = 4096  # characters; a longer text goes the way that looks at its size first
@@ -55,11 +56,13 @@ def _runner(call, wants_entry, wants_bytes, outbox, report):
                 data = blob[pos:end].decode("utf-8", "surrogateescape")
             try:
                 out = call(data, entry) if wants_entry else call(data)
-                if type(out) is str and len(out) < _SHORT:
-                    out = out.encode("utf-8", "surrogateescape")
+                kind = type(out)
+                if (kind is str or kind is bytes) and len(out) < _SHORT:
+                    if kind is str:
+                        out = out.encode("utf-8", "surrogateescape")
                     size = ENTRY + len(out)
                     emits.append((n, _ONLY, out))
-                elif type(out) is GeneratorType:
+                elif kind is GeneratorType:
                     give_all(n, out)
                 elif out is not None:
                     give(n, out)

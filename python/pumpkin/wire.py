@@ -1,4 +1,4 @@
-"""The worker protocol's two pipes: frames in, frames out.
+"""The worker protocol's frames, and the pipe that they come in by.
 
 A frame is two big-endian u32, the lengths of its header and its blob, then
 the header, a JSON object in UTF-8, then the blob. What the frames say is told
@@ -9,9 +9,6 @@ this library: its C scanner can be had without it.
 """
 
 import os
-import sys
-import time
-from _thread import allocate_lock, start_new_thread
 
 try:
     from _json import encode_basestring_ascii as quote, make_scanner
@@ -36,15 +33,8 @@ try:
 except ImportError:  # a Python that is not CPython
     from json import dumps as quote, loads
 
-MAX_HEADER = 1 << 20      # bytes; the protocol's limit
-MAX_BLOB = (1 << 32) - 1  # bytes; what a frame can say
-GATHER = 48 << 10         # bytes; so much is sent without waiting for more
-ENTRY = 32                # bytes that an entry of a header counts for, about
-
-_READ = 64 << 10  # bytes; what a pipe holds
-_TICK = 0.0005    # seconds between two looks of the flusher
-_LINGER = 40      # looks without anything to send before the flusher sleeps
-_SWITCH = 0.0005  # seconds that a computing seed keeps the interpreter from it
+MAX_HEADER = 1 << 20  # bytes; the protocol's limit
+_READ = 64 << 10      # bytes; what a pipe holds
 
 
 class ProtocolError(Exception):
@@ -98,159 +88,3 @@ class Inbox:
                     raise ProtocolError("the pipe ended within a frame")
                 have += n
         return whole
-
-
-class Outbox:
-    """Gathers what the runs give, and sends it.
-
-    What runs the seed appends to emits and dones without a lock, and calls
-    flush when there is enough. A second thread, the flusher, sends what has
-    lain for a tick. Appending to a list and cutting off its head are atomic;
-    what matters of the order between the two lists, that a packet's emits
-    are told before its done, holds because the one who appends does so in
-    that order and the one who takes them takes the dones first.
-    """
-
-    def __init__(self, fd):
-        self.emits = []      # (n, state as JSON, data) of each output
-        self.dones = []      # the entry of each packet that ended: n, or JSON
-        self.waiting = 0     # bytes in the two, about
-        self.asleep = False  # the flusher waits for wake()
-        self._fd = fd        # -1 in a process that the seed forked
-        self._run = ()       # the entries of the run frame that is worked on
-        self._told = 0       # how many of them were told done
-        self._started = -1   # which of them was told started last
-        self._writing = allocate_lock()
-        self._bell = allocate_lock()
-        self._bell.acquire()
-        self._flusher_runs = False
-
-    def send(self, header):
-        """Send a frame by itself. The header is JSON."""
-        with self._writing:
-            self._write(_frame(header))
-
-    def begin(self, run):
-        """A run frame has come, with these entries."""
-        with self._writing:  # the flusher must not see half of it
-            self._run = run
-            self._told = 0
-            self._started = -1
-        if self.asleep:
-            self.wake()
-        elif not self._flusher_runs:
-            self._flusher_runs = True
-            sys.setswitchinterval(_SWITCH)
-            start_new_thread(self._flush_often, ())
-
-    def emit(self, n, state, data):
-        """Take one output: its state as JSON, its data as bytes."""
-        size = len(data)
-        if size > MAX_BLOB:
-            raise ValueError("an output of %d bytes; at most %d are allowed" % (size, MAX_BLOB))
-        if self.waiting + size > GATHER and self.waiting:
-            self.flush()
-        self.emits.append((n, state, data))
-        self.waiting += size + ENTRY
-        if self.waiting > GATHER:
-            self.flush()
-        elif self.asleep:
-            self.wake()
-
-    def done(self, entry, size):
-        """A packet has ended. size is what its entry and last output have, in bytes."""
-        self.dones.append(entry)
-        self.waiting += size
-        if self.waiting > GATHER:
-            self.flush()
-        elif self.asleep:
-            self.wake()
-
-    def flush(self):
-        """Send what was gathered, and which packet runs now, if that is news."""
-        if self._fd < 0:
-            os._exit(0)  # a process that the seed forked came back from its run
-        with self._writing:
-            dones = self.dones[:]
-            del self.dones[:len(dones)]
-            emits = self.emits[:]
-            del self.emits[:len(emits)]
-            self.waiting = 0
-            self._told += len(dones)
-            started = -1
-            if self._started < self._told < len(self._run):
-                # Packets run in order: it is the first that is not done.
-                self._started = self._told
-                started = self._run[self._told][0]
-            if dones:
-                # started counts before done, and these were done before.
-                self._write_gathered(emits, dones, -1)
-                emits = dones = ()
-            if emits or started >= 0:
-                self._write_gathered(emits, dones, started)
-
-    def _write_gathered(self, emits, dones, started):
-        parts = []
-        blobs = [data for _, _, data in emits]
-        if started >= 0:
-            parts.append('"started":%d' % started)
-        if emits:
-            parts.append('"emit":[%s]' % ",".join([f"[{n},{state},{len(data)}]" for n, state, data in emits]))
-        if dones:
-            parts.append('"done":[[%s]]' % "],[".join(map(str, dones)))
-        header = "{%s}" % ",".join(parts)
-        if len(blobs) == 1 and len(blobs[0]) > GATHER:  # not worth a copy
-            self._write(_frame(header, len(blobs[0])))
-            self._write(blobs[0])
-        else:
-            blob = b"".join(blobs)
-            self._write(_frame(header, len(blob)) + blob)
-
-    def wake(self):
-        """Wake the flusher: there is something to send."""
-        self.asleep = False
-        try:
-            self._bell.release()
-        except RuntimeError:
-            pass  # another thread was faster
-
-    def _flush_often(self):
-        idle = 0
-        while self._fd >= 0:
-            if idle < _LINGER:
-                time.sleep(_TICK)
-            else:
-                self.asleep = True
-                if not self._pending():  # looked at once more: it may have come in between
-                    self._bell.acquire()
-                self.asleep = False
-                idle = 0
-            if self._pending():
-                self.flush()
-                idle = 0
-            else:
-                idle += 1
-
-    def _pending(self):
-        return self.emits or self.dones or self._started < self._told < len(self._run)
-
-    def _write(self, data):
-        try:
-            n = os.write(self._fd, data)
-            if n < len(data):
-                with memoryview(data) as view:
-                    while n < len(data):
-                        n += os.write(self._fd, view[n:])
-        except BrokenPipeError:
-            os._exit(1)  # the node is gone
-
-    def forget(self):
-        """Close the pipe, in a process that the seed forked."""
-        os.close(self._fd)
-        self._fd = -1
-
-
-def _frame(header, blob=0):
-    """A frame, but for its blob of so many bytes."""
-    header = header.encode()
-    return len(header).to_bytes(4, "big") + blob.to_bytes(4, "big") + header

@@ -1,11 +1,14 @@
 """The worker: loads the seed, runs it on what the node gives, tells what comes of it."""
 
 import os
+import select
 import sys
+from _thread import start_new_thread
 
 from pumpkin import failure, run
 from pumpkin.load import LoadError, load
-from pumpkin.wire import Inbox, Outbox, ProtocolError, quote
+from pumpkin.outbox import Outbox, end_with_node
+from pumpkin.wire import Inbox, ProtocolError, quote
 
 VERSION = 1  # of the worker protocol
 
@@ -21,12 +24,24 @@ def serve(in_fd, out_fd):
         outbox.forget()
 
     os.register_at_fork(after_in_child=forked)
+    start_new_thread(_watch, (out_fd,))
     try:
         frame = inbox.read()
         return 0 if frame is None else _serve(frame[0], inbox, outbox)
     except ProtocolError as e:
         failure.shout("the node broke the worker protocol: %s" % e)
         return 1
+
+
+def _watch(out_fd):
+    """Wait until nobody reads what the worker writes: a node that was killed
+    cannot end its workers, and a seed may run on for ever without a word.
+    """
+    poll = select.poll()
+    poll.register(out_fd, 0)
+    while not poll.poll():
+        pass
+    end_with_node()
 
 
 def _serve(hello, inbox, outbox):

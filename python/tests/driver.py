@@ -15,22 +15,24 @@ import textwrap
 import time
 import unittest
 
-MAIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pumpkin", "__main__.py")
+# The library that a program carries, where it has put it; else the one beside.
+LIBRARY = os.environ.get("PMK_TEST_LIBRARY") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MAIN = os.path.join(LIBRARY, "pumpkin", "__main__.py")
 PATIENCE = 30  # seconds; a worker that says nothing for so long has failed
 
 
 class Worker:
     """One worker. It runs the interpreter that runs the tests."""
 
-    def __init__(self, path, name="greet", takes=("String:A",), gives=("String:B",), work="", say_hello=True):
+    def __init__(self, path, name="greet", takes=("String:A",), gives=("String:B",), work="", say_hello=True, leader=False):
         to_read, self._in = os.pipe()
         self.out, to_write = os.pipe()
         self.errors = tempfile.TemporaryFile()
         env = dict(os.environ, PMK_WORKER="%d,%d" % (to_read, to_write), PYTHONDONTWRITEBYTECODE="1")
-        self.process = subprocess.Popen([sys.executable, MAIN], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                        stderr=self.errors, pass_fds=(to_read, to_write), env=env)
-        self.process.stdin.write(b"not for the seed")
-        self.process.stdin.close()
+        with open(MAIN) as not_for_the_seed:
+            self.process = subprocess.Popen([sys.executable, MAIN], stdin=not_for_the_seed, stdout=subprocess.DEVNULL,
+                                            stderr=self.errors, pass_fds=(to_read, to_write), env=env,
+                                            start_new_session=leader)
         os.close(to_read)
         os.close(to_write)
         self._buffer = b""
@@ -48,13 +50,12 @@ class Worker:
         while view:
             view = view[os.write(self._in, view):]
 
-    def give(self, *data, meta=None):
-        """Send a run frame with these packets; returns their numbers."""
-        first = self._next
+    def give(self, *data, meta=(), state="String:A"):
+        """Send a run frame with these packets; returns an empty Outcome for each."""
+        numbers = range(self._next, self._next + len(data))
         self._next += len(data)
-        entries = [[first + i, "String:A", len(d)] + list(meta or ()) for i, d in enumerate(data)]
-        self.send({"run": entries}, b"".join(data))
-        return range(first, self._next)
+        self.send({"run": [[n, state, len(d)] + list(meta) for n, d in zip(numbers, data)]}, b"".join(data))
+        return {n: Outcome() for n in numbers}
 
     def receive(self):
         """The next frame as (header, blob); None at the end."""
@@ -81,9 +82,9 @@ class Worker:
         self._buffer = data[size:]
         return data[:size]
 
-    def run(self, *data, meta=None):
-        """Run these packets; returns an Outcome of each."""
-        outcomes = {n: Outcome() for n in self.give(*data, meta=meta)}
+    def run(self, *data, **settings):
+        """Run these packets; returns the Outcome of each."""
+        outcomes = self.give(*data, **settings)
         self.collect(outcomes)
         return [outcomes[n] for n in sorted(outcomes)]
 
@@ -106,6 +107,12 @@ class Worker:
                 assert entry[0] == left.pop(0), "done out of order"
                 if len(entry) > 1:
                     outcomes[entry[0]].error, outcomes[entry[0]].output = entry[1:]
+
+    def stop_reading(self):
+        """Go away, as far as the worker can tell."""
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, self.out)
+        os.close(null)
 
     def stop(self):
         self.send({"stop": True})

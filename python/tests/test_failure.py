@@ -117,7 +117,7 @@ class LoadErrors(Case):
                 self.assertIn("line %d (" % at, hello["error"])
         self.assertIn("the module urllib2 is Python 2", self.refused("import urllib2")["error"])
         self.assertIn("the name xrange is Python 2", self.refused("xrange(3)")["error"])
-        self.assertIn("2to3", self.refused("def run(x):\n        a = 1\n\tb = 2\n")["error"])
+        self.assertIn("line 3 mixes tabs and spaces", self.refused("def run(x):\n        a = 1\n\tb = 2\n")["error"])
         self.assertNotIn("2to3", self.refused("def run(x):\n    return (1 +\n")["error"])
 
     def test_python_2_that_shows_when_it_runs(self):

@@ -1,6 +1,6 @@
 """Seeds that are functions: what they are given, and what they may give."""
 
-from driver import Case, Outcome
+from driver import Case
 
 
 class Data(Case):
@@ -143,11 +143,7 @@ class Shapes(Case):
 
     def test_injectors(self):
         worker = self.ready("def run():\n    yield 'a'\n    yield 'b'", takes=())
-        worker.send({"run": [[0, "", 0]]})
-        worker._next = 1
-        outcome = Outcome()
-        worker.collect({0: outcome})
-        self.assertEqual(outcome.outputs, [("", b"a"), ("", b"b")])
+        self.assertEqual(worker.run(b"", state="")[0].outputs, [("", b"a"), ("", b"b")])
 
     def test_shapes_that_are_refused(self):
         for source, words in [

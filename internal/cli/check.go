@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/dtn"
+	"github.com/recap/pumpkin/internal/load"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// network is the automaton of the seeds in paths, without running them; errs
+// are those of files that declare a seed wrongly.
+func network(paths []string) (n *dtn.Network, errs []error, err error) {
+	var hosted []dtn.Hosted
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, nil, usageError{err}
+		}
+		var ms []seed.Manifest
+		if info.IsDir() {
+			found, bad := load.Folder(path)
+			ms, errs = found, append(errs, bad...)
+		} else {
+			m, err := load.File(path)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			ms = []seed.Manifest{m}
+		}
+		for _, m := range ms {
+			hosted = append(hosted, dtn.Hosted{Manifest: m})
+		}
+	}
+	return dtn.New(hosted), errs, nil
+}
+
+// networkOf is the automaton of the files, or, without any, of the running
+// node.
+func networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, error) {
+	if len(paths) > 0 {
+		n, errs, err := network(paths)
+		return n, errors.Join(append(errs, err)...)
+	}
+	st, err := f.status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var hosted []dtn.Hosted
+	for _, s := range st.Seeds {
+		hosted = append(hosted, dtn.Hosted{Node: st.Node, Manifest: s.Manifest})
+	}
+	return dtn.New(hosted), nil
+}
+
+// A finding is what check prints of one, in JSON.
+type finding struct {
+	File     string       `json:"file,omitempty"`
+	Line     int          `json:"line,omitempty"`
+	Severity dtn.Severity `json:"severity"`
+	Kind     dtn.Kind     `json:"kind"`
+	Seed     seed.Name    `json:"seed,omitempty"`
+	State    packet.State `json:"state,omitempty"`
+	Near     string       `json:"near,omitempty"`
+	Text     string       `json:"text"`
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "check PATH...", Short: "Check the network that seed files make, without running them",
+		Long: `check reads seed files and folders and says what is wrong with the network they
+make: states that are given and accepted by no seed, seeds that no data reaches,
+joins that never complete, cycles with no way out, names given twice. It exits
+with 1 if it finds anything.`,
+		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, paths []string) error {
+			n, errs, err := network(paths)
+			if err != nil {
+				return err
+			}
+			found := []finding{}
+			for _, err := range errs {
+				found = append(found, badFile(err))
+			}
+			for _, f := range n.Findings() {
+				found = append(found, finding{f.File, f.Line, f.Severity, f.Kind, f.Seed, f.State, f.Near, f.Text})
+			}
+			return a.printFindings(found, len(n.Seeds()), asJSON)
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// badFile is the finding for a file that cannot be read as a seed.
+func badFile(err error) finding {
+	f := finding{Severity: dtn.Error, Kind: "bad-seed-file", Text: err.Error()}
+	var at *seed.Error
+	if errors.As(err, &at) {
+		f.File, f.Line, f.Text = at.File, at.Line, at.Msg
+	}
+	return f
+}
+
+func (a *app) printFindings(found []finding, seeds int, asJSON bool) error {
+	if asJSON {
+		if err := printJSON(a.out, map[string]any{"seeds": seeds, "findings": found}); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range found {
+			place := ""
+			if f.File != "" {
+				place = fmt.Sprintf("%s:%d: ", f.File, f.Line)
+			}
+			fmt.Fprintf(a.out, "%s%s: %s\n", place, f.Severity, f.Text)
+		}
+		if len(found) == 0 {
+			fmt.Fprintf(a.out, "%s, nothing found\n", plural(seeds, "seed"))
+		}
+	}
+	if len(found) > 0 {
+		return errFindings
+	}
+	return nil
+}

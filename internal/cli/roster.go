@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/recap/pumpkin/internal/load"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A roster decides which seeds a node hosts: those of the program, of files
+// and of watched folders.
+type roster struct {
+	node    *node.Node
+	log     *slog.Logger
+	without []string
+	asked   []string // files that were named with --seed
+	paths   []string // files and folders to load and to watch
+}
+
+// begin hosts what there is at the start.
+func (r *roster) begin(ctx context.Context, program Program, asked, paths []string) error {
+	r.asked, r.paths = asked, append(slices.Clone(asked), paths...)
+	var ms []seed.Manifest
+	if !program.Stock || len(r.paths) == 0 {
+		for _, s := range program.Seeds {
+			ms = append(ms, s.Manifest)
+		}
+	}
+	var failed error
+	for _, path := range r.paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return errors.Join(errNoSeed, err)
+		}
+		if info.IsDir() {
+			found, errs := load.Folder(path)
+			for _, err := range errs {
+				r.log.Error(err.Error())
+			}
+			if len(found) == 0 && len(errs) == 0 {
+				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is taken up as soon as it is there", path))
+			}
+			ms = append(ms, found...)
+			continue
+		}
+		m, err := load.File(path)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errNoSeed, err)
+		}
+		ms = append(ms, m)
+	}
+	ms = slices.DeleteFunc(ms, func(m seed.Manifest) bool { return !r.wanted(m) })
+	byFlow(ms)
+	for i, err := range r.host(ctx, ms...) {
+		if err != nil && slices.Contains(asked, ms[i].File) {
+			failed = errors.Join(failed, fmt.Errorf("%w: %s could not be loaded", errNoSeed, ms[i].File))
+		}
+	}
+	return failed
+}
+
+// wanted tells whether a seed is to be hosted, and says why not.
+func (r *roster) wanted(m seed.Manifest) bool {
+	switch {
+	case slices.Contains(r.without, string(m.Name)):
+		r.log.Info(fmt.Sprintf("seed %s is left out: --without", m.Name))
+		return false
+	case m.OnRequest && !slices.Contains(r.asked, m.File):
+		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it says pmk-load: no; --seed %s loads it", m.Name, m.File, m.File))
+		return false
+	case m.Group != "" && m.Group != r.node.Group():
+		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it belongs to the group %s", m.Name, m.File, m.Group))
+		return false
+	}
+	return true
+}
+
+// host hosts seeds and says what came of it.
+func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
+	errs := r.node.Host(ctx, ms...)
+	wideName, wide := 0, 0
+	for _, m := range ms {
+		wideName, wide = max(wideName, len(m.Name)), max(wide, len(m.Contract.String()))
+	}
+	for i, m := range ms {
+		if errs[i] != nil {
+			r.log.Error(errs[i].Error())
+			continue
+		}
+		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at inproc://%s", wideName, m.Name, wide, m.Contract, r.node.Name()))
+		if m.Once {
+			r.log.Info(fmt.Sprintf("seed %s says pmk-once: this node remembers that until it ends", m.Name))
+		}
+	}
+	return errs
+}
+
+// watch follows the files until ctx ends.
+func (r *roster) watch(ctx context.Context) error {
+	if len(r.paths) == 0 {
+		return nil
+	}
+	return load.Watch(ctx, r.paths, func(path string) { r.change(ctx, path) })
+}
+
+// change takes in what became of one file.
+func (r *roster) change(ctx context.Context, path string) {
+	before := r.of(path)
+	m, err := load.File(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, load.ErrNoSeed):
+		if before != nil {
+			r.node.Unhost(before.Name)
+			r.log.Info(fmt.Sprintf("seed %s has gone: %s", before.Name, path))
+		}
+	case err != nil:
+		r.log.Error(err.Error() + r.keeps(before))
+	case before != nil && before.Version == m.Version, !r.wanted(m):
+	default:
+		if errs := r.host(ctx, m); errs[0] == nil && before != nil && before.Name != m.Name {
+			r.node.Unhost(before.Name)
+		} else if errs[0] != nil && before != nil {
+			r.log.Warn("seed " + string(before.Name) + r.keeps(before))
+		}
+	}
+}
+
+// of is the seed that the node hosts of that file, or nil.
+func (r *roster) of(path string) *seed.Manifest {
+	for _, m := range r.node.Seeds() {
+		if m.File == path {
+			return &m
+		}
+	}
+	return nil
+}
+
+func (r *roster) keeps(before *seed.Manifest) string {
+	if before == nil {
+		return ""
+	}
+	return "; the seed " + string(before.Name) + " goes on as it was"
+}

@@ -1,0 +1,81 @@
+// Package process runs seeds that are executables: one process a packet, a
+// program that takes a line for each, or a worker of its own.
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/internal/runner/worker"
+	"github.com/recap/pumpkin/seed"
+)
+
+// Open makes the runner of the executable m.File.
+func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
+	path, err := filepath.Abs(m.File)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(path); err != nil {
+		return nil, err
+	}
+	spec := supervise.Spec{Args: []string{path}, DataPath: m.DataPath}
+	switch m.Mode {
+	case seed.PerPacket:
+		spec.Role = supervise.Each
+	case seed.Lines:
+		if len(m.Contract.In) == 0 {
+			return nil, fmt.Errorf("pmk-mode: lines is for seeds with an input; an injector has none")
+		}
+		if len(m.Contract.Out) > 1 {
+			return nil, fmt.Errorf("pmk-mode: lines gives one line of the only output state; the contract %s has %d", m.Contract, len(m.Contract.Out))
+		}
+		spec.Role = supervise.Lines
+	case seed.Worker:
+		spec.Role = supervise.Exec
+	default:
+		return nil, fmt.Errorf("there is no pmk-mode %q", m.Mode)
+	}
+	return worker.Open(m, env, spec), nil
+}
+
+// check tells what keeps the file from being run.
+func check(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if unix.Access(path, unix.X_OK) != nil || info.Mode().Perm()&0o111 == 0 {
+		return fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
+	}
+	interpreter, err := shebang(path)
+	if err != nil {
+		return err
+	}
+	if interpreter != "" {
+		if _, err := os.Stat(interpreter); err != nil {
+			return fmt.Errorf("%s: line 1 names the interpreter %s: %w", path, interpreter, runner.ErrMissing)
+		}
+	}
+	return nil
+}
+
+// shebang is the interpreter that the file's first line names, or "".
+func shebang(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", nil // executable, but not readable: no script then
+	}
+	defer file.Close()
+	line := make([]byte, 256)
+	n, _ := file.Read(line) // an empty file fails when it is run
+	return interpreterOf(string(line[:n])), nil
+}

@@ -1,0 +1,99 @@
+// Package python runs seeds that are Python files, in long-lived workers of
+// python3. The worker library is in the program and needs no installation.
+package python
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/internal/runner/worker"
+	"github.com/recap/pumpkin/python"
+	"github.com/recap/pumpkin/seed"
+)
+
+// Open makes the runner of the Python file m.File.
+func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
+	exe, err := interpreter()
+	if err != nil {
+		return nil, err
+	}
+	lib, err := library()
+	if err != nil {
+		return nil, err
+	}
+	if m.File, err = filepath.Abs(m.File); err != nil {
+		return nil, err
+	}
+	args := []string{exe, filepath.Join(lib, filepath.FromSlash(python.Main))}
+	return worker.Open(m, env, supervise.Spec{Role: supervise.Exec, Args: args}), nil
+}
+
+// interpreter finds Python once: its sys.executable, so that the shim of a
+// version manager costs nothing later.
+var interpreter = sync.OnceValues(func() (string, error) { return find(os.Getenv("PMK_PYTHON")) })
+
+// findTime bounds the question for sys.executable.
+const findTime = 20 * time.Second
+
+func find(name string) (string, error) {
+	if name == "" {
+		name = "python3"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: Python seeds need Python 3.8 or newer; install python3, or name one in PMK_PYTHON", name, runner.ErrMissing)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), findTime)
+	defer cancel()
+	const ask = "import sys; print(sys.version_info >= (3, 8)); print(sys.version.split()[0]); print(sys.executable)"
+	out, err := exec.CommandContext(ctx, path, "-c", ask).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s -c %q: %w", path, ask, err)
+	}
+	lines := strings.SplitN(strings.TrimSpace(string(out)), "\n", 3)
+	if len(lines) != 3 || lines[2] == "" {
+		return "", fmt.Errorf("%s does not say what it is: %q", path, out)
+	}
+	if lines[0] != "True" {
+		return "", fmt.Errorf("%s is Python %s: %w: Python seeds need 3.8 or newer; name one in PMK_PYTHON", path, lines[1], runner.ErrMissing)
+	}
+	return lines[2], nil
+}
+
+// library unpacks the worker library once a program, where its hash names it.
+var library = sync.OnceValues(func() (string, error) {
+	base, err := local.Dir(".python")
+	if err != nil {
+		return "", fmt.Errorf("a place for the Python library: %w", err)
+	}
+	dir := filepath.Join(base, python.Hash())
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	fresh, err := os.MkdirTemp(base, "new-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(fresh, python.Library()); err != nil {
+		return "", errors.Join(err, os.RemoveAll(fresh))
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		os.RemoveAll(fresh)
+		if _, there := os.Stat(dir); there == nil || !errors.Is(there, fs.ErrNotExist) {
+			return dir, nil // another node was faster
+		}
+		return "", err
+	}
+	return dir, nil
+})

@@ -1,0 +1,486 @@
+// Package runnertest holds every kind of seed to one contract: the same seeds,
+// each in the language of the kind, give the same packets and the same
+// failures, as far as the kind declares that it can.
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Case names one of the standard seeds.
+type Case string
+
+// The standard seeds. In every one the input is In:A, and outputs are Out:B,
+// and, for the last two of these, Out:C as well.
+const (
+	Echo     Case = "echo"     // gives its data, to the byte
+	Filter   Case = "filter"   // gives "keep" and nothing for anything else
+	Several  Case = "several"  // gives its data with 1, 2 and 3 behind
+	States   Case = "states"   // "b" to Out:B, "c" to Out:C
+	Raise    Case = "raise"    // fails with the text "no such galaxy" in its error or output
+	Exit     Case = "exit"     // ends its process with status 3
+	Crash    Case = "crash"    // dies of SIGKILL on the data "die", else echo
+	Hang     Case = "hang"     // never ends on the data "hang", else echo
+	Print    Case = "print"    // prints "a line" for people, and gives its data
+	Orphan   Case = "orphan"   // gives the id of a process that it leaves behind
+	Flood    Case = "flood"    // gives Floods packets
+	Endless  Case = "endless"  // an injector that gives packets for ever
+	Stubborn Case = "stubborn" // an injector that ignores SIGTERM and gives nothing
+)
+
+// Floods is how many packets the seed Flood gives.
+const Floods = 10_000_000
+
+// A Kind makes the standard seeds of one kind.
+type Kind struct {
+	// Open makes the runner of a case; m has everything but Kind and File.
+	// It returns nil for a case that the kind cannot express.
+	Open func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner
+	// TextOnly: data is one line of text.
+	TextOnly bool
+	// Floods is how many packets Flood gives in this kind's source, where
+	// Floods takes too long; 0 means Floods.
+	Floods int
+	// Alive tells whether a process is there; nil means that the kind starts
+	// none.
+	Alive func(pid string) bool
+}
+
+// An Out is one output.
+type Out struct {
+	State packet.State
+	Data  string
+}
+
+// A Sink collects what a worker gives.
+type Sink struct {
+	mu     sync.Mutex
+	Outs   []Out
+	Dones  []error
+	Count  int
+	Keep   int         // outputs to keep; 0 means 1,000
+	Refuse error       // returned by Emit
+	OnEmit func(n int) // called with the number of outputs so far
+}
+
+// Emit takes an output.
+func (s *Sink) Emit(_ int, state packet.State, data string) error {
+	s.mu.Lock()
+	s.Count++
+	n := s.Count
+	keep := s.Keep
+	if keep == 0 {
+		keep = 1000
+	}
+	if len(s.Outs) < keep {
+		s.Outs = append(s.Outs, Out{state, data})
+	}
+	s.mu.Unlock()
+	if s.OnEmit != nil {
+		s.OnEmit(n)
+	}
+	return s.Refuse
+}
+
+// Done takes a verdict.
+func (s *Sink) Done(i int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i != len(s.Dones) {
+		err = fmt.Errorf("done %d came when %d was due", i, len(s.Dones))
+	}
+	s.Dones = append(s.Dones, err)
+}
+
+// long bounds everything that should take no time.
+const long = 60 * time.Second
+
+// A bench is one case of a kind at work.
+type bench struct {
+	t     *testing.T
+	kind  Kind
+	r     runner.Runner
+	mu    sync.Mutex
+	lines []string
+}
+
+func open(t *testing.T, k Kind, c Case, change func(*seed.Manifest)) *bench {
+	t.Helper()
+	m := seed.Manifest{Name: seed.Name(c), Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+	if change != nil {
+		change(&m)
+	}
+	b := &bench{t: t, kind: k}
+	b.r = k.Open(t, c, m, runner.Env{Node: "test", Print: func(line string) {
+		b.mu.Lock()
+		b.lines = append(b.lines, line)
+		b.mu.Unlock()
+	}})
+	if b.r == nil {
+		return nil
+	}
+	return b
+}
+
+func (b *bench) worker() runner.Worker {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	w, err := b.r.Open(ctx)
+	if err != nil {
+		b.t.Fatalf("open: %v", err)
+	}
+	b.t.Cleanup(func() { w.Close() })
+	return w
+}
+
+// run gives data to w, a packet each.
+func (b *bench) run(w runner.Worker, data ...string) (*Sink, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	sink := &Sink{}
+	return sink, w.Run(ctx, Packets(data...), sink)
+}
+
+// Packets are packets of the state In:A with this data.
+func Packets(data ...string) []packet.Packet {
+	var batch []packet.Packet
+	for i, d := range data {
+		id := packet.HashID("test", fmt.Sprint(i))
+		batch = append(batch, packet.Packet{ID: id, Ship: packet.Ship{Root: id, Node: "test"}, State: "In:A", Data: d})
+	}
+	return batch
+}
+
+// want checks the data of the outputs and that every run succeeded.
+func (b *bench) want(sink *Sink, err error, dones int, want ...string) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatalf("the worker broke: %v", err)
+	}
+	if len(sink.Dones) != dones {
+		b.t.Errorf("%d runs were done, want %d", len(sink.Dones), dones)
+	}
+	if err := errors.Join(sink.Dones...); err != nil {
+		b.t.Errorf("a run failed: %v", err)
+	}
+	got := []string{}
+	for _, o := range sink.Outs {
+		got = append(got, o.Data)
+	}
+	if !slices.Equal(got, want) && len(got)+len(want) > 0 {
+		b.t.Errorf("got %s, want %s", brief(got), brief(want))
+	}
+}
+
+func brief(list []string) string {
+	text := fmt.Sprintf("%d: %q", len(list), list)
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	return text
+}
+
+// Run holds the kind to the contract.
+func Run(t *testing.T, k Kind) {
+	cases := []struct {
+		name string
+		run  func(*testing.T, Kind)
+	}{
+		{"echo", echo}, {"filter", filter}, {"several", several}, {"states", states},
+		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"print", prints},
+		{"orphan", orphan}, {"flood", flood}, {"endless", endless}, {"stubborn", stubborn},
+		{"refused", refused}, {"batches", batches},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.run(t, k) })
+	}
+}
+
+// cannot ends a test of a case that the kind has declared it cannot express.
+func cannot(t *testing.T) { t.Log("this kind declares that it cannot") }
+
+func echo(t *testing.T, k Kind) {
+	b := open(t, k, Echo, nil)
+	w := b.worker()
+	data := []string{"Mars", "a|,|b", "naïve Ünïcode", strings.Repeat("x", 8<<20)}
+	if !k.TextOnly {
+		data = append(data, "", "a\x00b\xff\xfe\n\r\n", strings.Repeat("\x00\xff", 100_000), "\n")
+	}
+	sink, err := b.run(w, data...)
+	want := slices.DeleteFunc(slices.Clone(data), func(d string) bool { return d == "" && len(sink.Outs) < len(data) })
+	b.want(sink, err, len(data), want...)
+	if k.TextOnly {
+		sink, err := b.run(w, "good", "two\nlines", "also good")
+		if err != nil || len(sink.Outs) != 2 || len(sink.Dones) != 3 || sink.Dones[1] == nil || !strings.Contains(sink.Dones[1].Error(), "newline") {
+			t.Errorf("data with a newline gave %v, %v, %v", sink.Outs, sink.Dones, err)
+		}
+	}
+}
+
+func filter(t *testing.T, k Kind) {
+	b := open(t, k, Filter, nil)
+	sink, err := b.run(b.worker(), "drop", "keep", "drop", "keep")
+	b.want(sink, err, 4, "keep", "keep")
+}
+
+func several(t *testing.T, k Kind) {
+	b := open(t, k, Several, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	sink, err := b.run(b.worker(), "a", "b")
+	b.want(sink, err, 2, "a1", "a2", "a3", "b1", "b2", "b3")
+}
+
+func states(t *testing.T, k Kind) {
+	b := open(t, k, States, func(m *seed.Manifest) { m.Contract.Out = []packet.State{"Out:B", "Out:C"} })
+	if b == nil {
+		cannot(t)
+		return
+	}
+	sink, err := b.run(b.worker(), "b", "c")
+	b.want(sink, err, 2, "b", "c")
+	for i, name := range []string{"B", "C"} {
+		if s := sink.Outs[i].State; s != packet.State(name) && s != packet.State("Out:"+name) {
+			t.Errorf("output %d has the state %q, want %s", i, s, name)
+		}
+	}
+}
+
+func raise(t *testing.T, k Kind) {
+	b := open(t, k, Raise, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	w := b.worker()
+	for range 2 { // the worker goes on
+		sink, err := b.run(w, "x")
+		if err != nil || len(sink.Dones) != 1 || sink.Dones[0] == nil || len(sink.Outs) != 0 {
+			t.Fatalf("gave %v, %v, %v", sink.Outs, sink.Dones, err)
+		}
+		var f *runner.Fault
+		text := sink.Dones[0].Error()
+		if errors.As(sink.Dones[0], &f) {
+			text += f.Output
+		}
+		if !strings.Contains(text, "no such galaxy") {
+			t.Errorf("the failure does not say what was raised: %s", text)
+		}
+	}
+}
+
+func exit(t *testing.T, k Kind) {
+	b := open(t, k, Exit, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	wantFault(t, b, b.worker(), "exit status 3", "x")
+}
+
+// wantFault runs one packet and wants its failure, or the worker's, to be
+// reason.
+func wantFault(t *testing.T, b *bench, w runner.Worker, reason, data string) *runner.Fault {
+	t.Helper()
+	sink, err := b.run(w, data)
+	if err == nil {
+		err = errors.Join(sink.Dones...)
+	}
+	var f *runner.Fault
+	if !errors.As(err, &f) || f.Reason != reason {
+		t.Fatalf("failed with %v, want %q", err, reason)
+	}
+	return f
+}
+
+func crash(t *testing.T, k Kind) {
+	b := open(t, k, Crash, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	w := b.worker()
+	sink, err := b.run(w, "a", "die", "b")
+	if err == nil { // a process a packet: the others had theirs
+		if len(sink.Outs) != 2 || len(sink.Dones) != 3 || sink.Dones[1] == nil {
+			t.Errorf("gave %v, %v", sink.Outs, sink.Dones)
+		}
+		return
+	}
+	if len(sink.Dones) > 1 {
+		t.Errorf("the packet that killed the worker was done: %v", sink.Dones)
+	}
+	w.Close()
+	wantFault(t, b, b.worker(), "killed by SIGKILL", "die")
+}
+
+func hang(t *testing.T, k Kind) {
+	b := open(t, k, Hang, func(m *seed.Manifest) { m.Timeout = 300 * time.Millisecond })
+	if b == nil {
+		cannot(t)
+		return
+	}
+	w := b.worker()
+	sink, err := b.run(w, "fine")
+	b.want(sink, err, 1, "fine")
+	if f := wantFault(t, b, w, "timed out after 300ms", "hang"); !f.Hung {
+		t.Error("the fault does not say that the run hung")
+	}
+	w.Close()
+	sink, err = b.run(b.worker(), "fine")
+	b.want(sink, err, 1, "fine")
+}
+
+func prints(t *testing.T, k Kind) {
+	b := open(t, k, Print, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	w := b.worker()
+	sink, err := b.run(w, "x")
+	b.want(sink, err, 1, "x")
+	w.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(b.lines, "a line") {
+		t.Errorf("printed %q, want a line", b.lines)
+	}
+}
+
+func orphan(t *testing.T, k Kind) {
+	b := open(t, k, Orphan, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	w := b.worker()
+	sink, err := b.run(w, "x")
+	if err != nil || len(sink.Outs) != 1 {
+		t.Fatalf("gave %v, %v, %v", sink.Outs, sink.Dones, err)
+	}
+	w.Close()
+	if pid := strings.TrimSpace(sink.Outs[0].Data); k.Alive(pid) {
+		t.Errorf("the process %s outlived its worker", pid)
+	}
+}
+
+func flood(t *testing.T, k Kind) {
+	b := open(t, k, Flood, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	want := k.Floods
+	if want == 0 {
+		want = Floods
+	}
+	sink := &Sink{Keep: 1}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*long)
+	defer cancel()
+	if err := b.worker().Run(ctx, Packets("x"), sink); err != nil {
+		t.Fatal(err)
+	}
+	if sink.Count != want || len(sink.Dones) != 1 || sink.Dones[0] != nil {
+		t.Errorf("gave %d packets and %v, want %d", sink.Count, sink.Dones, want)
+	}
+}
+
+func injector(m *seed.Manifest) { m.Contract.In = nil }
+
+func endless(t *testing.T, k Kind) {
+	b := open(t, k, Endless, injector)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	sink := &Sink{Keep: 1}
+	sink.OnEmit = func(n int) {
+		if n == 1000 {
+			cancel()
+		}
+		if ctx.Err() != nil {
+			sink.Refuse = ctx.Err()
+		}
+	}
+	err := b.worker().Run(ctx, []packet.Packet{{}}, sink)
+	if err == nil {
+		err = errors.Join(sink.Dones...)
+	}
+	if !errors.Is(err, context.Canceled) || sink.Count < 1000 {
+		t.Errorf("ended with %v after %d packets", err, sink.Count)
+	}
+}
+
+func stubborn(t *testing.T, k Kind) {
+	b := open(t, k, Stubborn, injector)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	w := b.worker()
+	if err := w.Run(ctx, []packet.Packet{{}}, &Sink{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ended with %v", err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		w.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(long):
+		t.Error("the worker does not close")
+	}
+}
+
+func refused(t *testing.T, k Kind) {
+	b := open(t, k, Echo, nil)
+	no := errors.New("no such state")
+	sink := &Sink{Refuse: no}
+	if err := b.worker().Run(t.Context(), Packets("a", "b"), sink); err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range sink.Dones {
+		if !errors.Is(err, no) {
+			t.Errorf("run %d ended with %v, want the sink's error", i, err)
+		}
+	}
+	if len(sink.Dones) != 2 {
+		t.Errorf("%d runs were done", len(sink.Dones))
+	}
+}
+
+func batches(t *testing.T, k Kind) {
+	b := open(t, k, Echo, nil)
+	w := b.worker()
+	for _, n := range []int{1, 256, 3, 256} {
+		data := make([]string, n)
+		for i := range data {
+			data[i] = fmt.Sprintf("%d %s", i, strings.Repeat("y", 500))
+		}
+		if k.Floods == 1 { // a process for each: a few are enough
+			data = data[:min(n, 10)]
+		}
+		sink, err := b.run(w, data...)
+		b.want(sink, err, len(data), data...)
+	}
+}

@@ -1,0 +1,182 @@
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/runner/process"
+	"github.com/recap/pumpkin/internal/runner/python"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+func TestMain(m *testing.M) {
+	supervise.Main()
+	os.Exit(m.Run())
+}
+
+func TestGo(t *testing.T) {
+	type emit = gofn.Emit
+	seeds := map[Case]gofn.Func{
+		Echo: func(_ context.Context, in packet.Packet, e emit) error { return e("", in.Data) },
+		Filter: func(_ context.Context, in packet.Packet, e emit) error {
+			if in.Data == "keep" {
+				return e("", in.Data)
+			}
+			return nil
+		},
+		Several: func(_ context.Context, in packet.Packet, e emit) error {
+			return errors.Join(e("", in.Data+"1"), e("", in.Data+"2"), e("", in.Data+"3"))
+		},
+		States: func(_ context.Context, in packet.Packet, e emit) error {
+			return e(packet.State(strings.ToUpper(in.Data)), in.Data)
+		},
+		Raise: func(context.Context, packet.Packet, emit) error { panic("no such galaxy") },
+		Hang: func(ctx context.Context, in packet.Packet, e emit) error {
+			if in.Data == "hang" {
+				<-ctx.Done()
+			}
+			return e("", in.Data)
+		},
+		Flood: func(_ context.Context, _ packet.Packet, e emit) error {
+			for range Floods {
+				if err := e("", "x"); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Endless: func(_ context.Context, _ packet.Packet, e emit) error {
+			for {
+				if err := e("", "x"); err != nil {
+					return err
+				}
+			}
+		},
+	}
+	Run(t, Kind{Open: func(_ *testing.T, c Case, m seed.Manifest, _ runner.Env) runner.Runner {
+		if seeds[c] == nil {
+			return nil
+		}
+		return gofn.Open(m, seeds[c])
+	}})
+}
+
+func TestPython(t *testing.T) {
+	testenv.Need(t, "python3")
+	sources := map[Case]string{
+		Echo:     "def run(data: bytes):\n    return data\n",
+		Filter:   "def run(data):\n    if data == 'keep':\n        return data\n",
+		Several:  "def run(data):\n    for i in range(3):\n        yield data + str(i + 1)\n",
+		States:   "from pumpkin import State\ndef run(data):\n    return State(data.upper(), data)\n",
+		Raise:    "def run(data):\n    raise ValueError('no such galaxy')\n",
+		Exit:     "import sys\ndef run(data):\n    sys.exit(3)\n",
+		Crash:    "import os, signal\ndef run(data):\n    if data == 'die':\n        os.kill(os.getpid(), signal.SIGKILL)\n    return data\n",
+		Hang:     "import time\ndef run(data):\n    while data == 'hang':\n        time.sleep(1)\n    return data\n",
+		Print:    "import os\ndef run(data):\n    print('a line')\n    os.system('echo from a child')\n    return data\n",
+		Orphan:   orphanPython,
+		Flood:    "def run(data):\n    for i in range(10_000_000):\n        yield 'x'\n",
+		Endless:  "def run():\n    while True:\n        yield 'x'\n",
+		Stubborn: "import signal, time\ndef run():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True:\n        time.sleep(1)\n    yield 'never'\n",
+	}
+	Run(t, Kind{Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+		if sources[c] == "" {
+			return nil
+		}
+		m.File = write(t, "seed.py", sources[c])
+		r, err := python.Open(m, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}})
+}
+
+// The orphans are found again by a mark in their command line, since their
+// process ids are those of their namespace.
+const orphanPython = `import subprocess
+def run(data):
+    mark = str(1000000000 + id(data) % 1000000000)
+    subprocess.Popen(["sleep", mark], start_new_session=True, stdout=subprocess.DEVNULL)
+    return mark
+`
+
+const orphanShell = `
+mark=$((1000000000 + $$ + $(date +%N | sed 's/^0*//') ))
+setsid sleep $mark >/dev/null 2>&1 &
+printf %s $mark
+`
+
+func TestProcess(t *testing.T) {
+	sources := map[Case]string{
+		Echo:     "exec cat",
+		Filter:   `data=$(cat); if [ "$data" = keep ]; then printf keep; fi`,
+		Several:  `data=$(cat); for i in 1 2 3; do printf %s $data$i >$PMK_OUT/00$i.B; done; echo "not data"`,
+		States:   `data=$(cat); printf %s $data >$PMK_OUT/1.$(echo $data | tr bc BC)`,
+		Raise:    `echo "no such galaxy" >&2; exit 1`,
+		Exit:     `exit 3`,
+		Crash:    `data=$(cat); [ "$data" != die ] || kill -9 $$; printf %s "$data"`,
+		Hang:     `data=$(cat); while [ "$data" = hang ]; do sleep 1; done; printf %s "$data"`,
+		Print:    `echo "a line" >&2; exec cat`,
+		Orphan:   orphanShell,
+		Stubborn: `trap '' TERM; while :; do sleep 1; done`,
+	}
+	Run(t, Kind{Alive: alive, Floods: 1, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+		return openProcess(t, sources[c], m, env)
+	}})
+}
+
+func openProcess(t *testing.T, source string, m seed.Manifest, env runner.Env) runner.Runner {
+	if source == "" {
+		return nil
+	}
+	m.File = write(t, "seed.sh", "#!/bin/sh\n"+source+"\n")
+	r, err := process.Open(m, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestLines(t *testing.T) {
+	sources := map[Case]string{
+		Echo:   "exec sed -u ''",
+		Filter: "exec sed -u '/keep/!s/.*//'",
+		Crash:  `while IFS= read -r data; do [ "$data" != die ] || kill -9 $$; printf '%s\n' "$data"; done`,
+		Hang:   `while IFS= read -r data; do while [ "$data" = hang ]; do sleep 1; done; printf '%s\n' "$data"; done`,
+		Exit:   `exit 3`,
+		Print:  `while IFS= read -r data; do echo "a line" >&2; printf '%s\n' "$data"; done`,
+	}
+	Run(t, Kind{TextOnly: true, Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+		m.Mode = seed.Lines
+		return openProcess(t, sources[c], m, env)
+	}})
+}
+
+// write makes an executable file.
+func write(t *testing.T, name, text string) string {
+	path := t.TempDir() + "/" + name
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// alive tells whether a process runs "sleep mark".
+func alive(mark string) bool {
+	pids, _ := os.ReadDir("/proc")
+	for _, pid := range pids {
+		line, err := os.ReadFile("/proc/" + pid.Name() + "/cmdline")
+		if err == nil && strings.HasPrefix(string(line), "sleep\x00"+mark+"\x00") {
+			return true
+		}
+	}
+	return false
+}

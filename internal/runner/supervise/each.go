@@ -1,0 +1,279 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/worker/wire"
+	"github.com/recap/pumpkin/packet"
+)
+
+// pipeSize is what a pipe takes without a reader.
+const pipeSize = 64 << 10
+
+// each runs the program once for every packet.
+func (s *supervisor) each() error {
+	hello, err := s.greet()
+	if err != nil {
+		return err
+	}
+	work, out := filepath.Join(hello.Work, "work"), filepath.Join(hello.Work, "out")
+	for _, dir := range []string{work, out} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	e := &eacher{supervisor: s, hello: hello, work: work, out: out,
+		env: append(os.Environ(), "PMK_WORK="+work, "PMK_OUT="+out)}
+	for {
+		run, data, err := s.next()
+		if err != nil {
+			return err
+		}
+		for i := range run {
+			if err := e.run(run[i], data[i]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// An eacher runs one program after the other.
+type eacher struct {
+	*supervisor
+	hello     wire.Hello
+	work, out string
+	env       []string
+}
+
+// An outcome is what one run gave.
+type outcome struct {
+	emits []wire.Emit
+	blob  []string
+	log   []string
+	err   error // the packet's failure
+	tail  string
+}
+
+func (e *eacher) run(entry wire.Entry, data string) error {
+	started := &wire.Reply{Started: entry.N}
+	if err := e.tell(started); err != nil {
+		return err
+	}
+	o := e.spawn(entry, data)
+	for _, dir := range []string{e.work, e.out} {
+		if err := empty(dir); err != nil {
+			return err
+		}
+	}
+	reply := &wire.Reply{Started: -1, Log: o.log}
+	done := wire.Done{N: entry.N}
+	if o.err != nil {
+		done.Failed, done.Error, done.Output = true, o.err.Error(), runner.Tail(o.tail)
+		o.blob = nil
+	} else {
+		reply.Emit = o.emits
+	}
+	reply.Done = []wire.Done{done}
+	return e.tell(reply, o.blob...)
+}
+
+// spawn runs the program on one packet.
+func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
+	env := append(e.env[:len(e.env):len(e.env)], "PMK_STATE="+entry.State, "PMK_ID="+entry.ID,
+		"PMK_SHIP="+entry.Ship, "PMK_ATTEMPT="+strconv.Itoa(entry.Attempt))
+	if e.spec.DataPath {
+		path := filepath.Join(e.hello.Work, "data")
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			o.err = fmt.Errorf("write the data for $PMK_DATA: %w", err)
+			return o
+		}
+		defer os.Remove(path)
+		env, data = append(env, "PMK_DATA="+path), ""
+	}
+	in, feed, err := os.Pipe()
+	if err != nil {
+		o.err = err
+		return o
+	}
+	stdout := newCapture(e.hello.Max)
+	stderr := newCapture(runner.MaxTail)
+	if o.err = errors.Join(stdout.open(), stderr.open()); o.err != nil {
+		return o
+	}
+	if len(data) <= pipeSize {
+		feed.WriteString(data) // it fits; a program that does not read it is no failure
+		feed.Close()
+		feed = nil
+	}
+	p, err := os.StartProcess(e.spec.Args[0], e.spec.Args, &os.ProcAttr{Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
+	in.Close()
+	stdout.w.Close()
+	stderr.w.Close()
+	if err != nil {
+		o.err = err
+		if feed != nil {
+			feed.Close()
+		}
+		stdout.r.Close()
+		stderr.r.Close()
+		return o
+	}
+	e.child.Store(int64(p.Pid))
+	if feed != nil {
+		go func() {
+			feed.WriteString(data) // as above
+			feed.Close()
+		}()
+	}
+	stdout.overflow = func() { p.Kill() }
+	go stdout.read()
+	go stderr.readTail()
+	state, err := p.Wait()
+	e.child.Store(0)
+	sweep() // what the run left behind, so that its output ends
+	<-stdout.done
+	<-stderr.done
+	o.log = logLines(stderr.text())
+	o.tail = stderr.text()
+	switch {
+	case stdout.over:
+		o.err = fmt.Errorf("printed more than %d bytes", e.hello.Max)
+	case err != nil:
+		o.err = err
+	case !state.Success():
+		o.err = errors.New(endText(state))
+	default:
+		o.err = e.collect(entry, stdout.text(), &o)
+	}
+	return o
+}
+
+// collect makes packets of the files in $PMK_OUT, or of what was printed.
+func (e *eacher) collect(entry wire.Entry, printed string, o *outcome) error {
+	files, err := os.ReadDir(e.out)
+	if err != nil {
+		return err
+	}
+	if len(e.hello.Out) == 0 { // an extractor: what it prints is for people
+		o.log = append(o.log, logLines(printed)...)
+		if len(files) > 0 {
+			return fmt.Errorf("wrote %s to $PMK_OUT, and its contract has no output", files[0].Name())
+		}
+		return nil
+	}
+	add := func(state, data string) {
+		o.emits = append(o.emits, wire.Emit{N: entry.N, State: state, Size: int64(len(data))})
+		o.blob = append(o.blob, data)
+	}
+	if len(files) == 0 {
+		if printed != "" {
+			add("", printed)
+		}
+		return nil
+	}
+	o.log = append(o.log, logLines(printed)...)
+	for _, f := range files {
+		state, err := e.stateOf(f)
+		if err != nil {
+			return err
+		}
+		if info, err := f.Info(); err != nil {
+			return err
+		} else if info.Size() > e.hello.Max {
+			return fmt.Errorf("%s has %d bytes; at most %d are allowed", f.Name(), info.Size(), e.hello.Max)
+		}
+		data, err := os.ReadFile(filepath.Join(e.out, f.Name()))
+		if err != nil {
+			return err
+		}
+		add(state, string(data))
+	}
+	return nil
+}
+
+// stateOf reads the name of a file in $PMK_OUT: NNN.STATE.
+func (e *eacher) stateOf(f fs.DirEntry) (string, error) {
+	number, state, ok := strings.Cut(f.Name(), ".")
+	if _, err := strconv.ParseUint(number, 10, 32); !ok || err != nil || !f.Type().IsRegular() {
+		return "", fmt.Errorf("%s in $PMK_OUT: expected files named NNN.STATE, such as 001.%s", f.Name(), packet.State(e.hello.Out[0]).Name())
+	}
+	for _, out := range e.hello.Out {
+		if state == out || state == packet.State(out).Name() {
+			return state, nil
+		}
+	}
+	return "", fmt.Errorf("%s in $PMK_OUT: its contract gives no %s, but %s", f.Name(), state, strings.Join(e.hello.Out, " | "))
+}
+
+// empty removes what is in dir.
+func empty(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := os.RemoveAll(filepath.Join(dir, f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A capture reads what a program writes to one of its descriptors.
+type capture struct {
+	r, w     *os.File
+	most     int64
+	buf      []byte
+	over     bool
+	overflow func()
+	done     chan struct{}
+}
+
+func newCapture(most int64) *capture { return &capture{most: most, done: make(chan struct{})} }
+
+func (c *capture) open() (err error) {
+	c.r, c.w, err = os.Pipe()
+	return err
+}
+
+// read keeps all, and stops beyond most.
+func (c *capture) read() {
+	defer close(c.done)
+	defer c.r.Close()
+	buf, err := io.ReadAll(io.LimitReader(c.r, c.most+1))
+	c.buf = buf
+	if c.over = int64(len(buf)) > c.most; c.over {
+		c.buf = nil
+		c.overflow()
+	}
+	if err != nil {
+		c.buf = append(c.buf, err.Error()...)
+	}
+}
+
+// readTail keeps the end.
+func (c *capture) readTail() {
+	defer close(c.done)
+	defer c.r.Close()
+	chunk := make([]byte, 4<<10)
+	for {
+		n, err := c.r.Read(chunk)
+		c.buf = append(c.buf, chunk[:n]...)
+		if extra := len(c.buf) - 2*int(c.most); extra > 0 {
+			c.buf = append(c.buf[:0], c.buf[len(c.buf)-int(c.most):]...)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *capture) text() string { return string(c.buf) }

@@ -1,0 +1,200 @@
+package supervise
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/recap/pumpkin/internal/runner/worker/wire"
+)
+
+// The descriptors of a supervisor.
+const (
+	fdIn = 3 + iota
+	fdOut
+	fdStatus
+	fdLifeline
+)
+
+// A supervisor is the inside of the process.
+type supervisor struct {
+	spec   Spec
+	in     *bufio.Reader
+	out    *os.File
+	status *os.File
+	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
+	frame  []byte
+}
+
+// serve is the supervisor's life; it returns the exit status.
+func serve(spec Spec) int {
+	debug.SetGCPercent(50) // it should be small
+	settle()
+	s := &supervisor{spec: spec, out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
+	inFile := os.NewFile(fdIn, "in")
+	s.in = bufio.NewReaderSize(inFile, 64<<10)
+	for _, fd := range []int{fdIn, fdOut, fdStatus, fdLifeline} {
+		syscall.CloseOnExec(fd)
+	}
+	go func() {
+		io.Copy(io.Discard, os.NewFile(fdLifeline, "lifeline")) // its end is all that counts
+		s.exit(0)
+	}()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+	go func() {
+		for sig := range signals {
+			switch pid := s.child.Load(); {
+			case sig == syscall.SIGTERM && os.Getpid() != 1:
+				s.exit(0)
+			case sig == syscall.SIGQUIT && pid != 0:
+				syscall.Kill(int(pid), syscall.SIGQUIT) // it may just have ended
+			}
+		}
+	}()
+	var ended string
+	var err error
+	switch spec.Role {
+	case Exec:
+		ended, err = s.exec(inFile)
+	case Each:
+		err = s.each()
+	case Lines:
+		ended, err = s.lines()
+	default:
+		err = fmt.Errorf("there is no role %q", spec.Role)
+	}
+	if err != nil && err != io.EOF {
+		ended = err.Error()
+	}
+	fmt.Fprint(s.status, ended)
+	s.exit(0)
+	return 0
+}
+
+// exit ends all descendants and this process.
+func (s *supervisor) exit(code int) {
+	if os.Getpid() != 1 { // of process 1 the kernel sees to it
+		sweep()
+	}
+	os.Exit(code)
+}
+
+// exec runs a program that speaks the protocol itself.
+func (s *supervisor) exec(in *os.File) (string, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return "", err
+	}
+	p, err := os.StartProcess(s.spec.Args[0], s.spec.Args, &os.ProcAttr{
+		Env:   append(os.Environ(), "PMK_WORKER=3,4"),
+		Files: []*os.File{null, os.Stderr, os.Stderr, in, s.out},
+	})
+	if err != nil {
+		return "", err
+	}
+	in.Close()
+	s.out.Close()
+	s.child.Store(int64(p.Pid))
+	state, err := p.Wait()
+	if err != nil {
+		return "", err
+	}
+	return endText(state), nil
+}
+
+// endText is how a process ended.
+func endText(state *os.ProcessState) string {
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return "killed by " + signalName(ws.Signal())
+	}
+	return fmt.Sprintf("exit status %d", state.ExitCode())
+}
+
+// greet reads the node's hello and answers it.
+func (s *supervisor) greet() (wire.Hello, error) {
+	header, _, err := wire.ReadHeader(s.in)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	hello, err := wire.ParseHello(header)
+	if err != nil {
+		return hello, err
+	}
+	frame, err := wire.AppendFrame(nil, wire.Answer{Pumpkin: wire.Version, Worker: "supervisor", Meta: s.spec.Role == Each})
+	if err != nil {
+		return hello, err
+	}
+	_, err = s.out.Write(frame)
+	return hello, err
+}
+
+// next reads the next run: its packets and their data.
+func (s *supervisor) next() (run []wire.Entry, data []string, err error) {
+	header, blob, err := wire.ReadHeader(s.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	run, stop, err := wire.ParseRun(header, blob)
+	if err != nil {
+		return nil, nil, err
+	}
+	if stop && len(run) == 0 {
+		return nil, nil, io.EOF
+	}
+	for _, e := range run {
+		buf := make([]byte, e.Size)
+		if _, err := io.ReadFull(s.in, buf); err != nil {
+			return nil, nil, err
+		}
+		data = append(data, string(buf))
+	}
+	return run, data, nil
+}
+
+// tell sends a reply with the data of its outputs.
+func (s *supervisor) tell(r *wire.Reply, blob ...string) error {
+	size := int64(0)
+	for _, b := range blob {
+		size += int64(len(b))
+	}
+	frame, err := wire.End(r.Append(wire.Begin(s.frame)), size)
+	if err != nil {
+		return err
+	}
+	if size <= 32<<10 { // one write for what is small
+		for _, b := range blob {
+			frame = append(frame, b...)
+		}
+		blob = nil
+	}
+	s.frame = frame
+	if _, err := s.out.Write(frame); err != nil {
+		return err
+	}
+	for _, b := range blob {
+		if _, err := s.out.WriteString(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logLines splits text into lines for the log, at most 1,000 of at most 4 KiB.
+func logLines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		out = append(out, line[:min(len(line), 4<<10)])
+		if len(out) == 1000 {
+			break
+		}
+	}
+	return out
+}

@@ -1,0 +1,190 @@
+// Package supervise keeps the processes of a seed together: every worker runs
+// below a supervisor, which is this program again in another role, and which
+// takes all descendants with it when it ends, or when the node does, however
+// that happens.
+//
+// On Linux the supervisor is process 1 of a PID namespace of its own, so that
+// the kernel ends whatever it leaves behind, processes that hide in a session
+// of their own included. Where namespaces are refused it is a subreaper that
+// looks for its descendants and kills them; on other systems it kills the
+// process group.
+//
+// A supervisor has these descriptors: 3 and 4, the worker protocol's pipes; 5,
+// where it says how its program ended; 6, its lifeline, whose end means that
+// the node is gone or wants it gone; 2, the log.
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Role is what a supervisor does with its program.
+type Role string
+
+// The roles.
+const (
+	Exec  Role = "exec"  // the program speaks the worker protocol itself
+	Each  Role = "each"  // the program runs once for each packet
+	Lines Role = "lines" // the program takes a line for each packet
+)
+
+// A Spec says what a supervisor is to run.
+type Spec struct {
+	Role Role     `json:"role"`
+	Args []string `json:"args"` // the program's path and arguments
+	// DataPath hands the data over as a file's path ($PMK_DATA).
+	DataPath bool `json:"data_path,omitempty"`
+}
+
+// variable holds the Spec in a supervisor's environment, in JSON; its children
+// do not see it.
+const variable = "PMK_SUPERVISE"
+
+// Main returns at once in an ordinary process; in one that [Start] started it
+// is the supervisor and never returns. A program that starts workers calls it
+// before anything else.
+func Main() {
+	text, ok := os.LookupEnv(variable)
+	if !ok {
+		return
+	}
+	os.Unsetenv(variable)
+	var spec Spec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", variable, err)
+		os.Exit(2)
+	}
+	os.Exit(serve(spec))
+}
+
+// A Process is a supervisor as its node sees it.
+type Process struct {
+	// To and From are the worker protocol's pipes.
+	To, From *os.File
+	// Log is the standard error of the supervisor and all below it; it ends
+	// when they have ended.
+	Log *os.File
+
+	cmd      *exec.Cmd
+	status   *os.File
+	lifeline *os.File
+	ended    chan struct{} // closed when the supervisor has ended
+	close    sync.Once
+}
+
+// Start starts a supervisor.
+func Start(spec Spec) (*Process, error) {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	var pipes [5][2]*os.File // in, out, status, lifeline, log
+	closeAll := func(side int) {
+		for _, p := range pipes {
+			if p[side] != nil {
+				p[side].Close()
+			}
+		}
+	}
+	for i := range pipes {
+		if pipes[i][0], pipes[i][1], err = os.Pipe(); err != nil {
+			closeAll(0)
+			closeAll(1)
+			return nil, fmt.Errorf("start a worker: %w", err)
+		}
+	}
+	in, out, status, lifeline, log := pipes[0], pipes[1], pipes[2], pipes[3], pipes[4]
+	cmd, err := launch(func() *exec.Cmd {
+		cmd := exec.Command(self())
+		cmd.Args = append([]string{"pmk-supervisor"}, spec.Args[0])
+		cmd.Env = append(os.Environ(), variable+"="+string(text))
+		cmd.Stderr = log[1]
+		cmd.ExtraFiles = []*os.File{in[0], out[1], status[1], lifeline[0]}
+		return cmd
+	})
+	for _, f := range []*os.File{in[0], out[1], status[1], lifeline[0], log[1]} {
+		f.Close()
+	}
+	p := &Process{
+		To: in[1], From: out[0], Log: log[0], status: status[0], lifeline: lifeline[1],
+		cmd: cmd, ended: make(chan struct{}),
+	}
+	if err != nil {
+		p.closeFiles()
+		return nil, fmt.Errorf("start a worker: %w", err)
+	}
+	go func() { // ends with the supervisor, which Close sees to
+		defer close(p.ended)
+		cmd.Wait() // how the program ended is told on the status pipe
+	}()
+	return p, nil
+}
+
+// self is the program that runs, even if its file was replaced.
+func self() string {
+	if _, err := os.Stat("/proc/self/exe"); err == nil {
+		return "/proc/self/exe"
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// Ended is how the program ended, such as "exit status 3" or "killed by
+// SIGSEGV". It waits for the end, at most within.
+func (p *Process) Ended(within time.Duration) string {
+	p.status.SetReadDeadline(time.Now().Add(within)) // pipes have deadlines
+	text, err := io.ReadAll(io.LimitReader(p.status, 1000))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "still running"
+	}
+	if len(text) == 0 {
+		return "killed"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// AskStack asks the program for its stack: it is sent SIGQUIT.
+func (p *Process) AskStack() error { return askStack(p.cmd.Process) }
+
+// Close ends the supervisor and every process below it, and waits for them. A
+// program that has nothing to do is given grace to end by itself, told so by
+// the end of its input.
+func (p *Process) Close(grace time.Duration) error {
+	p.close.Do(func() {
+		p.To.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		select {
+		case <-p.ended:
+		case <-ctx.Done():
+		}
+		p.lifeline.Close()
+		select {
+		case <-p.ended:
+		case <-time.After(time.Second):
+			p.cmd.Process.Kill() // it may just have ended
+			<-p.ended
+		}
+		p.From.Close()
+		p.status.Close()
+	})
+	return nil
+}
+
+func (p *Process) closeFiles() {
+	for _, f := range []*os.File{p.To, p.From, p.Log, p.status, p.lifeline} {
+		f.Close()
+	}
+}
