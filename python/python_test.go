@@ -23,6 +23,7 @@ func TestWorker(t *testing.T) {
 	if err := os.CopyFS(lib, python.Library()); err != nil {
 		t.Fatal(err)
 	}
+	readScripts(t)
 	interpreters := []string{testenv.Need(t, "python3")}
 	if old := findOldest(); old != "" {
 		interpreters = append(interpreters, old)
@@ -42,6 +43,20 @@ func TestWorker(t *testing.T) {
 				t.Fatalf("%v ran no tests:\n%s", cmd, out)
 			}
 		})
+	}
+}
+
+// readScripts opens what the tests are made of, so that go test, which keeps
+// results, knows that they depend on it.
+func readScripts(t *testing.T) {
+	scripts, err := filepath.Glob("tests/*.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(scripts, "../docs/python-seeds.md") {
+		if _, err := os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

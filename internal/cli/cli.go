@@ -114,7 +114,7 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.sendCommand(), a.psCommand(), a.checkCommand(), a.planCommand(),
+	root.AddCommand(a.sendCommand(), a.psCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
 		a.seedCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }

@@ -17,7 +17,7 @@ func newLog(w io.Writer, debug bool) *slog.Logger {
 	if debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{
+	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
 		TimeFormat: time.StampMilli,
 		NoColor:    !isTerminal(w) || os.Getenv("NO_COLOR") != "",

@@ -152,7 +152,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 		if err != nil {
 			return usageError{err}
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Log: log}, n)
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Log: log}, n)
 		if err != nil {
 			return err
 		}
@@ -185,16 +185,14 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 		log.Info("taking files from " + folder.Dir())
 		ways.Go(func() error { return folder.Run(waysCtx) })
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- ways.Wait() }()
-
-	var wayErr error
+	// Without a folder the ways end at once; only a failure ends the node.
 	select {
 	case <-signals:
-	case wayErr = <-failed:
+	case <-broken(ways):
 	case <-ctx.Done():
 	}
 	stopWays()
+	wayErr := ways.Wait()
 	aborted := drain(n, log, signals)
 	stopRun()
 	if err := a.await(ended, aborted); err != nil {
@@ -210,6 +208,17 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 		return errAborted
 	}
 	return errors.Join(wayErr, <-served)
+}
+
+// broken is closed when one of the ways has failed.
+func broken(ways *errgroup.Group) <-chan struct{} {
+	ch := make(chan struct{})
+	go func() { // ends with the ways
+		if ways.Wait() != nil {
+			close(ch)
+		}
+	}()
+	return ch
 }
 
 // drain lets what is in flight finish; true means that a second signal came

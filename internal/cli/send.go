@@ -28,11 +28,22 @@ func (f *nodeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.node, "node", "", "the node's `NAME`, where several run")
 }
 
+// A noNodeError says that there is no running node to talk to.
+type noNodeError string
+
+func (e noNodeError) Error() string { return string(e) }
+
+func (noNodeError) Is(target error) bool { return target == local.ErrNone }
+
 // client connects to the running node that the flags mean.
 func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
 	peers, err := local.Find(ctx, f.group, f.node)
 	if errors.Is(err, local.ErrNone) || (err == nil && len(peers) == 0) {
-		return nil, "", fmt.Errorf("no node of the group %s runs on this machine for you; start one with 'pmk' and try again: %w", f.group, local.ErrNone)
+		which := "no node of the group " + f.group
+		if f.node != "" {
+			which = "no node " + f.node + " of the group " + f.group
+		}
+		return nil, "", noNodeError(which + " runs on this machine for you; start one with 'pmk', or 'pmk seeds/', and try again")
 	}
 	if err != nil {
 		return nil, "", err

@@ -199,8 +199,11 @@ func (n *Node) Inject(ctx context.Context, p packet.Packet) error {
 	if p.ID.IsZero() {
 		p.ID = packet.NewID()
 	}
-	if p.Ship == (packet.Ship{}) {
-		p.Ship = packet.Ship{Root: p.ID, Node: n.cfg.Name}
+	if p.Ship.Root.IsZero() {
+		p.Ship.Root = p.ID
+	}
+	if p.Ship.Node == "" {
+		p.Ship.Node = n.cfg.Name
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

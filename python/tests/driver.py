@@ -125,8 +125,9 @@ class Worker:
 
     def said(self):
         """What the worker wrote to standard error so far."""
-        self.errors.seek(0)
-        return self.errors.read().decode("utf-8", "replace")
+        fd = self.errors.fileno()
+        # Not seek and read: the worker writes at the same place in the file.
+        return os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8", "replace")
 
     def wait_for(self, text):
         """Wait until the worker has written this to standard error."""

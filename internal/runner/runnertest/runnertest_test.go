@@ -1,11 +1,16 @@
 package runnertest
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
@@ -19,8 +24,79 @@ import (
 
 func TestMain(m *testing.M) {
 	supervise.Main()
+	if file := os.Getenv("RUNNERTEST_NODE"); file != "" {
+		beNode(file)
+	}
 	os.Exit(m.Run())
 }
+
+// beNode runs a seed that leaves a process behind, says which, and stays.
+func beNode(file string) {
+	open := process.Open
+	if strings.HasSuffix(file, ".py") {
+		open = python.Open
+	}
+	r, err := open(seed.Manifest{Name: "orphan", File: file, Contract: seed.Contract{
+		In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"},
+	}}, runner.Env{})
+	if err != nil {
+		panic(err)
+	}
+	w, err := r.Open(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	sink := &Sink{}
+	sink.OnEmit = func(int) { fmt.Println(sink.Outs[0].Data) }
+	panic(w.Run(context.Background(), Packets("x"), sink))
+}
+
+// A node that is killed takes its workers and all their children along, those
+// in a session of their own included.
+func TestNothingOutlivesAKilledNode(t *testing.T) {
+	testenv.Need(t, "python3")
+	for name, source := range map[string]string{
+		"seed.py": strings.Replace(orphanPython, "    return mark\n", "    yield mark\n    import time\n    time.sleep(1000)\n", 1),
+		"seed.sh": "#!/bin/sh\n" + strings.Replace(orphanShell, "printf %s $mark", "echo $mark >"+markFile+"; sleep 1000", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, name, source)
+			said := filepath.Join(filepath.Dir(file), "mark")
+			node := exec.Command(os.Args[0])
+			node.Env = append(os.Environ(), "RUNNERTEST_NODE="+file, "MARK="+said)
+			out, err := node.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Start(); err != nil {
+				t.Fatal(err)
+			}
+			mark := ""
+			if strings.HasSuffix(name, ".py") {
+				mark, err = bufio.NewReader(out).ReadString('\n')
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				testenv.Eventually(t, 20*time.Second, "the seed says its mark", func() bool {
+					text, _ := os.ReadFile(said)
+					mark = string(text)
+					return strings.HasSuffix(mark, "\n")
+				})
+			}
+			mark = strings.TrimSpace(mark)
+			testenv.Eventually(t, 20*time.Second, "the orphan runs", func() bool { return alive(mark) })
+			if err := node.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			node.Wait() // it was killed
+			testenv.Eventually(t, 2*time.Second, "the orphan is gone", func() bool { return !alive(mark) })
+		})
+	}
+}
+
+// markFile is where the shell seed writes its mark.
+const markFile = `"$MARK"`
 
 func TestGo(t *testing.T) {
 	type emit = gofn.Emit

@@ -1,0 +1,4 @@
+#!/bin/sh
+# pmk: String:GREETING ->
+# pmk-about: prints greetings
+echo "Greeting: $(cat)"

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+func TestMain(m *testing.M) {
+	supervise.Main()
+	testscript.Main(m, map[string]func(){"pmk": func() { os.Exit(Main(context.Background(), stock())) }})
+}
+
+// stock are the hello world seeds, as cmd/pmk has them.
+func stock() Program {
+	goSeed := func(name, contract string, fn gofn.Func) GoSeed {
+		c, err := seed.ParseContract(contract)
+		if err != nil {
+			panic(err)
+		}
+		return GoSeed{seed.Manifest{Name: seed.Name(name), Kind: seed.Go, Contract: c, Retries: seed.DefaultRetries}, fn}
+	}
+	return Program{Stock: true, Seeds: []GoSeed{
+		goSeed("inject", "-> String:UNGREETED", func(_ context.Context, _ packet.Packet, emit gofn.Emit) error { return emit("", "World") }),
+		goSeed("greet", "String:UNGREETED -> String:GREETING", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+			return emit("", "Hello "+in.Data)
+		}),
+		goSeed("extract", "String:GREETING ->", func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
+			fmt.Println("Greeting:", in.Data)
+			return nil
+		}),
+	}}
+}
+
+// TestScripts runs the command lines in testdata/script. Beside testscript's
+// own there is the command
+//
+//	until COMMAND [ARG...]
+//
+// which runs a command again and again until it succeeds, for at most 30 s.
+func TestScripts(t *testing.T) {
+	testenv.Need(t, "python3")
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			run := filepath.Join(env.WorkDir, "run")
+			env.Setenv("XDG_RUNTIME_DIR", run)
+			env.Setenv("EXAMPLES", examples)
+			return os.Mkdir(run, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until},
+	})
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if (err == nil) != neg {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("until %s: still %v after 30 s", strings.Join(args, " "), err)
+		}
+		<-tick.C
+	}
+}
