@@ -43,12 +43,14 @@ const (
 // A usageError is a command line that is wrong.
 type usageError struct{ error }
 
+// A noSeedError is a seed that was named and cannot be loaded.
+type noSeedError struct{ error }
+
 // Sentinels for errors that only say which exit code is due: what was wrong is
 // on the terminal already.
 var (
 	errFindings = errors.New("there are findings")
 	errAborted  = errors.New("ended at once")
-	errNoSeed   = errors.New("no seed")
 )
 
 // Main runs the command line in os.Args and returns the exit code.
@@ -84,6 +86,7 @@ func run(ctx context.Context, program Program, args []string, in io.Reader, out,
 
 func exitCode(err error) int {
 	var usage usageError
+	var noSeed noSeedError
 	switch {
 	case err == nil:
 		return exitOK
@@ -93,7 +96,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, local.ErrNone):
 		return exitNoNode
-	case errors.Is(err, errNoSeed):
+	case errors.As(err, &noSeed):
 		return exitNoSeed
 	default:
 		return exitFailed

@@ -37,7 +37,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 	for _, path := range r.paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return errors.Join(errNoSeed, err)
+			return noSeedError{err}
 		}
 		if info.IsDir() {
 			found, errs := load.Folder(path)
@@ -52,7 +52,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 		}
 		m, err := load.File(path)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errNoSeed, err)
+			return noSeedError{err}
 		}
 		ms = append(ms, m)
 	}
@@ -60,7 +60,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 	byFlow(ms)
 	for i, err := range r.host(ctx, ms...) {
 		if err != nil && slices.Contains(asked, ms[i].File) {
-			failed = errors.Join(failed, fmt.Errorf("%w: %s could not be loaded", errNoSeed, ms[i].File))
+			failed = errors.Join(failed, noSeedError{fmt.Errorf("%s could not be loaded", ms[i].File)})
 		}
 	}
 	return failed
