@@ -13,16 +13,16 @@ func TestParseState(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"":              "has no colon; expected Type:NAME",
-		"RAW":           "has no colon",
-		":RAW":          "the type is empty",
-		"String:":       "the name is empty",
-		"a:b:c":         "the name \"b:c\" has ':' at byte 1",
-		"Str ing:RAW":   "the type \"Str ing\" has ' ' at byte 3",
-		"String:CAFÉ":   "has 'É' at byte 3",
-		"String:RAW\n":  `has '\n' at byte 3`,
-		"String:\xff":   "at byte 0",
-		"String:A/../B": "has '/' at byte 1",
+		"":                                    "has no colon; expected Type:NAME",
+		"RAW":                                 "has no colon",
+		":RAW":                                "the type is empty",
+		"String:":                             "the name is empty",
+		"a:b:c":                               "the name \"b:c\" has ':' at byte 1",
+		"Str ing:RAW":                         "the type \"Str ing\" has ' ' at byte 3",
+		"String:CAFÉ":                         "has 'É' at byte 3",
+		"String:RAW\n":                        `has '\n' at byte 3`,
+		"String:\xff":                         "at byte 0",
+		"String:A/../B":                       "has '/' at byte 1",
 		strings.Repeat("x", MaxName+1) + ":1": "is 97 bytes long; at most 96",
 	} {
 		if state, err := ParseState(s); err == nil || !strings.Contains(err.Error(), want) {
