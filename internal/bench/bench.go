@@ -64,7 +64,7 @@ func All() []Bench {
 		{"chain.python", "one Python transform, one worker", chainPython},
 		{"latency.python", "the same at 1,000 packets/s", latencyPython},
 		{"chain.process", "one process a packet, beside bare fork+exec", chainProcess},
-		{"chain.lines", "lines mode through sed -u", chainLines},
+		{"chain.lines", "lines mode through sed -u, beside sed -u alone", chainLines},
 		{"start", "this binary from its start to the greeting", start},
 	}
 }

@@ -1,14 +1,17 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,12 +83,55 @@ func chainLines(ctx context.Context, env Env) (out []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = withSeed(env, "transform.sed", fmt.Sprintf(linesSeed, sed), func(m seed.Manifest, _ string) error {
+	err = withSeed(env, "transform.sed", fmt.Sprintf(linesSeed, sed), func(m seed.Manifest, path string) error {
 		rate, err := throughput(ctx, env, m)
-		out = []Result{{"chain.lines", "packets/s", rate}}
+		if err != nil {
+			return err
+		}
+		bare, err := bareLines(ctx, env, path)
+		out = []Result{{"chain.lines", "packets/s", rate}, {"lines.bare", "lines/s", bare}}
 		return err
 	})
 	return out, err
+}
+
+// bareLines is how many lines a second the program at path takes and gives
+// when nobody but two goroutines stands at its ends.
+func bareLines(ctx context.Context, env Env, path string) (float64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	var count atomic.Int64
+	var group sync.WaitGroup
+	group.Go(func() {
+		lines := strings.Repeat(strings.Repeat("x", payloadSize)+"\n", 256)
+		for {
+			if _, err := io.WriteString(in, lines); err != nil {
+				return // the program was ended
+			}
+		}
+	})
+	group.Go(func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			count.Add(1)
+		}
+	})
+	rate, err := rateOf(ctx, &count, env.span())
+	cancel()
+	group.Wait()
+	cmd.Wait() // it was ended
+	return rate, err
 }
 
 func chainProcess(ctx context.Context, env Env) (out []Result, err error) {
@@ -132,7 +178,8 @@ func forkExec(ctx context.Context, env Env, path string) (float64, error) {
 	return rate, err
 }
 
-// start runs this binary in an empty folder until it has greeted.
+// start runs this binary five times until it has greeted, and gives the
+// slowest.
 func start(ctx context.Context, _ Env) ([]Result, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -142,20 +189,18 @@ func start(ctx context.Context, _ Env) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var best time.Duration
+	var took []time.Duration
 	var resident float64
 	for range 5 {
-		took, rss, err := greet(ctx, self)
+		one, rss, err := greet(ctx, self)
 		if err != nil {
 			return nil, err
 		}
-		if best == 0 || took < best {
-			best = took
-		}
+		took = append(took, one)
 		resident = max(resident, rss)
 	}
 	return []Result{
-		{"start.greeting", "ms", float64(best.Microseconds()) / 1e3},
+		{"start.greeting", "ms", float64(slices.Max(took).Microseconds()) / 1e3},
 		{"start.resident", "MiB", resident},
 		{"start.binary", "MiB", float64(info.Size()) / (1 << 20)},
 	}, nil

@@ -12,12 +12,12 @@ import (
 
 func (a *app) graphCommand() *cobra.Command {
 	var f nodeFlags
-	var svg, dot, mermaid, asJSON bool
+	var svg, dot, mermaid, ascii, asJSON bool
 	cmd := &cobra.Command{
 		Use: "graph [PATH...]", Short: "Draw the network of seed files, or of the running node",
-		Long: `graph draws the network: seeds as boxes, states on the arrows between them, or in
-brackets where several ways part or meet. The seeds of PATH are not run; without
-a PATH the running node is asked.`,
+		Long: `graph draws the network: seeds as boxes, states on the lines between them, and
+below it what is wrong with it. The seeds of PATH are not run; without a PATH
+the running node is asked.`,
 		Example: "  pmk graph examples/helloworld/python\n  pmk graph --svg seeds/ > network.svg\n  pmk graph --mermaid",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			n, err := networkOf(cmd.Context(), f, paths)
@@ -34,10 +34,11 @@ a PATH the running node is asked.`,
 			case asJSON:
 				return draw.JSON(a.out, n)
 			}
-			return draw.Text(a.out, n, widthOf(a.out))
+			return draw.Text(a.out, n, widthOf(a.out), ascii)
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&ascii, "ascii", false, "without box-drawing characters")
 	cmd.Flags().BoolVar(&svg, "svg", false, "as an SVG picture")
 	cmd.Flags().BoolVar(&dot, "dot", false, "for Graphviz")
 	cmd.Flags().BoolVar(&mermaid, "mermaid", false, "as a Mermaid flowchart")

@@ -199,7 +199,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 		return err
 	}
 	if lost := n.Abandoned(); lost > 0 {
-		log.Warn(plural(lost, "packet") + " had not ended and are gone: this node keeps packets in memory alone")
+		log.Warn("gave up " + plural(lost, "packet") + " that had not ended: this node keeps packets in memory alone")
 	}
 	if errors.Is(wayErr, context.Canceled) {
 		wayErr = nil

@@ -107,7 +107,7 @@ func (h *host) giveUp(p *packet.Packet, err error) {
 	failed.Rounds++
 	failed.Trail = extend(nil, p, h.name, h.node.cfg.Name, time.Now())
 	snap := h.node.snap.Load()
-	if err := h.node.route(h.node.running, nil, &failed, snap.dests(&failed)); err != nil {
+	if err := h.node.route(h.node.running, nil, &failed, snap.within(h, snap.dests(&failed))); err != nil {
 		h.node.abandoned.Add(1)
 	}
 }

@@ -37,9 +37,7 @@ func newSnapshot(node string, hosts map[seed.Name]*host) *snapshot {
 	snap := &snapshot{net: dtn.New(hosted), hosts: hosts, accept: map[packet.State][]dest{}}
 	for _, state := range snap.net.States() {
 		for _, name := range snap.net.Routes(state) {
-			// Errors are what empties the queues: they are let in.
-			forced := state.Type() == packet.ErrorType
-			snap.accept[state] = append(snap.accept[state], dest{host: hosts[name], forced: forced})
+			snap.accept[state] = append(snap.accept[state], dest{host: hosts[name]})
 		}
 	}
 	return snap
@@ -58,7 +56,7 @@ func (snap *snapshot) connect(h *host) {
 func (snap *snapshot) within(h *host, to []dest) []dest {
 	to = slices.Clone(to)
 	for i := range to {
-		to[i].forced = to[i].forced || snap.net.SameCycle(h.manifest.Name, to[i].host.manifest.Name)
+		to[i].forced = snap.net.SameCycle(h.manifest.Name, to[i].host.manifest.Name)
 	}
 	return to
 }

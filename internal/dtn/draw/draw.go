@@ -1,115 +1,89 @@
-// Package draw draws a network: as Unicode boxes for a terminal, as SVG, as
-// DOT and Mermaid text, and as JSON for other programs. It computes and writes;
-// names are escaped wherever they come to stand.
+// Package draw draws a network: for terminals ([Text]), for browsers ([SVG]),
+// for other programs ([DOT], [Mermaid], [JSON]).
+//
+// A drawing shows states as places, with round corners, and seeds as
+// transitions, in boxes. Marks are the same in all of them:
+//
+//	greet ×3     a seed that three nodes host
+//	& merge      a join: it needs all of its inputs
+//	greet !      a seed with a finding
+//	Type:STATE ? a state with a finding, its border dashed
+//
+// Dashed lines are the ways of packets that failed. Where a state has one
+// giver and one taker, Text and SVG write it on the line between the two.
+//
+// Text and SVG share one layered layout. It goes through these steps, each in
+// a file of its own: the network's connected parts, each a graph of vertices
+// (model.go); layers, with the cycles broken (layer.go); nets, which are the
+// lines that belong together, cut into pieces from layer to layer (net.go);
+// the order within a layer (order.go); positions (place.go); and the tracks
+// that lines take between two layers (channel.go). A layout knows two axes
+// only: "main", along which the layers follow each other, and "cross", along
+// which a layer's items stand. Which of them is x, and how much room things
+// take, is the drawing's choice.
 package draw
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
-// A graph is what every drawing starts from: seeds as data flows through them,
-// and who gives and takes each state.
-type graph struct {
-	seeds  []transition
-	states []packet.State
-	givers map[packet.State][]seed.Name
-	takers map[packet.State][]seed.Name
-	loose  map[packet.State]bool // given and taken by none
+// marks are the seeds and states that a network's findings are about.
+type marks struct {
+	seeds  map[seed.Name]bool
+	states map[packet.State]bool
 }
 
-// A transition is one seed.
-type transition struct {
-	name     seed.Name
-	contract seed.Contract
-	replicas []dtn.Hosted
-}
-
-// label is the seed's name, with how many replicas there are, and a mark of a
-// join.
-func (t transition) label() string {
-	text := string(t.name)
-	if t.contract.Join {
-		text = "& " + text
-	}
-	if len(t.replicas) > 1 {
-		text += fmt.Sprintf(" ×%d", len(t.replicas))
-	}
-	return text
-}
-
-func newGraph(n *dtn.Network) *graph {
-	g := &graph{
-		givers: map[packet.State][]seed.Name{}, takers: map[packet.State][]seed.Name{}, loose: map[packet.State]bool{},
-	}
-	for _, name := range n.Seeds() {
-		c, _ := n.Contract(name) // of a seed of the network
-		g.seeds = append(g.seeds, transition{name, c, n.Replicas(name)})
-		for _, s := range c.In {
-			g.takers[s] = append(g.takers[s], name)
-		}
-		for _, s := range c.Out {
-			g.givers[s] = append(g.givers[s], name)
-		}
-	}
-	for _, t := range g.seeds {
-		for _, s := range append(slices.Clone(t.contract.In), t.contract.Out...) {
-			if !slices.Contains(g.states, s) {
-				g.states = append(g.states, s)
-			}
-			g.loose[s] = len(g.takers[s]) == 0
-		}
-	}
-	slices.Sort(g.states)
-	g.order()
-	return g
-}
-
-// layers is how far each seed is from where data comes in: 0 for injectors and
-// for seeds that no seed gives anything to. In a cycle the way in counts.
-func (g *graph) layers() map[seed.Name]int {
-	depth := map[seed.Name]int{}
-	var queue []transition
-	for _, t := range g.seeds {
-		if !slices.ContainsFunc(t.contract.In, func(s packet.State) bool { return len(g.givers[s]) > 0 }) {
-			depth[t.name] = 0
-			queue = append(queue, t)
-		}
-	}
-	for rest := slices.Clone(g.seeds); ; {
-		for len(queue) > 0 {
-			t := queue[0]
-			queue = queue[1:]
-			for _, s := range t.contract.Out {
-				for _, next := range g.seeds {
-					if _, seen := depth[next.name]; !seen && next.contract.Takes(s) {
-						depth[next.name] = depth[t.name] + 1
-						queue = append(queue, next)
-					}
-				}
+// mark sorts findings by what they are about: a state, or else seeds.
+func mark(findings []dtn.Finding) marks {
+	m := marks{seeds: map[seed.Name]bool{}, states: map[packet.State]bool{}}
+	for _, f := range findings {
+		switch f.Kind {
+		case dtn.Unaccepted, dtn.Ungiven, dtn.UnknownSeed:
+			m.states[f.State] = true
+		default:
+			for _, s := range f.Seeds {
+				m.seeds[s] = true
 			}
 		}
-		rest = slices.DeleteFunc(rest, func(t transition) bool { _, seen := depth[t.name]; return seen })
-		if len(rest) == 0 {
-			return depth
-		}
-		depth[rest[0].name] = 0 // a cycle that nothing leads into
-		queue = append(queue, rest[0])
 	}
+	return m
 }
 
-// order sorts the seeds by layer.
-func (g *graph) order() {
-	depth := g.layers()
-	slices.SortStableFunc(g.seeds, func(a, b transition) int { return depth[a.name] - depth[b.name] })
+// seedLabel is what stands in a seed's box.
+func seedLabel(n *dtn.Network, name seed.Name, m marks) string {
+	label := clean(string(name))
+	if c, _ := n.Contract(name); c.Join {
+		label = "& " + label
+	}
+	if count := len(n.Replicas(name)); count > 1 {
+		label += fmt.Sprintf(" ×%d", count)
+	}
+	if m.seeds[name] {
+		label += " !"
+	}
+	return label
 }
 
-// find is the seed of that name.
-func (g *graph) find(name seed.Name) transition {
-	i := slices.IndexFunc(g.seeds, func(t transition) bool { return t.name == name })
-	return g.seeds[i]
+// stateLabel is what stands at a state's place.
+func stateLabel(s packet.State, m marks) string {
+	if m.states[s] {
+		return clean(string(s)) + " ?"
+	}
+	return clean(string(s))
+}
+
+// clean keeps a drawing's shape whatever a name holds: what is not a printable
+// ASCII character takes one column and moves no cursor.
+func clean(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '\uFFFD'
+		}
+		return r
+	}, name)
 }

@@ -1,135 +1,209 @@
 package draw
 
 import (
+	"bufio"
+	_ "embed" // for the style sheet
 	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/recap/pumpkin/internal/dtn"
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
-// The measures of an SVG drawing, in its units.
+//go:embed svg.css
+var svgStyle string
+
+// The sizes of an SVG drawing in pixels. Layouts have pixels along the main
+// axis, but on the cross axis units of svgUnit, so that two lines are never
+// less than that apart.
 const (
-	boxHeight = 32
-	rowHeight = 52
-	gapWidth  = 60
-	charWidth = 8
-	margin    = 16
+	svgUnit   = 7
+	svgChar   = 8
+	svgMargin = 16
 )
 
-// A node of the drawing is a seed or a state, in a column.
-type node struct {
-	label, title    string
-	state, loose    bool
-	x, y, w, column int
-}
-
-// SVG writes the network as a picture of its own: seeds as boxes, states as
-// rounded places, in columns as data flows; readable on a light and on a dark
-// ground.
+// SVG writes the network as an SVG image that needs nothing else: it is
+// readable in a light and in a dark page, and what it shows can be read out.
 func SVG(w io.Writer, n *dtn.Network) error {
-	g := newGraph(n)
-	seeds, states := map[seed.Name]*node{}, map[packet.State]*node{}
-	depth := g.layers()
-	var nodes []*node
-	for _, t := range g.seeds {
-		seeds[t.name] = &node{label: t.label(), title: t.label() + ": " + t.contract.String(), column: 2*depth[t.name] + 1}
-		nodes = append(nodes, seeds[t.name])
+	findings := n.Findings()
+	s := &svg{out: &strings.Builder{}}
+	parts := graphs(n, mark(findings))
+	for _, g := range parts {
+		s.part(&g)
 	}
-	for _, s := range g.states {
-		p := &node{label: string(s), title: string(s), state: true, loose: g.loose[s], column: -1}
-		for _, name := range g.givers[s] {
-			if c := 2*depth[name] + 2; p.column < 0 || c < p.column {
-				p.column = c
-			}
-		}
-		if p.column < 0 {
-			p.column = 2 * depth[g.takers[s][0]]
-		}
-		if p.loose {
-			p.title += ": no seed accepts it"
-		}
-		states[s] = p
-		nodes = append(nodes, p)
+	if len(parts) == 0 {
+		s.line("no seeds")
 	}
-	width, height := place(nodes)
-	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" font-family="system-ui, sans-serif" font-size="13">
-<title>A Data Transformation Network</title>
-<style>
-svg { color: #1f2328; --ground: #ffffff; --seed: #ffe8cc; --state: #e7f5ff }
-@media (prefers-color-scheme: dark) { svg { color: #e6edf3; --ground: #0d1117; --seed: #5c3a12; --state: #12324a } }
-.ground { fill: var(--ground) } .seed { fill: var(--seed); stroke: currentColor } .state { fill: var(--state); stroke: currentColor }
-.loose { stroke-dasharray: 4 3 } text { fill: currentColor; text-anchor: middle; dominant-baseline: central } .edge { fill: none; stroke: currentColor }
-</style>
-<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#888"/></marker></defs>
-<rect class="ground" width="100%%" height="100%%"/>
-`, width, height, width, height)
-	for _, e := range g.edges() {
-		from, to := states[e.State], seeds[e.Seed]
-		if e.Gives {
-			from, to = to, from
-		}
-		edge(&out, from, to)
+	width, height := s.width+2*svgMargin, s.height+svgMargin
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" class="pmk" role="img" `+
+		`aria-labelledby="pmk-title pmk-desc" viewBox="0 0 %d %d" width="%d" height="%d">`+"\n",
+		width, height, width, height)
+	fmt.Fprintf(out, "<title id=\"pmk-title\">Data Transformation Network: %d seeds, %d states</title>\n",
+		len(n.Seeds()), len(n.States()))
+	out.WriteString(`<desc id="pmk-desc">`)
+	for _, name := range n.Seeds() {
+		c, _ := n.Contract(name)
+		fmt.Fprintf(out, "%s: %s. ", escape(string(name)), escape(c.String()))
 	}
-	for _, p := range nodes {
-		class, radius := "seed", 3
-		if p.state {
-			class, radius = "state", boxHeight/2
-		}
-		if p.loose {
-			class += " loose"
-		}
-		fmt.Fprintf(&out, "<g><title>%s</title><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"%d\"/><text x=\"%d\" y=\"%d\">%s</text></g>\n",
-			escape(p.title), class, p.x, p.y, p.w, boxHeight, radius, p.x+p.w/2, p.y+boxHeight/2, escape(p.label))
+	for _, f := range findings {
+		fmt.Fprintf(out, "Finding: %s. ", escape(f.Text))
 	}
+	fmt.Fprintf(out, "</desc>\n<style>\n%s</style>\n", svgStyle)
+	out.WriteString(`<defs><marker id="pmk-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" ` +
+		`markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>` + "\n")
+	out.WriteString(s.out.String())
 	out.WriteString("</svg>\n")
-	_, err := io.WriteString(w, out.String())
-	return err
+	return out.Flush() // has any error of the writes before
 }
 
-// place gives every node its position and returns the size of the drawing.
-func place(nodes []*node) (width, height int) {
-	last := 0
-	for _, p := range nodes {
-		p.w = charWidth*length(p.label) + 24
-		last = max(last, p.column)
-	}
-	x := margin
-	for column := 0; column <= last; column++ {
-		wide, y := 0, margin
-		for _, p := range nodes {
-			if p.column == column {
-				p.x, p.y = x, y
-				y += rowHeight
-				wide = max(wide, p.w)
+// escape makes text of any name; what XML cannot hold becomes U+FFFD.
+func escape(s string) string {
+	var b strings.Builder
+	// A strings.Builder never fails, and neither does EscapeText then.
+	_ = xml.EscapeText(&b, []byte(s))
+	return b.String()
+}
+
+// svgMetrics is the room of things in an SVG drawing.
+func svgMetrics() metrics {
+	return metrics{
+		vertex: func(v *vertex, ports int) (before, after, size int) {
+			if v.inline {
+				return 2, 1, svgChar*columns(v.label) + 16
 			}
-		}
-		if wide > 0 {
-			x += wide + gapWidth
-		}
-		height = max(height, y)
+			middle := (ports - 1) / 2
+			return 2 + 2*middle, 2 + 2*(ports-1-middle), svgChar*columns(v.label) + 28
+		},
+		pitch: 2, gap: 1, lineGap: 1, laneGap: 1, lanePitch: 2, trackPitch: 12,
+		channel: func(tracks int, _ bool) (length, lead int) { return 28 + 12*tracks, 12 },
 	}
-	return max(x-gapWidth, 0) + margin, height + margin
 }
 
-// edge is a curve from the right of one node to the left of another.
-func edge(out *strings.Builder, from, to *node) {
-	x1, y1, x2, y2 := from.x+from.w, from.y+boxHeight/2, to.x, to.y+boxHeight/2
-	if x2 <= x1 { // back: below both
-		low := max(y1, y2) + boxHeight
-		fmt.Fprintf(out, "<path class=\"edge\" marker-end=\"url(#tip)\" d=\"M%d %dC%d %d %d %d %d %d\"/>\n", x1, y1, x1+gapWidth, low, x2-gapWidth, low, x2, y2)
+// svg draws the parts of a network below each other.
+type svg struct {
+	out           *strings.Builder
+	layout        *layout
+	top           int
+	width, height int
+}
+
+func (s *svg) part(g *graph) {
+	s.top = s.height + svgMargin
+	l, ok := lay(g, svgMetrics())
+	if !ok {
+		s.list(g)
 		return
 	}
-	middle := (x1 + x2) / 2
-	fmt.Fprintf(out, "<path class=\"edge\" marker-end=\"url(#tip)\" d=\"M%d %dC%d %d %d %d %d %d\"/>\n", x1, y1, middle, y1, middle, y2, x2, y2)
+	s.layout = l
+	for c := range l.channels {
+		for i := range l.channels[c] {
+			s.piece(c, &l.channels[c][i])
+		}
+	}
+	for _, lane := range l.lanes {
+		from, to := l.layerAt[lane.low], l.layerAt[lane.high]+l.layerSize[lane.high]
+		middle := l.middle(&lane)
+		s.path(lane.net, true, "M%d %dH%d", s.x(to), s.y(lane.pos), s.x(middle))
+		s.path(lane.net, false, "M%d %dH%d", s.x(middle), s.y(lane.pos), s.x(from))
+	}
+	for i := range l.items {
+		s.item(&l.items[i])
+	}
+	s.width = max(s.width, l.length)
+	s.height = s.top + l.breadth*svgUnit
 }
 
-func escape(s string) string {
-	var out strings.Builder
-	xml.EscapeText(&out, []byte(s)) // a strings.Builder never fails
-	return out.String()
+// list is what is drawn of a part that is too large for a drawing.
+func (s *svg) list(g *graph) {
+	for _, line := range drawList(g, 120, false) {
+		s.line(line)
+	}
+}
+
+// line writes one line of text below all else.
+func (s *svg) line(text string) {
+	s.height += 18
+	s.width = max(s.width, svgChar*columns(text))
+	fmt.Fprintf(s.out, `<text class="line" x="%d" y="%d">%s</text>`+"\n", svgMargin, s.height, escape(text))
+}
+
+func (s *svg) x(main int) int  { return svgMargin + main }
+func (s *svg) y(cross int) int { return s.top + cross*svgUnit }
+
+// path draws a line of a net, with an arrow head at its end or without.
+func (s *svg) path(net int, head bool, format string, args ...any) {
+	class, marker := "way", ""
+	if s.layout.nets[net].failure {
+		class = "way failure"
+	}
+	if head {
+		marker = ` marker-end="url(#pmk-head)"`
+	}
+	fmt.Fprintf(s.out, `<path class="%s"%s d="%s"/>`+"\n", class, marker, fmt.Sprintf(format, args...))
+}
+
+func (s *svg) piece(c int, p *piece) {
+	l := s.layout
+	start, end := s.x(l.channelAt[c]), s.x(l.channelAt[c]+l.channelSize[c])
+	if p.straight {
+		s.path(p.net, l.ends(p.far[0]), "M%d %dH%d", start, s.y(p.near[0].pos), end)
+		return
+	}
+	track := s.x(p.track)
+	low, high := p.span()
+	s.path(p.net, false, "M%d %dV%d", track, s.y(low), s.y(high))
+	sides := map[int]int{} // of the lines that meet on the track
+	for _, pin := range p.near {
+		sides[pin.pos]++
+		s.path(p.net, false, "M%d %dH%d", start, s.y(pin.pos), track)
+	}
+	for _, pin := range p.far {
+		sides[pin.pos]++
+		s.path(p.net, l.ends(pin), "M%d %dH%d", track, s.y(pin.pos), end)
+	}
+	// A dot tells lines that meet from lines that cross.
+	for pos := low; pos <= high; pos++ {
+		count := sides[pos]
+		if count == 0 {
+			continue
+		}
+		if pos > low {
+			count++
+		}
+		if pos < high {
+			count++
+		}
+		if count > 2 {
+			fmt.Fprintf(s.out, `<circle class="meet" cx="%d" cy="%d" r="3"/>`+"\n", track, s.y(pos))
+		}
+	}
+}
+
+func (s *svg) item(it *item) {
+	l := s.layout
+	start, size := s.x(l.layerAt[it.layer]), l.layerSize[it.layer]
+	if it.vertex < 0 {
+		s.path(it.net, false, "M%d %dH%d", start, s.y(it.pos), start+size)
+		return
+	}
+	v := &l.graph.vertices[it.vertex]
+	if v.inline {
+		s.path(it.ins[0], false, "M%d %dH%d", start, s.y(it.pos), start+size)
+		fmt.Fprintf(s.out, `<g><title>%s</title><text x="%d" y="%d">%s</text></g>`+"\n",
+			escape(v.title), start+size/2, s.y(it.pos)-6, escape(v.label))
+		return
+	}
+	class, round := "state", 14
+	if v.seed {
+		class, round = "seed", 3
+	}
+	if v.marked {
+		class += " marked"
+	}
+	top, high := s.y(it.pos-it.before), (it.before+it.after)*svgUnit
+	fmt.Fprintf(s.out, `<g class="%s"><title>%s</title><rect x="%d" y="%d" width="%d" height="%d" rx="%d"/>`+
+		`<text x="%d" y="%d">%s</text></g>`+"\n",
+		class, escape(v.title), start, top, size, high, round, start+size/2, top+high/2+5, escape(v.label))
 }

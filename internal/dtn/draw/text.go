@@ -1,143 +1,276 @@
 package draw
 
 import (
-	"fmt"
+	"bufio"
 	"io"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/recap/pumpkin/internal/dtn"
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
-// Text draws the network as boxes for a terminal of that width.
-//
-// Every row is a way of seeds in which each state has one giver and one taker;
-// such a state stands above its arrow. Where ways part or meet, a row ends or
-// begins at the state, in brackets: rows that name the same state are joined
-// there. A state that no seed accepts has a question mark.
-//
-//	┌────────┐  String:UNGREETED  ┌───────┐
-//	│ inject │───────────────────▶│ greet │──▶ (String:GREETING ?)
-//	└────────┘                    └───────┘
-func Text(w io.Writer, n *dtn.Network, width int) error {
-	g := newGraph(n)
-	if len(g.seeds) == 0 {
-		_, err := fmt.Fprintln(w, "no seeds")
-		return err
+// minWidth is the least width, in columns, that Text keeps to.
+const minWidth = 20
+
+// Text draws the network for a terminal of so many columns, and writes its
+// findings below. Each connected part of it is drawn from left to right if
+// that fits, else from top to bottom, else it is written as a list. Lines
+// longer than width are only in a list, where a single name is too long. With
+// ascii, only ASCII characters are used.
+func Text(w io.Writer, n *dtn.Network, width int, ascii bool) error {
+	findings := n.Findings()
+	out := bufio.NewWriter(w)
+	width = max(width, minWidth)
+	parts := graphs(n, mark(findings))
+	if len(parts) == 0 {
+		out.WriteString("no seeds\n")
 	}
-	drawn := map[seed.Name]bool{}
-	var out strings.Builder
-	for _, t := range g.seeds {
-		if !drawn[t.name] && !g.continues(t) {
-			g.row(&out, t, width, drawn)
+	for i, g := range parts {
+		if i > 0 {
+			out.WriteString("\n")
+		}
+		for _, line := range drawPart(&g, width, ascii) {
+			out.WriteString(toASCII(line, ascii) + "\n")
 		}
 	}
-	for _, t := range g.seeds { // what is left goes round
-		if !drawn[t.name] {
-			g.row(&out, t, width, drawn)
+	if len(findings) > 0 {
+		out.WriteString("\n")
+	}
+	for _, f := range findings {
+		sign := "! "
+		if mark([]dtn.Finding{f}).states[f.State] {
+			sign = "? "
+		}
+		for _, line := range wrap(sign, clean(f.Text), width) {
+			out.WriteString(toASCII(line, ascii) + "\n")
 		}
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	return out.Flush() // has any error of the writes before
 }
 
-// between is the state that alone leads from a seed to the only other that
-// takes it, and that takes nothing else.
-func (g *graph) between(t transition) (packet.State, transition, bool) {
-	if len(t.contract.Out) != 1 {
-		return "", transition{}, false
+// toASCII replaces what labels have beyond ASCII.
+func toASCII(line string, ascii bool) string {
+	if !ascii {
+		return line
 	}
-	s := t.contract.Out[0]
-	if len(g.givers[s]) != 1 || len(g.takers[s]) != 1 {
-		return "", transition{}, false
+	return strings.NewReplacer("×", "x", "\uFFFD", "?").Replace(line)
+}
+
+// drawPart draws one connected part in the first form that fits.
+func drawPart(g *graph, width int, ascii bool) []string {
+	if l, ok := lay(g, rightward()); ok && l.length <= width {
+		return drawLayout(l, false, ascii).lines()
 	}
-	next := g.find(g.takers[s][0])
-	return s, next, len(next.contract.In) == 1
-}
-
-// continues tells whether the row of another seed leads on to t.
-func (g *graph) continues(t transition) bool {
-	if len(t.contract.In) != 1 || len(g.givers[t.contract.In[0]]) != 1 {
-		return false
-	}
-	_, next, ok := g.between(g.find(g.givers[t.contract.In[0]][0]))
-	return ok && next.name == t.name
-}
-
-// A row is three lines of text that grow together.
-type row struct{ top, middle, bottom string }
-
-func (r *row) add(top, middle, bottom string) {
-	r.top, r.middle, r.bottom = r.top+top, r.middle+middle, r.bottom+bottom
-}
-
-func (r *row) box(label string) {
-	line := strings.Repeat("─", length(label)+2)
-	r.add("┌"+line+"┐", "│ "+label+" │", "└"+line+"┘")
-}
-
-func (r *row) gap(text string) {
-	blank := strings.Repeat(" ", length(text))
-	r.add(blank, text, blank)
-}
-
-// arrow has the state above it.
-func (r *row) arrow(s packet.State) {
-	text := "  " + string(s) + "  "
-	r.add(text, strings.Repeat("─", length(text)-1)+"▶", strings.Repeat(" ", length(text)))
-}
-
-func (r *row) flush(out *strings.Builder) {
-	for _, line := range []string{r.top, r.middle, r.bottom} {
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-}
-
-func length(s string) int { return utf8.RuneCountInString(s) }
-
-// row draws the way that begins at t.
-func (g *graph) row(out *strings.Builder, t transition, width int, drawn map[seed.Name]bool) {
-	r := new(row)
-	if len(t.contract.In) > 0 {
-		r.gap(g.places(t.contract.In, t.contract.Join) + " ──▶ ")
-	}
-	for {
-		drawn[t.name] = true
-		r.box(t.label())
-		s, next, ok := g.between(t)
-		if !ok || drawn[next.name] {
-			break
+	// How much of a layer's room its lines will take is known only
+	// afterwards: try again with less.
+	for most := width; most >= width/4; most -= width / 8 {
+		if l, ok := lay(g, downward(most, width)); ok && l.breadth <= width {
+			return drawLayout(l, true, ascii).lines()
 		}
-		if length(r.middle)+length(string(s))+length(next.label())+8 > width {
-			break // the next row begins with this state
-		}
-		r.arrow(s)
-		t = next
 	}
-	if len(t.contract.Out) > 0 {
-		r.gap(" ──▶ " + g.places(t.contract.Out, false))
-	}
-	r.flush(out)
-	if s, next, ok := g.between(t); ok && !drawn[next.name] && s != "" {
-		g.row(out, next, width, drawn)
+	return drawList(g, width, ascii)
+}
+
+// rightward is the room of things in columns (main) and rows (cross).
+func rightward() metrics {
+	return metrics{
+		vertex: func(v *vertex, ports int) (before, after, size int) {
+			if v.inline {
+				return 1, 1, columns(v.label)
+			}
+			middle := (ports - 1) / 2
+			return middle + 1, ports - middle, columns(v.label) + 4
+		},
+		pitch: 1, gap: 0, lineGap: 0, laneGap: 0, lanePitch: 1, trackPitch: 2,
+		channel: func(tracks int, arrows bool) (length, lead int) {
+			if tracks == 0 {
+				return 2, 1
+			}
+			return 2*tracks + 2, 1
+		},
 	}
 }
 
-// places are states in brackets.
-func (g *graph) places(states []packet.State, join bool) string {
-	sep := " | "
-	if join {
-		sep = " & "
+// downward is the room of things in rows (main) and columns (cross).
+func downward(most, limit int) metrics {
+	return metrics{
+		vertex: func(v *vertex, ports int) (before, after, size int) {
+			if v.inline {
+				return 0, 1 + columns(v.label), 1
+			}
+			middle := (ports - 1) / 2
+			wide := columns(v.label) + 4
+			before = max((wide-1)/2, 2*middle+1)
+			after = max(wide-1-(wide-1)/2, 2*(ports-1-middle)+1)
+			return before, after, 3
+		},
+		pitch: 2, gap: 2, lineGap: 1, laneGap: 1, lanePitch: 2, trackPitch: 1,
+		channel: func(tracks int, arrows bool) (length, lead int) {
+			if arrows {
+				tracks++
+			}
+			return tracks, 0
+		},
+		most: most, limit: limit,
 	}
-	var parts []string
-	for _, s := range states {
-		mark := ""
-		if g.loose[s] {
-			mark = " ?"
+}
+
+func columns(s string) int { return utf8.RuneCountInString(s) }
+
+// A pen draws a layout on a canvas, whichever way its main axis goes.
+type pen struct {
+	*canvas
+	*layout
+	down bool
+}
+
+func (p *pen) xy(main, cross int) (x, y int) {
+	if p.down {
+		return cross, main
+	}
+	return main, cross
+}
+
+// along draws a line on the main axis from one cell up to before another.
+func (p *pen) along(from, to, cross, net int, dashed bool) {
+	sides := uint8(horizontal)
+	if p.down {
+		sides = vertical
+	}
+	for main := from; main < to; main++ {
+		x, y := p.xy(main, cross)
+		p.line(x, y, sides, net, dashed)
+	}
+}
+
+// touch adds the sides of a line in one cell: toward the main axis' start and
+// end, and the cross axis' start and end.
+func (p *pen) touch(main, cross, net int, dashed bool, back, ahead, less, more bool) {
+	order := [4]uint8{west, east, north, south}
+	if p.down {
+		order = [4]uint8{north, south, west, east}
+	}
+	var sides uint8
+	for i, yes := range [4]bool{back, ahead, less, more} {
+		if yes {
+			sides |= order[i]
 		}
-		parts = append(parts, "("+string(s)+mark+")")
 	}
-	return strings.Join(parts, sep)
+	x, y := p.xy(main, cross)
+	p.line(x, y, sides, net, dashed)
+}
+
+func drawLayout(l *layout, down, ascii bool) *canvas {
+	p := &pen{layout: l, down: down}
+	width, height := p.xy(l.length, l.breadth)
+	p.canvas = newCanvas(width, height, ascii)
+	for i := range l.items {
+		p.item(&l.items[i])
+	}
+	for c := range l.channels {
+		for i := range l.channels[c] {
+			p.piece(c, &l.channels[c][i])
+		}
+	}
+	for i := range l.lanes {
+		p.lane(&l.lanes[i])
+	}
+	return p.canvas
+}
+
+func (p *pen) item(it *item) {
+	start, size := p.layerAt[it.layer], p.layerSize[it.layer]
+	if it.vertex < 0 {
+		p.along(start, start+size, it.pos, it.net, p.nets[it.net].failure)
+		return
+	}
+	v := &p.graph.vertices[it.vertex]
+	if v.inline {
+		net := it.ins[0]
+		p.along(start, start+size, it.pos, net, p.nets[net].failure)
+		if p.down {
+			p.write(it.pos+2, start+(size-1)/2, v.label)
+		} else {
+			p.write(start+(size-columns(v.label))/2, it.pos-1, v.label)
+		}
+		return
+	}
+	wide, high := size, it.before+1+it.after
+	x, y := p.xy(start, it.pos-it.before)
+	if p.down {
+		wide, high = it.before+1+it.after, it.size
+	}
+	p.box(x, y, wide, high, p.border(v))
+	middle := y + (high-1)/2
+	if !p.down {
+		middle = it.pos
+	}
+	p.write(x+(wide-columns(v.label))/2, middle, v.label)
+	if p.down {
+		p.stems(it, x, y, high)
+		for below := y + high; below < start+size; below++ {
+			for _, net := range it.outs {
+				p.along(below, below+1, it.pos+p.offset(it.vertex, it.outs, net), net, p.nets[net].failure)
+			}
+		}
+	}
+}
+
+// stems marks where lines leave the lower border of a box.
+func (p *pen) stems(it *item, x, y, high int) {
+	stem := '┬'
+	if p.ascii {
+		stem = '+'
+	}
+	for _, net := range it.outs {
+		p.at(it.pos+p.offset(it.vertex, it.outs, net), y+high-1).text = stem
+	}
+}
+
+func (p *pen) piece(c int, piece *piece) {
+	start, end := p.channelAt[c], p.channelAt[c]+p.channelSize[c]
+	dashed := p.nets[piece.net].failure
+	if piece.straight {
+		p.along(start, end, piece.near[0].pos, piece.net, dashed)
+	} else {
+		low, high := piece.span()
+		for cross := low; cross <= high; cross++ {
+			p.touch(piece.track, cross, piece.net, dashed, false, false, cross > low, cross < high)
+		}
+		for _, pin := range piece.near {
+			p.along(start, piece.track, pin.pos, piece.net, dashed)
+			p.touch(piece.track, pin.pos, piece.net, dashed, true, false, false, false)
+		}
+		for _, pin := range piece.far {
+			p.along(piece.track+1, end, pin.pos, piece.net, dashed)
+			p.touch(piece.track, pin.pos, piece.net, dashed, false, true, false, false)
+		}
+	}
+	for _, pin := range piece.far {
+		if p.ends(pin) {
+			x, y := p.xy(end-1, pin.pos)
+			p.at(x, y).text = p.head(false)
+		}
+	}
+}
+
+// lane draws a way back, with an arrow head.
+func (p *pen) lane(l *lane) {
+	start, end := p.layerAt[l.low], p.layerAt[l.high]+p.layerSize[l.high]
+	p.along(start, end, l.pos, l.net, p.nets[l.net].failure)
+	x, y := p.xy(p.middle(l), l.pos)
+	p.at(x, y).text = p.head(true)
+}
+
+func (p *pen) head(back bool) rune {
+	switch {
+	case p.down && back:
+		return p.canvas.arrow(north)
+	case p.down:
+		return p.canvas.arrow(south)
+	case back:
+		return p.canvas.arrow(west)
+	default:
+		return p.canvas.arrow(east)
+	}
 }

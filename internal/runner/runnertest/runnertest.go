@@ -169,19 +169,28 @@ func (b *bench) want(sink *Sink, err error, dones int, want ...string) {
 	if err != nil {
 		b.t.Fatalf("the worker broke: %v", err)
 	}
-	if len(sink.Dones) != dones {
-		b.t.Errorf("%d runs were done, want %d", len(sink.Dones), dones)
+	if problem := sink.differs(dones, want); problem != "" {
+		b.t.Error(problem)
 	}
-	if err := errors.Join(sink.Dones...); err != nil {
-		b.t.Errorf("a run failed: %v", err)
+}
+
+// differs says how what came is not these runs, all successful, with this data
+// given; "" if it is.
+func (s *Sink) differs(dones int, want []string) string {
+	if len(s.Dones) != dones {
+		return fmt.Sprintf("%d runs were done, want %d", len(s.Dones), dones)
+	}
+	if err := errors.Join(s.Dones...); err != nil {
+		return fmt.Sprintf("a run failed: %v", err)
 	}
 	got := []string{}
-	for _, o := range sink.Outs {
+	for _, o := range s.Outs {
 		got = append(got, o.Data)
 	}
 	if !slices.Equal(got, want) && len(got)+len(want) > 0 {
-		b.t.Errorf("got %s, want %s", brief(got), brief(want))
+		return fmt.Sprintf("got %s, want %s", brief(got), brief(want))
 	}
+	return ""
 }
 
 func brief(list []string) string {

@@ -256,3 +256,75 @@ func alive(mark string) bool {
 	}
 	return false
 }
+
+// pmk-data: path hands every kind the data in a file.
+func TestDataAsAPath(t *testing.T) {
+	testenv.Need(t, "python3")
+	contract := seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}
+	for name, source := range map[string]string{
+		"seed.py": "def run(path):\n    with open(path, 'rb') as f:\n        return f.read()\n",
+		"seed.sh": "#!/bin/sh\nexec cat \"$PMK_DATA\"\n",
+	} {
+		open := process.Open
+		if name == "seed.py" {
+			open = python.Open
+		}
+		r, err := open(seed.Manifest{Name: "seed", File: write(t, name, source), Contract: contract, DataPath: true}, runner.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{t: t, r: r}
+		data := []string{"a\x00b", strings.Repeat("\xff", 1<<20)}
+		sink, err := b.run(b.worker(), data...)
+		b.want(sink, err, 2, data...)
+	}
+}
+
+// A seed that prints without end is stopped at the limit, and the next packet
+// runs.
+func TestPrintsMoreThanAllowed(t *testing.T) {
+	file := write(t, "seed.sh", "#!/bin/sh\ndata=$(cat)\n[ $data = all ] && exec cat /dev/zero\nprintf %s $data\n")
+	contract := seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}
+	r, err := process.Open(seed.Manifest{Name: "seed", File: file, Contract: contract}, runner.Env{MaxData: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, r: r}
+	sink, err := b.run(b.worker(), "all", "some")
+	if err != nil || len(sink.Dones) != 2 || sink.Dones[1] != nil || len(sink.Outs) != 1 {
+		t.Fatalf("gave %v, %v, %v", sink.Outs, sink.Dones, err)
+	}
+	if sink.Dones[0] == nil || sink.Dones[0].Error() != "printed more than 1048576 bytes" {
+		t.Errorf("the failure is %v", sink.Dones[0])
+	}
+}
+
+// A wrong runner does not pass: the suite can fail.
+func TestTheSuiteCanFail(t *testing.T) {
+	wrong := &Sink{}
+	for _, c := range []struct {
+		data []string
+		err  error
+		want []string
+	}{
+		{[]string{"a"}, nil, []string{"b"}},
+		{nil, nil, []string{"a"}},
+		{[]string{"a", "a"}, nil, []string{"a"}},
+		{[]string{"a"}, errors.New("no"), []string{"a"}},
+	} {
+		sink := &Sink{}
+		for _, d := range c.data {
+			if err := sink.Emit(0, "", d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sink.Done(0, c.err)
+		if problem := sink.differs(1, c.want); problem == "" {
+			t.Errorf("%v with %v passes for %v", c.data, c.err, c.want)
+		}
+	}
+	wrong.Done(1, nil)
+	if wrong.differs(1, nil) == "" {
+		t.Error("a verdict out of order passes")
+	}
+}

@@ -141,7 +141,6 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	sweep() // what the run left behind, so that its output ends
 	<-stdout.done
 	<-stderr.done
-	o.log = logLines(stderr.text())
 	o.tail = stderr.text()
 	switch {
 	case stdout.over:
@@ -259,13 +258,14 @@ func (c *capture) read() {
 	}
 }
 
-// readTail keeps the end.
+// readTail passes everything on to the log as it comes, and keeps the end.
 func (c *capture) readTail() {
 	defer close(c.done)
 	defer c.r.Close()
 	chunk := make([]byte, 4<<10)
 	for {
 		n, err := c.r.Read(chunk)
+		os.Stderr.Write(chunk[:n]) // the node reads it as long as it is there
 		c.buf = append(c.buf, chunk[:n]...)
 		if extra := len(c.buf) - 2*int(c.most); extra > 0 {
 			c.buf = append(c.buf[:0], c.buf[len(c.buf)-int(c.most):]...)

@@ -136,11 +136,15 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 		}
 	}
 	w.idle = true
-	return nil
+	return w.removePaths()
 }
 
 // give sends the run frame.
 func (w *worker) give(batch []packet.Packet) error {
+	batch, err := w.asPaths(batch)
+	if err != nil {
+		return err
+	}
 	frame := append(wire.Begin(w.frame), `{"run":[`...)
 	size := int64(0)
 	for i := range batch {
@@ -150,7 +154,7 @@ func (w *worker) give(batch []packet.Packet) error {
 		frame = wire.AppendEntry(frame, w.given+int64(i), &batch[i], w.meta)
 		size += int64(len(batch[i].Data))
 	}
-	frame, err := wire.End(append(frame, "]}"...), size)
+	frame, err = wire.End(append(frame, "]}"...), size)
 	if err != nil {
 		return err
 	}

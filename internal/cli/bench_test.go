@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/bench"
+	"github.com/recap/pumpkin/internal/load"
+)
+
+// BenchmarkBench runs the measurements of pmk bench, but for the start of the
+// binary, as Go benchmarks: their figures stand under their own names.
+func BenchmarkBench(b *testing.B) {
+	env := bench.Env{Open: stock().opener(), Load: load.File, For: 500 * time.Millisecond}
+	for _, one := range bench.All() {
+		if one.Name == "start" {
+			continue // for the built binary
+		}
+		b.Run(one.Name, func(b *testing.B) {
+			for b.Loop() {
+				results, err := one.Run(b.Context(), env)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, r := range results {
+					b.ReportMetric(r.Value, r.Name)
+				}
+			}
+		})
+	}
+}
+
+// Every measurement runs, and each of its results is there.
+func TestBench(t *testing.T) {
+	env := bench.Env{Open: stock().opener(), Load: load.File, For: 50 * time.Millisecond}
+	for _, one := range bench.All() {
+		if one.Name == "start" {
+			continue
+		}
+		results, err := one.Run(t.Context(), env)
+		if err != nil {
+			t.Errorf("%s: %v", one.Name, err)
+		}
+		for _, r := range results {
+			if r.Value <= 0 {
+				t.Errorf("%s is %v %s", r.Name, r.Value, r.Unit)
+			}
+		}
+	}
+}

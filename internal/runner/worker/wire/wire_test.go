@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+func TestRunRoundTrip(t *testing.T) {
+	p := packet.Packet{ID: packet.HashID("x"), Ship: packet.Ship{Root: packet.HashID("y"), Node: "lab"}, State: "In:A", Data: "12345", Attempt: 2}
+	frame := append(Begin(nil), `{"run":[`...)
+	frame = append(AppendEntry(frame, 7, &p, true), "]}"...)
+	frame, err := End(frame, int64(len(p.Data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, blob, err := ReadHeader(bufio.NewReader(bytes.NewReader(frame)))
+	if err != nil || blob != 5 {
+		t.Fatal(blob, err)
+	}
+	run, stop, err := ParseRun(header, blob)
+	want := []Entry{{N: 7, State: "In:A", Size: 5, ID: p.ID.String(), Ship: p.Ship.String(), Attempt: 2}}
+	if err != nil || stop || !reflect.DeepEqual(run, want) {
+		t.Errorf("read %+v, %v, %v", run, stop, err)
+	}
+}
+
+func TestReplyRoundTrip(t *testing.T) {
+	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2}, {3, `odd "näme"`, 0}}, Done: []Done{{N: 3}, {4, true, "no\nway", "tail"}}, Log: []string{"a line"}}
+	var got Reply
+	got.Reset()
+	if err := got.Parse(want.Append(nil), 2); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v, want %+v", got, want)
+	}
+}
+
+func TestViolations(t *testing.T) {
+	for name, c := range map[string]struct {
+		header string
+		blob   int64
+	}{
+		"no JSON": {"hello", 0}, "output beyond the blob": {`{"emit":[[0,"",5]]}`, 4}, "blob without output": {`{}`, 1},
+		"negative size": {`{"emit":[[0,"",-1]]}`, 0}, "too few fields": {`{"emit":[[0]]}`, 0}, "too many fields": {`{"done":[[0,"a","b","c"]]}`, 0},
+		"null": {`{"done":[[null]]}`, 0}, "wrong type": {`{"emit":[["0","",0]]}`, 0},
+	} {
+		var r Reply
+		r.Reset()
+		var violation Violation
+		if err := r.Parse([]byte(c.header), c.blob); !errors.As(err, &violation) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	long := append([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, "x"...)
+	var violation Violation
+	if _, _, err := ReadHeader(bufio.NewReader(bytes.NewReader(long))); !errors.As(err, &violation) {
+		t.Errorf("a header of 4 GiB: %v", err)
+	}
+	if _, _, err := ReadHeader(bufio.NewReader(strings.NewReader("\x00\x00\x00\x09\x00\x00\x00\x00{}"))); err != io.ErrUnexpectedEOF {
+		t.Errorf("a cut frame: %v", err)
+	}
+}
+
+// The fast parser takes nothing that the slow one reads otherwise.
+func FuzzReply(f *testing.F) {
+	f.Add([]byte(`{"started":1,"emit":[[1,"B",2]],"done":[[1],[2,"e","o"]],"log":["x"]}`), int64(2))
+	f.Add([]byte(`{"emit":[[0,"",0]]}`), int64(0))
+	f.Fuzz(func(t *testing.T, header []byte, blob int64) {
+		var fast, slow Reply
+		fast.Reset()
+		slow.Reset()
+		if !fast.parseFast(header) {
+			return
+		}
+		if err := slow.parseSlow(header); err != nil {
+			t.Fatalf("%q is taken fast, and slowly gives %v", header, err)
+		}
+		if len(fast.Emit) != len(slow.Emit) || len(fast.Done) != len(slow.Done) || fast.Started != slow.Started {
+			t.Errorf("%q: %+v fast, %+v slowly", header, fast, slow)
+		}
+	})
+}
+
+func FuzzRun(f *testing.F) {
+	f.Add([]byte(`{"run":[[0,"A:A",3]]}`), int64(3))
+	f.Fuzz(func(t *testing.T, header []byte, blob int64) {
+		run, _, err := ParseRun(header, blob)
+		sum := int64(0)
+		for _, e := range run {
+			if e.Size < 0 {
+				t.Errorf("a negative size from %q", header)
+			}
+			sum += e.Size
+		}
+		if err == nil && sum != blob {
+			t.Errorf("%q holds %d of %d bytes", header, sum, blob)
+		}
+	})
+}
