@@ -65,6 +65,7 @@ func All() []Bench {
 		{"latency.python", "the same at 1,000 packets/s", latencyPython},
 		{"chain.process", "one process a packet, beside bare fork+exec", chainProcess},
 		{"chain.lines", "lines mode through sed -u, beside sed -u alone", chainLines},
+		{"chain.lines.python", "lines mode through a Python loop", chainLoop},
 		{"start", "this binary from its start to the greeting", start},
 	}
 }

@@ -139,8 +139,17 @@ func throughput(ctx context.Context, env Env, middle seed.Manifest) (float64, er
 	return rate, errors.Join(err, c.finish(ctx))
 }
 
-// rateOf is how fast count grows over span, after a quarter of it to warm up.
+// rateOf is how fast count grows over span, once it has begun to, and after a
+// quarter of span to warm up.
 func rateOf(ctx context.Context, count *atomic.Int64, span time.Duration) (float64, error) {
+	for limit := time.Now().Add(10 * time.Second); count.Load() == 0; {
+		if time.Now().After(limit) {
+			return 0, errors.New("nothing has arrived for 10 s")
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
 	if err := sleep(ctx, span/4); err != nil {
 		return 0, err
 	}

@@ -39,6 +39,16 @@ printf 'Hello %s' "$name"
 # pmk-workers: 1
 s/^/Hello /
 `
+	loopSeed = `#!/usr/bin/env python3
+# pmk: String:UNGREETED -> String:GREETING
+# pmk-name: transform
+# pmk-mode: lines
+# pmk-workers: 1
+import sys
+for line in sys.stdin.buffer:
+    sys.stdout.buffer.write(b"Hello " + line)
+    sys.stdout.buffer.flush()
+`
 )
 
 // withSeed calls use with the manifest of a seed file that holds text, and with
@@ -90,6 +100,17 @@ func chainLines(ctx context.Context, env Env) (out []Result, err error) {
 		}
 		bare, err := bareLines(ctx, env, path)
 		out = []Result{{"chain.lines", "packets/s", rate}, {"lines.bare", "lines/s", bare}}
+		return err
+	})
+	return out, err
+}
+
+// chainLoop is lines mode through a program that reads more than a byte at a
+// time, as sed -u does not.
+func chainLoop(ctx context.Context, env Env) (out []Result, err error) {
+	err = withSeed(env, "transform", loopSeed, func(m seed.Manifest, _ string) error {
+		rate, err := throughput(ctx, env, m)
+		out = []Result{{"chain.lines.python", "packets/s", rate}}
 		return err
 	})
 	return out, err

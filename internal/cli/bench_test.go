@@ -32,7 +32,7 @@ func BenchmarkBench(b *testing.B) {
 
 // Every measurement runs, and each of its results is there.
 func TestBench(t *testing.T) {
-	env := bench.Env{Open: stock().opener(), Load: load.File, For: 50 * time.Millisecond}
+	env := bench.Env{Open: stock().opener(), Load: load.File, For: 200 * time.Millisecond}
 	for _, one := range bench.All() {
 		if one.Name == "start" {
 			continue

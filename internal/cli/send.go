@@ -74,8 +74,9 @@ func (a *app) sendCommand() *cobra.Command {
 		Use:   "send STATE [DATA | -]",
 		Short: "Send packets into the running node",
 		Long: `send gives the running node a packet of the state STATE. Its data is DATA, or
-standard input for -, or a file. It prints the packet's id and returns once the
-node has taken it; while the network is full it waits.`,
+standard input for -, or a file. It prints the packet's id, or with --json the
+packet as a .pkt file, and returns once the node has taken it; while the network
+is full it waits.`,
 		Example: `  pmk send String:UNGREETED Mars
   cat names.txt | pmk send String:UNGREETED --lines
   pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,
@@ -121,11 +122,11 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	if f.lines {
 		next = eachLine(parcel, in)
 	}
-	var last packet.ID
+	var last web.Parcel
 	taken, err := client.Send(ctx, func() (web.Parcel, error) {
 		parcel, err := next()
 		if err == nil {
-			last = parcel.ID
+			last = parcel
 		}
 		return parcel, err
 	})
@@ -136,13 +137,24 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	case f.json && f.lines:
 		return printJSON(a.out, map[string]any{"node": name, "taken": taken})
 	case f.json:
-		return printJSON(a.out, map[string]any{"node": name, "taken": taken, "id": last})
+		return printJSON(a.out, file(last, name, f.group))
 	case f.lines:
 		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", plural(taken, "packet"), name)
 	default:
-		_, err = fmt.Fprintln(a.out, last)
+		_, err = fmt.Fprintln(a.out, last.ID)
 	}
 	return err
+}
+
+// file is what was sent in the form of a .pkt file.
+func file(sent web.Parcel, node, group string) packet.File {
+	p := packet.Packet{
+		ID: sent.ID, Ship: packet.Ship{Root: sent.ID, Node: node}, State: sent.State, Data: string(sent.Data),
+	}
+	if sent.Stop != "" || sent.Goal != "" || sent.Track {
+		p.Wish = &packet.Wish{Stop: sent.Stop, Goal: sent.Goal, Track: sent.Track}
+	}
+	return packet.File{Packet: p, Group: group}
 }
 
 // source says where the data comes from: "-" for standard input, "=" for the

@@ -236,6 +236,85 @@ func TestLines(t *testing.T) {
 	}})
 }
 
+// ownWorker speaks the worker protocol without any library.
+const ownWorker = `#!/usr/bin/env python3
+import json, os, struct, sys
+fd_in, fd_out = (int(n) for n in os.environ["PMK_WORKER"].split(","))
+src, dst = os.fdopen(fd_in, "rb"), os.fdopen(fd_out, "wb")
+
+def take():
+    head = src.read(8)
+    if len(head) < 8:
+        sys.exit(0)
+    h, b = struct.unpack(">II", head)
+    return json.loads(src.read(h)), src.read(b)
+
+def tell(header, blob=b""):
+    text = json.dumps(header).encode()
+    dst.write(struct.pack(">II", len(text), len(blob)) + text + blob)
+    dst.flush()
+
+take()
+tell({"pumpkin": 1, "worker": "own"})
+while True:
+    header, blob = take()
+    for n, state, size in header.get("run", []):
+        data, blob = blob[:size], blob[size:]
+        tell({"started": n})
+        out = SEED
+        tell({"emit": [[n, s, len(d)] for s, d in out], "done": [[n]]}, b"".join(d for s, d in out))
+`
+
+// A program in mode worker needs nothing but the protocol.
+func TestWorkerMode(t *testing.T) {
+	testenv.Need(t, "python3")
+	sources := map[Case]string{
+		Echo:    `[("B", data)]`,
+		Filter:  `[("", data)] if data == b"keep" else []`,
+		Several: `[("Out:B", data + d) for d in (b"1", b"2", b"3")]`,
+		States:  `[(data.decode().upper(), data)]`,
+		Exit:    `sys.exit(3)`,
+		Crash:   `os.kill(os.getpid(), 9) if data == b"die" else [("", data)]`,
+		Hang:    `__import__("time").sleep(1000) if data == b"hang" else [("", data)]`,
+		Print:   `[("", data)] if print("a line", flush=True) is None else []`,
+	}
+	Run(t, Kind{Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+		if sources[c] == "" {
+			return nil
+		}
+		m.Mode = seed.Worker
+		m.File = write(t, "seed", strings.Replace(ownWorker, "SEED", sources[c], 1))
+		r, err := process.Open(m, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}})
+}
+
+// What a worker does against the protocol ends it, and says what it was.
+func TestAWorkerThatBreaksTheProtocol(t *testing.T) {
+	testenv.Need(t, "python3")
+	for name, c := range map[string][2]string{
+		"garbage":        {`dst.write(b"garbage!" * 10) or dst.flush() or []`, "broke the worker protocol"},
+		"unknown packet": {`tell({"done": [[n + 5]]}) or []`, "broke the worker protocol: packet 5 is done"},
+		"wrong length":   {`tell({"emit": [[n, "", 10]]}, b"x") or []`, "broke the worker protocol: an output of 10 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := seed.Manifest{Name: "own", Mode: seed.Worker, Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+			m.File = write(t, "seed", strings.Replace(ownWorker, "SEED", c[0], 1))
+			r, err := process.Open(m, runner.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := &bench{t: t, r: r}
+			if _, err := b.run(b.worker(), "x"); err == nil || !strings.Contains(err.Error(), c[1]) {
+				t.Errorf("ended with %v, want %q", err, c[1])
+			}
+		})
+	}
+}
+
 // write makes an executable file.
 func write(t *testing.T, name, text string) string {
 	path := t.TempDir() + "/" + name

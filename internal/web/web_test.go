@@ -1,0 +1,119 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/node"
+)
+
+// serve runs a node without seeds on a Unix socket, and a client of it.
+func serve(t *testing.T) (*node.Node, *Client) {
+	n := node.New(node.Config{Name: "test", MaxData: 100})
+	ctx, cancel := context.WithCancel(context.Background())
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- n.Run(ctx) }()
+	go func() { ended <- Serve(ctx, l, Handler(n)) }()
+	client := NewClient(func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
+	})
+	t.Cleanup(func() {
+		client.Close()
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return n, client
+}
+
+// list gives parcels one after the other, then end.
+func list(end error, parcels ...Parcel) func() (Parcel, error) {
+	return func() (Parcel, error) {
+		if len(parcels) == 0 {
+			return Parcel{}, end
+		}
+		p := parcels[0]
+		parcels = parcels[1:]
+		return p, nil
+	}
+}
+
+func TestSend(t *testing.T) {
+	_, client := serve(t)
+	data := []byte("a\x00\xff")
+	taken, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A", Data: data}, Parcel{State: "A:A", Data: data}))
+	if taken != 2 || err != nil {
+		t.Fatalf("%d taken, %v", taken, err)
+	}
+	st, err := client.Status(t.Context())
+	if err != nil || st.Node != "test" || len(st.Waiting) != 1 || st.Waiting[0].Packets != 2 {
+		t.Errorf("the status is %+v, %v", st, err)
+	}
+	broken := errors.New("the source broke")
+	if taken, err := client.Send(t.Context(), list(broken, Parcel{State: "A:A"})); taken != 1 || !errors.Is(err, broken) {
+		t.Errorf("%d taken from a source that broke, %v", taken, err)
+	}
+}
+
+func TestWhatIsRefusedIsNamed(t *testing.T) {
+	n, client := serve(t)
+	for text, bad := range map[string]Parcel{
+		"has no colon":            {State: "A"},
+		"goal":                    {State: "A:A", Goal: "x"},
+		"at most 100 are allowed": {State: "A:A", Data: make([]byte, 101)},
+	} {
+		taken, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A"}, bad, Parcel{State: "A:A"}))
+		if taken != 1 || err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "packet 2") {
+			t.Errorf("%+v: %d taken, %v", bad, taken, err)
+		}
+	}
+	if err := n.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var problem *Problem
+	if _, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A"})); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+		t.Errorf("a node that ends answers %v", err)
+	}
+}
+
+func TestRequestsThatAreNone(t *testing.T) {
+	n := node.New(node.Config{Name: "test"})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/", "", http.StatusNotFound},
+		{"GET", "/api/v1/packets", "", http.StatusNotFound},
+		{"POST", "/api/v1/packets", "hello", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", `{"state": "A:A", "stat": 1}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", `{"state": "A:A", "data": "no base64!"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", `{"state": "A:A", "da`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", "", http.StatusOK},
+	} {
+		w := httptest.NewRecorder()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		Handler(n).ServeHTTP(w, httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body)))
+		cancel()
+		if w.Code != c.status {
+			t.Errorf("%s %s %q: %d %s, want %d", c.method, c.path, c.body, w.Code, w.Body, c.status)
+		}
+		if kind := w.Header().Get("Content-Type"); w.Code != http.StatusOK && kind != "application/problem+json" {
+			t.Errorf("%s %s: an error as %s", c.method, c.path, kind)
+		}
+	}
+}
