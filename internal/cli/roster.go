@@ -45,7 +45,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 				r.log.Error(err.Error())
 			}
 			if len(found) == 0 && len(errs) == 0 {
-				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is taken up as soon as it is there", path))
+				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is taken up as soon as it is there; folders in it are not looked into", path))
 			}
 			ms = append(ms, found...)
 			continue

@@ -101,6 +101,17 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	next(path)
+	away := dir + "-away" // the folder goes and comes back
+	if err := os.Rename(dir, away); err != nil {
+		t.Fatal(err)
+	}
+	next(filepath.Join(dir, "b.py"))
+	if err := os.Rename(away, dir); err != nil {
+		t.Fatal(err)
+	}
+	next(filepath.Join(dir, "b.py"))
+	write(t, filepath.Join(dir, "b.py"), good+"# again\n")
+	next(filepath.Join(dir, "b.py"))
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -18,9 +18,10 @@
 //
 //	{"pumpkin": 1, "seed": "greet", "node": "lab-783d9470", "group": "default",
 //	 "file": "/home/me/seeds/greet.py", "in": ["String:UNGREETED"],
-//	 "out": ["String:GREETING"], "work": "/tmp/..."}
+//	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824}
 //
-// work is an empty folder of the worker's own, removed after it. The worker
+// work is an empty folder of the worker's own, removed after it; max is the
+// most bytes that one output may have. The worker
 // answers once its seed is loaded and can run, or says why it cannot:
 //
 //	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true}
