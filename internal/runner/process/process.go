@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -56,10 +57,11 @@ func check(path string) error {
 	if unix.Access(path, unix.X_OK) != nil || info.Mode().Perm()&0o111 == 0 {
 		return fmt.Errorf("%s is not executable; run: chmod +x %s", path, path)
 	}
-	interpreter, err := shebang(path)
-	if err != nil {
-		return err
+	head := headOf(path)
+	if isText(head) && !strings.HasPrefix(head, "#!") {
+		return fmt.Errorf("%s: line 1 names no interpreter; begin it with a line such as #!/bin/sh", path)
 	}
+	interpreter := interpreterOf(head)
 	if interpreter != "" {
 		if _, err := os.Stat(interpreter); err != nil {
 			return fmt.Errorf("%s: line 1 names the interpreter %s: %w", path, interpreter, runner.ErrMissing)
@@ -68,14 +70,15 @@ func check(path string) error {
 	return nil
 }
 
-// shebang is the interpreter that the file's first line names, or "".
-func shebang(path string) (string, error) {
+// headOf is how the file begins; "" for one that is executable and cannot be
+// read.
+func headOf(path string) string {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", nil // executable, but not readable: no script then
+		return ""
 	}
 	defer file.Close()
-	line := make([]byte, 256)
-	n, _ := file.Read(line) // an empty file fails when it is run
-	return interpreterOf(string(line[:n])), nil
+	head := make([]byte, 256)
+	n, _ := file.Read(head) // an empty file fails when it is run
+	return string(head[:n])
 }

@@ -15,3 +15,9 @@ func interpreterOf(text string) string {
 	}
 	return fields[0]
 }
+
+// isText tells whether a file that begins with head is text rather than a
+// program that the system knows by its first bytes.
+func isText(head string) bool {
+	return head != "" && strings.IndexFunc(head, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\n\r\f", r) || r == 0xfffd }) < 0
+}

@@ -3,6 +3,7 @@
 package python
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,22 +79,39 @@ var library = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("a place for the Python library: %w", err)
 	}
 	dir := filepath.Join(base, python.Hash())
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	fresh, err := os.MkdirTemp(base, "new-")
-	if err != nil {
-		return "", err
-	}
-	if err := os.CopyFS(fresh, python.Library()); err != nil {
-		return "", errors.Join(err, os.RemoveAll(fresh))
-	}
-	if err := os.Rename(fresh, dir); err != nil {
-		os.RemoveAll(fresh)
-		if _, there := os.Stat(dir); there == nil || !errors.Is(there, fs.ErrNotExist) {
-			return dir, nil // another node was faster
-		}
-		return "", err
-	}
-	return dir, nil
+	return dir, unpack(dir)
 })
+
+// unpack writes the files of the library that dir lacks or has otherwise: what
+// cleans temporary folders may take single ones away.
+func unpack(dir string) error {
+	lib := python.Library()
+	return fs.WalkDir(lib, ".", func(name string, d fs.DirEntry, err error) error {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(path, 0o700)
+		}
+		want, err := fs.ReadFile(lib, name)
+		if err != nil {
+			return err
+		}
+		if got, err := os.ReadFile(path); err == nil && bytes.Equal(got, want) {
+			return nil
+		}
+		fresh, err := os.CreateTemp(filepath.Dir(path), "new-")
+		if err != nil {
+			return err
+		}
+		_, err = fresh.Write(want)
+		if err = errors.Join(err, fresh.Close()); err == nil {
+			err = os.Rename(fresh.Name(), path) // another node writes the same
+		}
+		if err != nil {
+			os.Remove(fresh.Name())
+		}
+		return err
+	})
+}

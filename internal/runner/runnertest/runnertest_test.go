@@ -315,6 +315,101 @@ func TestAWorkerThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
+// shell makes the bench of a shell seed.
+func shell(t *testing.T, source string, max int64, change func(*seed.Manifest)) *bench {
+	m := seed.Manifest{Name: "seed", File: write(t, "seed.sh", "#!/bin/sh\n"+source+"\n"),
+		Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+	if change != nil {
+		change(&m)
+	}
+	b := &bench{t: t}
+	r, err := process.Open(m, runner.Env{MaxData: max, Print: func(line string) {
+		b.mu.Lock()
+		b.lines = append(b.lines, line)
+		b.mu.Unlock()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.r = r
+	return b
+}
+
+// A program that answers a line with two is stopped; no answer goes to a packet
+// that it is not for.
+func TestLinesThatAreTooMany(t *testing.T) {
+	b := shell(t, "exec sed -u p", 0, func(m *seed.Manifest) { m.Mode = seed.Lines })
+	w := b.worker()
+	sink, err := b.run(w, "a")
+	b.want(sink, err, 1, "a")
+	tick := time.NewTicker(200 * time.Millisecond) // it prints its second line meanwhile
+	defer tick.Stop()
+	<-tick.C
+	if sink, err := b.run(w, "b"); err == nil || !strings.Contains(err.Error(), "more than one line") || len(sink.Outs) != 0 {
+		t.Errorf("gave %v, %v", sink.Outs, err)
+	}
+}
+
+// The limit is for each output, not for all of a run.
+func TestSeveralLargeOutputs(t *testing.T) {
+	b := shell(t, "for i in 1 2 3; do head -c 1000000 /dev/zero >$PMK_OUT/$i.B; done", 1<<20, nil)
+	sink, err := b.run(b.worker(), "x")
+	if err != nil || len(sink.Outs) != 3 || len(sink.Outs[2].Data) != 1000000 {
+		t.Errorf("%d outputs, %v, %v", len(sink.Outs), sink.Dones, err)
+	}
+}
+
+// A run may remove its folders; the next has them again.
+func TestFoldersComeBack(t *testing.T) {
+	b := shell(t, `test -d "$PMK_WORK" && test -d "$PMK_OUT" && rm -r "$PMK_WORK" "$PMK_OUT"; printf x`, 0, nil)
+	b2 := b.worker()
+	sink, _ := b.run(b2, "1")
+	if len(sink.Dones) != 1 {
+		t.Fatalf("%v", sink.Dones)
+	}
+	if _, err := b.run(b2, "2"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What an extractor prints arrives, all of it.
+func TestAnExtractorsLines(t *testing.T) {
+	b := shell(t, "seq 5000", 0, func(m *seed.Manifest) { m.Contract.Out = nil })
+	w := b.worker()
+	sink, err := b.run(w, "x")
+	b.want(sink, err, 1)
+	w.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.lines) != 5000 {
+		t.Errorf("%d of 5,000 lines arrived", len(b.lines))
+	}
+}
+
+// A run that goes on after its output was refused is ended.
+func TestARefusedRunEnds(t *testing.T) {
+	testenv.Need(t, "python3")
+	m := seed.Manifest{Name: "seed", File: write(t, "seed.py", "def run(x):\n    while True:\n        yield x\n"),
+		Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+	r, err := python.Open(m, runner.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := (&bench{t: t, r: r}).worker()
+	err = w.Run(t.Context(), Packets("x"), &Sink{Keep: 1, Refuse: errors.New("no such state")})
+	if err == nil || err.Error() != "no such state" {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// A script that names no interpreter is refused before a packet comes.
+func TestAScriptWithoutInterpreter(t *testing.T) {
+	m := seed.Manifest{Name: "seed", File: write(t, "seed", "echo hello\n"), Contract: seed.Contract{In: []packet.State{"In:A"}}}
+	if _, err := process.Open(m, runner.Env{}); err == nil || !strings.Contains(err.Error(), "#!/bin/sh") {
+		t.Errorf("opened with %v", err)
+	}
+}
+
 // write makes an executable file.
 func write(t *testing.T, name, text string) string {
 	path := t.TempDir() + "/" + name

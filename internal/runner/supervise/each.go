@@ -57,7 +57,6 @@ type eacher struct {
 type outcome struct {
 	emits []wire.Emit
 	blob  []string
-	log   []string
 	err   error // the packet's failure
 	tail  string
 }
@@ -73,7 +72,7 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 			return err
 		}
 	}
-	reply := &wire.Reply{Started: -1, Log: o.log}
+	reply := &wire.Reply{Started: -1}
 	done := wire.Done{N: entry.N}
 	if o.err != nil {
 		done.Failed, done.Error, done.Output = true, o.err.Error(), runner.Tail(o.tail)
@@ -162,7 +161,7 @@ func (e *eacher) collect(entry wire.Entry, printed string, o *outcome) error {
 		return err
 	}
 	if len(e.hello.Out) == 0 { // an extractor: what it prints is for people
-		o.log = append(o.log, logLines(printed)...)
+		show(printed)
 		if len(files) > 0 {
 			return fmt.Errorf("wrote %s to $PMK_OUT, and its contract has no output", files[0].Name())
 		}
@@ -178,7 +177,7 @@ func (e *eacher) collect(entry wire.Entry, printed string, o *outcome) error {
 		}
 		return nil
 	}
-	o.log = append(o.log, logLines(printed)...)
+	show(printed)
 	for _, f := range files {
 		state, err := e.stateOf(f)
 		if err != nil {
@@ -212,9 +211,12 @@ func (e *eacher) stateOf(f fs.DirEntry) (string, error) {
 	return "", fmt.Errorf("%s in $PMK_OUT: its contract gives no %s, but %s", f.Name(), state, strings.Join(e.hello.Out, " | "))
 }
 
-// empty removes what is in dir.
+// empty removes what is in dir, and makes it again if a run has removed it.
 func empty(dir string) error {
 	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return os.MkdirAll(dir, 0o700)
+	}
 	if err != nil {
 		return err
 	}

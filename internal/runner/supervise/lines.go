@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
@@ -36,7 +38,7 @@ func (s *supervisor) lines() (string, error) {
 	in.Close()
 	out.Close()
 	s.child.Store(int64(p.Pid))
-	l := &liner{supervisor: s, hello: hello, feed: feed, back: bufio.NewReaderSize(back, 64<<10)}
+	l := &liner{supervisor: s, hello: hello, feed: feed, pipe: back, back: bufio.NewReaderSize(back, 64<<10)}
 	for {
 		run, data, err := s.next()
 		if err != nil {
@@ -62,6 +64,7 @@ type liner struct {
 	*supervisor
 	hello wire.Hello
 	feed  *os.File
+	pipe  *os.File // that back reads
 	back  *bufio.Reader
 	reply wire.Reply
 	blob  []string
@@ -70,6 +73,9 @@ type liner struct {
 
 // run gives the program the lines of a batch and reads as many back.
 func (l *liner) run(run []wire.Entry, data []string) error {
+	if err := l.extra(); err != nil {
+		return err
+	}
 	refused := make([]error, len(run))
 	var text strings.Builder
 	for i, d := range data {
@@ -122,6 +128,35 @@ func (l *liner) run(run []wire.Entry, data []string) error {
 	return nil
 }
 
+// extra fails if the program has printed a line that no packet asked for: the
+// lines that follow would be taken for the answers of others. A program that
+// prints it only after the next packet came is not seen through.
+func (l *liner) extra() error {
+	more := l.back.Buffered() > 0
+	if !more {
+		conn, err := l.pipe.SyscallConn()
+		if err != nil {
+			return err
+		}
+		err = conn.Control(func(fd uintptr) {
+			n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			more = n > 0
+		})
+		if err != nil {
+			return err
+		}
+		if more {
+			if _, err := l.back.Peek(1); errors.Is(err, io.EOF) {
+				return errProgramEnded
+			}
+		}
+	}
+	if more {
+		return errors.New("printed more than one line for a packet; in lines mode each line has one answer")
+	}
+	return nil
+}
+
 func checkLine(data string) error {
 	switch {
 	case strings.Contains(data, "\n"):
@@ -162,7 +197,7 @@ func (l *liner) output(n int64, line string) {
 	switch {
 	case line == "":
 	case len(l.hello.Out) == 0:
-		l.reply.Log = append(l.reply.Log, line)
+		show(line)
 	default:
 		l.reply.Emit = append(l.reply.Emit, wire.Emit{N: n, Size: int64(len(line))})
 		l.blob = append(l.blob, line)

@@ -102,19 +102,33 @@ func (s *supervisor) exec(in *os.File) (string, error) {
 	in.Close()
 	s.out.Close()
 	s.child.Store(int64(p.Pid))
-	state, err := p.Wait()
-	if err != nil {
-		return "", err
+	// Orphans below fall to this process: they are waited for as well.
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return "", err
+		case pid == p.Pid:
+			return statusText(status), nil
+		}
 	}
-	return endText(state), nil
 }
 
 // endText is how a process ended.
 func endText(state *os.ProcessState) string {
-	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return "killed by " + signalName(ws.Signal())
+	if status, ok := state.Sys().(syscall.WaitStatus); ok {
+		return statusText(status)
 	}
-	return fmt.Sprintf("exit status %d", state.ExitCode())
+	return state.String()
+}
+
+func statusText(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return "killed by " + signalName(status.Signal())
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
 }
 
 // greet reads the node's hello and answers it.
@@ -186,15 +200,10 @@ func (s *supervisor) tell(r *wire.Reply, blob ...string) error {
 	return nil
 }
 
-// logLines splits text into lines for the log, at most 1,000 of at most 4 KiB.
-func logLines(text string) []string {
-	var out []string
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		out = append(out, line[:min(len(line), 4<<10)])
-		if len(out) == 1000 {
-			break
-		}
+// show passes what a program printed for people on to the log.
+func show(text string) {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
 	}
-	return out
+	os.Stderr.WriteString(text) // the node reads it as long as it is there
 }

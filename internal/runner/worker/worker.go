@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	stackTime = 300 * time.Millisecond
 	// endTime is how long a worker that has nothing to do may take to end.
 	endTime = time.Second
+	// refusalTime is how long a run may go on after an output was refused.
+	refusalTime = time.Second
 	// smallFrame is what a pipe takes though nobody reads.
 	smallFrame = 60 << 10
 )
@@ -76,6 +79,7 @@ type worker struct {
 
 	given int64 // packets so far
 	frame []byte
+	small []byte // for reading small outputs
 	reply wire.Reply
 }
 
@@ -187,13 +191,15 @@ func (w *worker) give(batch []packet.Packet) error {
 // A run is one batch in the worker.
 type run struct {
 	*worker
-	batch   []packet.Packet
-	out     runner.Sink
-	base    int64     // the number of the batch's first packet
-	done    int       // packets that had their verdict
-	emitted int       // the packet that emitted last
-	refused []error   // by packet, why the sink refused an output; nil for none
-	clock   time.Time // since when the packet runs, waits for room taken off
+	batch     []packet.Packet
+	out       runner.Sink
+	base      int64     // the number of the batch's first packet
+	done      int       // packets that had their verdict
+	emitted   int       // the packet that emitted last
+	refused   []error   // by packet, why the sink refused an output; nil for none
+	refusedAt time.Time // when the first was refused
+	data      []string  // of the outputs of the frame at hand
+	clock     time.Time // since when the packet runs, waits for room taken off
 }
 
 // step takes one frame of the worker.
@@ -215,11 +221,7 @@ func (r *run) step(ctx context.Context) error {
 	if err := r.reply.Parse(header, blob); err != nil {
 		return r.crashed(ctx, err)
 	}
-	if blob > r.env.MaxData+(1<<20) {
-		return r.crashed(ctx, fmt.Errorf("gave %d bytes at once; at most %d are allowed", blob, r.env.MaxData))
-	}
-	data, err := readText(r.from, blob)
-	if err != nil {
+	if err := r.readOutputs(); err != nil {
 		return r.crashed(ctx, err)
 	}
 	if r.reply.Started >= 0 {
@@ -228,19 +230,22 @@ func (r *run) step(ctx context.Context) error {
 	for _, line := range r.reply.Log {
 		r.env.Print(line)
 	}
-	if err := r.emits(data); err != nil {
+	if err := r.emits(); err != nil {
 		return r.crashed(ctx, err)
+	}
+	if r.stubborn() {
+		return &runner.Fault{Reason: r.refusal(r.emitted).Error(), Output: runner.Tail(r.log.tail())}
 	}
 	return r.dones(ctx)
 }
 
 // emits gives the outputs of a frame to the sink.
-func (r *run) emits(data string) error {
+func (r *run) emits() error {
 	if len(r.reply.Emit) == 0 {
 		return nil
 	}
 	began := time.Now()
-	for _, e := range r.reply.Emit {
+	for k, e := range r.reply.Emit {
 		i := e.N - r.base
 		if i < int64(max(r.done, r.emitted)) || i >= int64(len(r.batch)) {
 			return wire.Violation(fmt.Sprintf("an output of packet %d, which is not running", e.N))
@@ -251,13 +256,12 @@ func (r *run) emits(data string) error {
 			if e.Size > r.env.MaxData {
 				err = fmt.Errorf("an output of %d bytes; at most %d are allowed", e.Size, r.env.MaxData)
 			} else {
-				err = r.out.Emit(r.emitted, packet.State(e.State), data[:e.Size])
+				err = r.out.Emit(r.emitted, packet.State(e.State), r.data[k])
 			}
 			if err != nil {
 				r.refuse(r.emitted, err)
 			}
 		}
-		data = data[e.Size:]
 	}
 	r.clock = r.clock.Add(time.Since(began)) // waiting for room is no part of the run
 	return nil
@@ -266,6 +270,7 @@ func (r *run) emits(data string) error {
 func (r *run) refuse(i int, err error) {
 	if r.refused == nil {
 		r.refused = make([]error, len(r.batch))
+		r.refusedAt = time.Now()
 	}
 	r.refused[i] = err
 }
@@ -297,16 +302,40 @@ func (r *run) dones(ctx context.Context) error {
 	return nil
 }
 
-// readText reads n bytes.
-func readText(r io.Reader, n int64) (string, error) {
-	if n == 0 {
-		return "", nil
+// readOutputs reads the data of a frame's outputs. Each has memory of its own,
+// which grows as it comes: what a worker announces costs nothing, and an output
+// that is kept keeps no other. One that is too large is read over.
+func (r *run) readOutputs() error {
+	clear(r.data)
+	r.data = r.data[:0]
+	for _, e := range r.reply.Emit {
+		text := ""
+		var err error
+		switch {
+		case e.Size > r.env.MaxData:
+			_, err = io.CopyN(io.Discard, r.from, e.Size)
+		case e.Size <= smallFrame:
+			if int64(cap(r.small)) < e.Size {
+				r.small = make([]byte, smallFrame)
+			}
+			_, err = io.ReadFull(r.from, r.small[:e.Size])
+			text = string(r.small[:e.Size])
+		default:
+			var buf bytes.Buffer
+			_, err = io.CopyN(&buf, r.from, e.Size)
+			text = buf.String()
+		}
+		if err != nil {
+			return err
+		}
+		r.data = append(r.data, text)
 	}
-	buf := make([]byte, n)
-	if _, err := io.ReadFull(r, buf); err != nil {
-		return "", err
-	}
-	return string(buf), nil
+	return nil
+}
+
+// stubborn tells whether a packet whose output was refused goes on giving more.
+func (r *run) stubborn() bool {
+	return r.refused != nil && r.emitted >= r.done && r.refusal(r.emitted) != nil && time.Since(r.refusedAt) > refusalTime
 }
 
 // crashed is the error of a worker that cannot go on: ctx's, or a fault that

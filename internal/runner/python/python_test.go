@@ -1,0 +1,44 @@
+package python
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/python"
+)
+
+// A library of which files are gone or changed is made whole again.
+func TestUnpackRepairs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lib")
+	if err := unpack(dir); err != nil {
+		t.Fatal(err)
+	}
+	main := filepath.Join(dir, filepath.FromSlash(python.Main))
+	want, err := os.ReadFile(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"removed": func() error { return os.Remove(main) },
+		"changed": func() error { return os.WriteFile(main, []byte("x"), 0o600) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := unpack(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(main); err != nil || string(got) != string(want) {
+			t.Errorf("%s: read %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestPythonThatIsMissing(t *testing.T) {
+	if _, err := find("/none/python3"); !errors.Is(err, runner.ErrMissing) {
+		t.Errorf("found with %v", err)
+	}
+}
