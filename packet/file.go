@@ -1,12 +1,17 @@
 package packet
 
 import (
+	"errors"
+
 	"github.com/recap/pumpkin/internal/strict"
 )
 
 // MaxFile is the largest .pkt file that is worth reading, in bytes: whoever
 // opens one refuses it beyond.
 const MaxFile = 100 << 20
+
+// ErrTooLarge is data beyond the limit of a packet.
+var ErrTooLarge = errors.New("too much data")
 
 // A File is what a .pkt file holds: one packet and what else it says.
 //
@@ -27,6 +32,7 @@ const MaxFile = 100 << 20
 //	stop       end after the seed of this name
 //	goal       take only ways to this state
 //	track      true: keep the data of every hop
+//	traceparent 00-TRACE-SPAN-FLAGS, its place in a trace (W3C Trace Context)
 //	deadline   as in RFC 3339; then the packet goes to its Error: state
 //
 // state and one of data and data64 have to be there; whatever else is missing

@@ -81,7 +81,7 @@ func moment(v strict.Value) (time.Time, error) {
 // readFile reads a packet in our shape.
 func readFile(v strict.Value) (File, error) {
 	r := open(v, "id", "ship", "container", "fragment", "state", "data", "data64", "attempt",
-		"rounds", "hops", "fault", "stop", "goal", "track", "deadline")
+		"rounds", "hops", "fault", "stop", "goal", "track", "deadline", "follow", "traceparent")
 	var f File
 	p := &f.Packet
 	r.require("state")
@@ -108,6 +108,8 @@ func readFile(v strict.Value) (File, error) {
 		Goal:     field(r, "goal", parsed(ParseState)),
 		Track:    field(r, "track", strict.Value.Bool),
 		Deadline: field(r, "deadline", moment),
+		Follow:   field(r, "follow", parsed(ParseID)),
+		Trace:    field(r, "traceparent", parsed(ParseTraceparent)),
 	}
 	if wish != (Wish{}) {
 		p.Wish = &wish

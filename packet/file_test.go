@@ -42,7 +42,7 @@ func TestParseFile(t *testing.T) {
 		State: "String:RAW", Data: "\x00\xff", Attempt: 2, Rounds: 1,
 		Trail: &Hop{Prev: first, Seed: "b", Node: "n", At: at, Depth: 2, State: "A:B", Data: "old"},
 		Fault: &Fault{"ValueError: no", "Traceback", "A:B", 6},
-		Wish:  &Wish{"greet", "A:C", true, at},
+		Wish:  &Wish{Stop: "greet", Goal: "A:C", Track: true, Deadline: at},
 	}}
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)
@@ -216,7 +216,7 @@ func drawFile(t *rapid.T) File {
 		}
 	}
 	if coin.Draw(t, "wishes") {
-		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), Track: coin.Draw(t, "track"), Deadline: at}
+		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), Track: coin.Draw(t, "track"), Deadline: at, Follow: p.ID, Trace: TraceContext{Trace: [16]byte{1}, Span: [8]byte{2}, Flags: 1}}
 	}
 	if coin.Draw(t, "failed") {
 		p.Attempt, p.Rounds = rapid.IntRange(0, 9).Draw(t, "attempt"), rapid.IntRange(0, 9).Draw(t, "rounds")

@@ -24,6 +24,8 @@ type fileJSON struct {
 	Stop     string     `json:"stop,omitempty"`
 	Goal     State      `json:"goal,omitempty"`
 	Track    bool       `json:"track,omitempty"`
+	Follow   *ID        `json:"follow,omitempty"`
+	Trace    string     `json:"traceparent,omitempty"`
 	Deadline *time.Time `json:"deadline,omitempty"`
 }
 
@@ -92,9 +94,12 @@ func (f File) MarshalJSON() ([]byte, error) {
 		out.Fault = &faultJSON{p.Fault.Error, p.Fault.Output, p.Fault.State, p.Fault.Attempts}
 	}
 	if w := p.Wish; w != nil {
-		out.Stop, out.Goal, out.Track = w.Stop, w.Goal, w.Track
+		out.Stop, out.Goal, out.Track, out.Trace = w.Stop, w.Goal, w.Track, w.Trace.String()
 		if !w.Deadline.IsZero() {
 			out.Deadline = &w.Deadline
+		}
+		if !w.Follow.IsZero() {
+			out.Follow = &w.Follow
 		}
 	}
 	// Whether < and > are escaped is for the caller's encoder to say.

@@ -3,7 +3,11 @@
 // starts nothing.
 package packet
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // A Packet is one piece of data, its state and its history. It is a value:
 // whoever copies it owns the copy, and what it points to is never changed
@@ -23,6 +27,9 @@ type Packet struct {
 	// Data is any bytes, text where it is UTF-8. It is a string because
 	// bytes that several seeds share must not change.
 	Data string
+	// Blob is where the data lies that is too large for Data, which is then
+	// empty; else nil. Whoever runs a seed gives it the data.
+	Blob *Blob
 	// Attempt counts the runs that this packet has failed so far.
 	Attempt int
 	// Rounds counts the Error: states that this packet and those it
@@ -45,6 +52,23 @@ type Ship struct {
 
 // String is the ship's id as people see it: node:root.
 func (s Ship) String() string { return s.Node + ":" + s.Root.String() }
+
+// MarshalText writes a ship as people see it.
+func (s Ship) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Ship) UnmarshalText(text []byte) error {
+	node, root, ok := strings.Cut(string(text), ":")
+	if !ok {
+		return fmt.Errorf("ship %q: expected NODE:ID", text)
+	}
+	id, err := ParseID(root)
+	if err != nil {
+		return fmt.Errorf("ship %q: %w", text, err)
+	}
+	*s = Ship{Root: id, Node: node}
+	return nil
+}
 
 // Fragment is a packet's place among the parts of a split: Index counts from
 // 0, Count is 0 for a packet that is whole.
@@ -78,6 +102,12 @@ type Wish struct {
 	Goal State
 	// Track keeps the data of every hop.
 	Track bool
+	// Follow names the ledger in which births and ends are written down, so
+	// that the sender can wait for the last; zero for none.
+	Follow ID
+	// Trace is where the packet belongs in a trace; a run's children have the
+	// run's own. It may be zero.
+	Trace TraceContext
 	// Deadline is when the packet goes to its Error: state instead of on;
 	// the zero time is never.
 	Deadline time.Time
@@ -97,6 +127,14 @@ type Fault struct {
 
 // Size is what the packet takes in memory, in bytes, its history apart.
 func (p *Packet) Size() int { return len(p.Data) + 192 }
+
+// DataSize is how much data the packet has, in bytes, wherever that lies.
+func (p *Packet) DataSize() int64 {
+	if p.Blob != nil {
+		return p.Blob.Size
+	}
+	return int64(len(p.Data))
+}
 
 // Hops counts the seeds that the packet came through.
 func (p *Packet) Hops() int {
