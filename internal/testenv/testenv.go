@@ -18,11 +18,18 @@ func Need(t testing.TB, tool string) string {
 	if err == nil {
 		return path
 	}
-	if InCI() {
-		t.Fatalf("this test needs %s: %v", tool, err)
-	}
-	t.Skipf("this test needs %s: %v (with CI set, this is a failure)", tool, err)
+	Lacks(t, tool, err)
 	return ""
+}
+
+// Lacks ends a test that needs what this machine does not have, as [Need]
+// does.
+func Lacks(t testing.TB, what string, why error) {
+	t.Helper()
+	if InCI() {
+		t.Fatalf("this test needs %s: %v", what, why)
+	}
+	t.Skipf("this test needs %s: %v (with CI set, this is a failure)", what, why)
 }
 
 // InCI tells whether the environment variable CI is set to anything but

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package blob
+
+import "testing"
+
+func smallDisk(t *testing.T, _ int) string {
+	t.Helper()
+	t.Skip("no small disk on this system")
+	return ""
+}

@@ -1,0 +1,257 @@
+// Package cluster is the store that all nodes of a group share: a NATS cluster
+// with JetStream that others run.
+//
+// Every place is a stream with one durable consumer, laid out as package layout
+// says, with three replicas, or as many as the cluster has servers. Who pulls
+// shares the consumer: it counts deliveries and takes back what its holder does
+// not renew. Nothing is kept on this machine.
+//
+// An append returns when a quorum of the stream's replicas has the frame. It is
+// then safe from the loss of any one server of three, its disk included. Whether
+// each of them has also synced it to its disk is the cluster's own setting:
+// with sync_interval at its default of two minutes, a power cut that takes most
+// servers at once can lose what was acknowledged in that time; with
+// "sync_interval: always" it cannot.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// Config says how to reach the cluster, and what to do there.
+type Config struct {
+	// URLs are servers of the cluster: nats://host:4222, also with user and
+	// password, or tls://. One that answers is enough; it names the others.
+	URLs []string
+	// Creds is the file with a user's credentials, as nsc writes it. "" is none.
+	Creds string
+	// TLS says how the servers are known, and how this node is.
+	TLS TLS
+	// Group is whose packets these are. "" means "default".
+	Group string
+	// Size bounds the bytes of the frames of all nodes that roots may take; 0
+	// is no bound but the cluster's own limits. Each node counts once a second,
+	// so several that append at once can exceed it by what they do meanwhile.
+	Size int64
+	// Reserve is what descendants may take beyond that. 0 is a fifth of Size,
+	// and at least 1 GiB.
+	Reserve int64
+	// Log gets what happens to the connection. nil is no log.
+	Log *slog.Logger
+	// Grace is how long large data stays that nobody has used. 0 means an
+	// hour. All nodes of a group have to have the same.
+	Grace time.Duration
+}
+
+// TLS names files in PEM form. Without any, servers of tls:// addresses are
+// checked against the system's authorities.
+type TLS struct {
+	CA        string // the authority of the servers
+	Cert, Key string // this node's certificate, for servers that ask for one
+}
+
+// ErrClosed is what every call gives after Close.
+var ErrClosed = errors.New("the store is closed")
+
+// A Store keeps frames in a cluster. It is safe for concurrent use.
+type Store struct {
+	cfg  Config
+	log  *slog.Logger
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	room *room
+
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
+	wg     sync.WaitGroup // the goroutines that end with ctx
+	strays sync.WaitGroup // the subscriptions that are drained
+
+	wanted atomic.Int32 // replicas of a stream
+	acks   atomic.Uint64
+
+	mu      sync.Mutex
+	closed  bool
+	down    error         // why nothing can be stored
+	misses  int           // how many counts in a row have failed
+	denied  error         // what the server last said this user may not do
+	refused func()        // ends what waits for that while the store is opened
+	changed chan struct{} // closed when a place was made, or the connection is another
+	places  map[store.Place]*place
+	leases  leases
+	ackTo   string // where acknowledgements are confirmed
+
+	closing sync.Once
+
+	locks jetstream.KeyValue
+	blobs *Blobs
+}
+
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Shared = (*Store)(nil)
+)
+
+// maxReplicas is how many servers have each frame, where there are as many.
+const maxReplicas = 3
+
+// Open connects to the cluster and sees that it can keep packets. Its errors
+// name the server and what to do.
+func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
+	s := &Store{cfg: cfg, log: cfg.Log, changed: make(chan struct{}), places: map[store.Place]*place{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.cfg.Group == "" {
+		s.cfg.Group = "default"
+	}
+	if err := packet.CheckName("group", s.cfg.Group); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s.leases.init()
+	s.room = newRoom(s.cfg.Size, s.cfg.Reserve)
+	s.wanted.Store(maxReplicas)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.connect(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.stop()
+			s.nc.Close()
+		}
+	}()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	s.wg.Go(s.watch)
+	s.wg.Go(s.renew)
+	s.wg.Go(s.blobs.collect)
+	return s, nil
+}
+
+// begin sees that the cluster has JetStream, and makes what the store needs
+// beside places.
+func (s *Store) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	// What this user may not do is not answered, only said.
+	s.mu.Lock()
+	s.refused = cancel
+	s.mu.Unlock()
+	if _, err := s.js.AccountInfo(ctx); err != nil {
+		return s.explain(err)
+	}
+	var err error
+	if s.locks, err = s.lockBucket(ctx); err != nil {
+		return s.explain(err)
+	}
+	if s.blobs, err = s.openBlobs(ctx); err != nil {
+		return s.explain(err)
+	}
+	if _, err := s.nc.Subscribe(s.madeSubject(), func(*nats.Msg) { s.announce() }); err != nil {
+		return s.explain(err)
+	}
+	s.ackTo = nats.NewInbox()
+	if _, err := s.nc.Subscribe(s.ackTo+".*", s.confirmed); err != nil {
+		return s.explain(err)
+	}
+	if err := s.recount(ctx); err != nil {
+		return s.explain(err)
+	}
+	return nil
+}
+
+// openWait bounds what Open does after it has a connection.
+const openWait = 30 * time.Second
+
+// Conn is the connection to the cluster, for what else nodes say to each other
+// there. It belongs to the store, which closes it.
+func (s *Store) Conn() *nats.Conn { return s.nc }
+
+// Group is whose packets these are.
+func (s *Store) Group() string { return s.cfg.Group }
+
+// At is how the store is reached now, for people; without passwords.
+func (s *Store) At() string { return s.where() }
+
+// Replicas is how many servers of the cluster have each frame.
+func (s *Store) Replicas() int { return int(s.wanted.Load()) }
+
+// Promise is what appended frames survive. With less than two replicas, the
+// power cut of the one server is covered by its own setting only.
+func (s *Store) Promise() store.Promise {
+	return store.Promise{Kill: true, PowerLoss: s.Replicas() > 1}
+}
+
+// State tells how full the store is and whether it can be written.
+func (s *Store) State() store.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return store.State{Used: s.room.amount(), Size: s.room.size, Reserve: s.room.reserve, Err: s.down}
+}
+
+// Close gives all leases back, waits for what was acknowledged, and ends the
+// connection.
+func (s *Store) Close() error {
+	var err error
+	s.closing.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.stop()
+		s.announce()
+		s.wg.Wait()
+		s.giveAllBack()
+		s.strays.Wait()
+		s.settle(context.Background(), closeWait)
+		if s.nc.IsConnected() {
+			if err = s.nc.FlushTimeout(closeWait); err != nil {
+				err = fmt.Errorf("close the store: %w; what was leased is free again within %v", err, store.MaxLapse)
+			}
+		}
+		s.nc.Close()
+	})
+	return err
+}
+
+// closeWait is how long Close waits for the cluster.
+const closeWait = 5 * time.Second
+
+// announce wakes whoever waits for a place or for the connection.
+func (s *Store) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// current is a channel that is closed when another look is worth it, and an
+// error once the store is closed.
+func (s *Store) current() (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	return s.changed, nil
+}
+
+// within is a context that ends with the store as well, and after d.
+func (s *Store) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/recap/pumpkin/internal/store"
+)
+
+// dialWait bounds the connection to one server.
+const dialWait = 5 * time.Second
+
+// connect dials the cluster. Later the connection is made anew for ever.
+func (s *Store) connect(ctx context.Context) error {
+	if len(s.cfg.URLs) == 0 {
+		return errors.New("open the store: no server is named; name one, such as nats://host:4222")
+	}
+	opts := []nats.Option{
+		nats.Name("pmk"), nats.Timeout(dialWait),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.IgnoreAuthErrorAbort(), // a server that comes back may refuse for a while
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
+		// What could not be sent at once is sent again by who knows whether it
+		// still has a meaning.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.lost(err) }),
+		nats.ReconnectHandler(func(*nats.Conn) { s.back() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.asyncError(err) }),
+	}
+	for _, file := range []string{s.cfg.Creds, s.cfg.TLS.CA, s.cfg.TLS.Cert, s.cfg.TLS.Key} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.ReadFile(file); err != nil {
+			return fmt.Errorf("open the store: %w", err)
+		}
+	}
+	if s.cfg.Creds != "" {
+		opts = append(opts, nats.UserCredentials(s.cfg.Creds))
+	}
+	if s.cfg.TLS.CA != "" {
+		opts = append(opts, nats.RootCAs(s.cfg.TLS.CA))
+	}
+	if (s.cfg.TLS.Cert == "") != (s.cfg.TLS.Key == "") {
+		return errors.New("open the store: a certificate and its key belong together; name both files")
+	}
+	if s.cfg.TLS.Cert != "" {
+		opts = append(opts, nats.ClientCert(s.cfg.TLS.Cert, s.cfg.TLS.Key))
+	}
+	nc, err := nats.Connect(strings.Join(s.cfg.URLs, ","), opts...)
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("open the store: %w", ctx.Err())
+		}
+		return s.explain(err)
+	}
+	if nc.MaxPayload() < store.MaxFrame {
+		defer nc.Close()
+		return fmt.Errorf("open the store: the NATS server at %s takes messages of at most %d bytes, and a frame may have %d; set max_payload: 1MB in its configuration", nc.ConnectedUrlRedacted(), nc.MaxPayload(), store.MaxFrame)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(callWait))
+	if err != nil {
+		nc.Close()
+		return fmt.Errorf("open the store: %w", err)
+	}
+	s.nc, s.js = nc, js
+	return nil
+}
+
+// callWait bounds one call of JetStream's interface.
+const callWait = 5 * time.Second
+
+// where names the servers without their passwords.
+func (s *Store) where() string {
+	if s.nc != nil && s.nc.IsConnected() {
+		return s.nc.ConnectedUrlRedacted()
+	}
+	return strings.Join(s.nodeURLs(), ",")
+}
+
+// explain says what went wrong between this node and the cluster, and what to
+// do about it.
+func (s *Store) explain(err error) error {
+	s.mu.Lock()
+	denied := s.denied
+	s.mu.Unlock()
+	next := ""
+	switch text := err.Error(); {
+	case denied != nil:
+		err = denied
+		next = "give this user the right to it: it has to publish to $JS.API.>, $JS.ACK.>, $KV.>, $O.>, pmk.>, pmkmesh.> and _INBOX.>, and to subscribe to pmk.>, pmkmesh.> and _INBOX.>"
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		next = "it does not know this user: name a credentials file, or put the user and the password into the address: nats://USER:PASSWORD@HOST:4222"
+	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(text, "tls: certificate required"), strings.Contains(text, "tls: bad certificate"), strings.Contains(text, "tls: unknown certificate"), strings.Contains(text, "after TLS handshake"):
+		next = "it asks for a certificate: name this node's with its key"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		next = "it has no TLS: leave the TLS files out, or set TLS up in its configuration"
+	case strings.Contains(text, "x509:"):
+		next = "its certificate is not known here: name the authority that signed it, and the host as the certificate has it"
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), strings.Contains(text, "no such host"), strings.Contains(text, "refused"):
+		next = "no server answers there: start it, or name another"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrNoResponders):
+		next = "it has no JetStream: start it with 'jetstream {}' in its configuration, or with -js"
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		next = "this user's account has no JetStream: enable it for the account"
+	case errors.Is(err, context.DeadlineExceeded):
+		next = "it did not answer in time: most of the cluster's servers have to run"
+	case isFull(err):
+		next = "raise the limits of the account, or of the cluster"
+	}
+	if next == "" {
+		return fmt.Errorf("open the store: the NATS server at %s: %w", s.where(), err)
+	}
+	return fmt.Errorf("open the store: the NATS server at %s: %w; %s", s.where(), err, next)
+}
+
+// lost is told that the connection is gone.
+func (s *Store) lost(err error) {
+	if err == nil {
+		err = errors.New("the server closed the connection")
+	}
+	s.mu.Lock()
+	closed := s.closed
+	s.down = fmt.Errorf("no connection to the NATS servers %s: %w; it is tried again all the time", strings.Join(s.nodeURLs(), ","), err)
+	s.mu.Unlock()
+	if !closed {
+		s.log.Warn("the connection to the store is lost", "error", err)
+	}
+}
+
+// nodeURLs are the named servers without passwords.
+func (s *Store) nodeURLs() []string {
+	var all []string
+	for _, raw := range s.cfg.URLs {
+		if u, err := url.Parse(raw); err == nil {
+			raw = u.Redacted()
+		}
+		all = append(all, raw)
+	}
+	return all
+}
+
+// back is told that there is a connection again.
+func (s *Store) back() {
+	s.mu.Lock()
+	s.down = nil
+	s.mu.Unlock()
+	s.log.Info("the store is reached again", "server", s.where())
+	s.announce()
+	s.resend()
+}
+
+// asyncError is told what the server says without being asked.
+func (s *Store) asyncError(err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		s.mu.Lock()
+		s.denied = err
+		refused := s.refused
+		s.mu.Unlock()
+		if refused != nil {
+			refused()
+		}
+	}
+	s.log.Warn("the store's server complains", "error", err)
+}

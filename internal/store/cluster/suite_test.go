@@ -1,0 +1,39 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/storetest"
+)
+
+// serversEnv tells the processes that the suite kills where the cluster is.
+const serversEnv = "PMK_TEST_NATS"
+
+// TestStore runs the suite on one cluster of three servers, each store in a
+// group of its own.
+func TestStore(t *testing.T) {
+	if os.Getenv(serversEnv) == "" {
+		t.Setenv(serversEnv, startServers(t, 3, nil).url())
+	}
+	storetest.Run(t, storetest.Kind{
+		Open: func(ctx context.Context, dir string, size, reserve int64) (store.Store, error) {
+			return Open(ctx, Config{
+				URLs: strings.Split(os.Getenv(serversEnv), ","), Group: groupOf(dir), Size: size, Reserve: reserve,
+			})
+		},
+		Promise: store.Promise{Kill: true, PowerLoss: true},
+		Places:  16,
+	})
+}
+
+// groupOf is the group whose store stands for the folder.
+func groupOf(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return "g" + hex.EncodeToString(sum[:6])
+}

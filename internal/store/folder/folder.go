@@ -1,0 +1,131 @@
+// Package folder is a node's data folder: who may use it, what it remembers,
+// and which one a starting node takes. Folders are <data>/<group>/<number>.
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// What may be wrong with a folder. The errors of this package wrap one of them
+// where the caller can do something about it.
+var (
+	// ErrNewer is a folder that a newer version wrote.
+	ErrNewer = errors.New("made by a newer pmk")
+	// ErrForeign is a folder of another user.
+	ErrForeign = errors.New("it belongs to another user")
+	// ErrReadOnly is a folder that cannot be written.
+	ErrReadOnly = errors.New("it cannot be written")
+	// ErrNotFolder is something else in a folder's place.
+	ErrNotFolder = errors.New("it is not a folder")
+	// ErrDescription is a node.json that cannot be understood.
+	ErrDescription = errors.New("its description is broken")
+)
+
+// What lies in a data folder beside the frames.
+const (
+	BlobsDir   = "blobs"   // large data
+	DamagedDir = "damaged" // what could not be read
+)
+
+// An InUseError is a folder that another process has.
+type InUseError struct {
+	Dir string
+	PID int // of that process; 0 if it is not known
+}
+
+func (e *InUseError) Error() string {
+	who := "another process"
+	if e.PID > 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	return fmt.Sprintf("the folder %s is in use by %s; end that, or choose another with --data DIR", e.Dir, who)
+}
+
+// A Folder is a data folder that this process has.
+type Folder struct {
+	Dir    string
+	Node   Node
+	unlock func() error
+}
+
+// Open makes the folder if need be, locks it, and reads what it is. first
+// describes the node when this is the folder's first start: its version and
+// time are set, and a StoreSize of 0 becomes a tenth of what the disk has
+// free.
+func Open(dir string, first Node) (*Folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	var unlock func() error
+	for range tries {
+		if err := usable(dir); err != nil {
+			return nil, err
+		}
+		if unlock, err = Lock(dir); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &Folder{Dir: dir, unlock: unlock}
+	if err := f.describe(first); err != nil {
+		_ = unlock() // the first error says more
+		return nil, err
+	}
+	return f, nil
+}
+
+// tries is how often a folder is made that goes away before it is locked:
+// another node may just be removing it.
+const tries = 10
+
+// describe reads the folder's description, or writes the first one.
+func (f *Folder) describe(first Node) error {
+	node, err := ReadNode(f.Dir)
+	if err == nil {
+		f.Node = node
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	first.Version, first.Created = nodeVersion, time.Now().UTC().Truncate(time.Second)
+	if first.StoreSize == 0 {
+		free, _, err := Free(f.Dir)
+		if err != nil {
+			return err
+		}
+		first.StoreSize = free / 10
+	}
+	f.Node = first
+	return writeNode(f.Dir, first)
+}
+
+// Close gives the folder back.
+func (f *Folder) Close() error { return f.unlock() }
+
+// usable makes the folder, or says why it cannot be one of ours.
+func usable(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the data folder %s: %w; choose another with --data DIR", dir, access(err))
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("the data folder %s: %w; choose another with --data DIR", dir, access(err))
+	case !info.IsDir():
+		return fmt.Errorf("the data folder %s: %w; remove it, or choose another with --data DIR", dir, ErrNotFolder)
+	}
+	if err := checkOwner(dir, info); err != nil {
+		return err
+	}
+	return nil
+}

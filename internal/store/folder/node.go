@@ -1,0 +1,145 @@
+package folder
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	nodeFile    = "node.json"
+	nodeVersion = 1
+)
+
+// A Node is what a data folder remembers of its node.
+type Node struct {
+	Version int    `json:"version"`
+	Name    string `json:"node"`
+	Group   string `json:"group"`
+	// StoreSize is how many bytes roots may take. It is decided at the
+	// folder's first start and stays, however full the disk becomes.
+	StoreSize int64     `json:"store_size"`
+	Created   time.Time `json:"created"`
+}
+
+// A described is how a Node lies in the file: with a checksum, so that a flipped
+// bit in a group's name is not taken for another group. The sum is SHA-256 of
+// the compact JSON of Node, in hex; what a newer version adds there is part of
+// it.
+type described struct {
+	Node json.RawMessage `json:"folder"`
+	Sum  string          `json:"sha256"`
+}
+
+func sumOf(node json.RawMessage) (string, error) {
+	var text bytes.Buffer
+	if err := json.Compact(&text, node); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text.Bytes())
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// parse reads what writeNode wrote.
+func (n *Node) parse(data []byte) error {
+	var d described
+	if err := json.Unmarshal(data, &d); err != nil {
+		return err
+	}
+	sum, err := sumOf(d.Node)
+	switch {
+	case err != nil:
+		return err
+	case sum != d.Sum:
+		return errors.New("its checksum is wrong")
+	}
+	if err := json.Unmarshal(d.Node, n); err != nil {
+		return err
+	}
+	if n.Version < 1 {
+		return fmt.Errorf("version %d", n.Version)
+	}
+	return nil
+}
+
+// ReadNode reads the description of a folder. A folder that has none is
+// [os.ErrNotExist].
+func ReadNode(dir string) (Node, error) {
+	path := filepath.Join(dir, nodeFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Node{}, fmt.Errorf("read the description of a data folder: %w", access(err))
+	}
+	var n Node
+	if err := n.parse(data); err != nil {
+		return Node{}, fmt.Errorf("%s: %w: %w; remove it to have a new one written", path, ErrDescription, err)
+	}
+	if n.Version > nodeVersion {
+		return Node{}, fmt.Errorf("the data folder %s: %w (its version is %d, this one knows %d); use that pmk, or choose another folder with --data DIR",
+			dir, ErrNewer, n.Version, nodeVersion)
+	}
+	return n, nil
+}
+
+// writeNode puts the description into the folder, whole or not at all.
+func writeNode(dir string, n Node) error {
+	var d described
+	var err error
+	if d.Node, err = json.Marshal(n); err == nil {
+		d.Sum, err = sumOf(d.Node)
+	}
+	var data []byte
+	if err == nil {
+		data, err = json.MarshalIndent(d, "", "  ")
+	}
+	if err != nil {
+		return fmt.Errorf("describe the data folder: %w", err)
+	}
+	if err := WriteFile(filepath.Join(dir, nodeFile), append(data, '\n')); err != nil {
+		return fmt.Errorf("describe the data folder %s: %w; choose another with --data DIR", dir, access(err))
+	}
+	return nil
+}
+
+// WriteFile puts a file in place of another or of none, so that after a crash
+// either is there, and what is there is whole.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(f.Name()) // in vain once it has its place
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// syncDir makes the names in a folder last.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

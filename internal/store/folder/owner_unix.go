@@ -1,0 +1,34 @@
+//go:build unix
+
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkOwner refuses a folder of another user, also for root: it would leave
+// files there that the owner cannot write.
+func checkOwner(dir string, info os.FileInfo) error {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("the data folder %s: %w (%d); start as that user, or choose another with --data DIR", dir, ErrForeign, st.Uid)
+	}
+	return nil
+}
+
+// access is an error of the system, and ErrReadOnly or ErrNotFolder if it is
+// that.
+func access(err error) error {
+	switch {
+	case errors.Is(err, unix.EROFS), errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%w: %w", ErrNotFolder, err)
+	}
+	return err
+}

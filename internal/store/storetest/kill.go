@@ -1,0 +1,252 @@
+package storetest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+)
+
+// victimEnv names the folder of the store that a process is to be killed over.
+const victimEnv = "STORETEST_VICTIM"
+
+// victimPlaces is where it appends to.
+var victimPlaces = []store.Place{greet, wait}
+
+// beKilled does nothing in the process of the test. In one that it started, it
+// uses a store until it is killed, and says what it does, a line each, on file
+// 3: "append DATA" after the append, "lease DATA" after the pull, and "ack
+// DATA" before the ack, since that may be done when the kill comes.
+func beKilled(t *testing.T, k Kind) {
+	dir := os.Getenv(victimEnv)
+	if dir == "" {
+		return
+	}
+	tell := os.NewFile(3, "tell")
+	fail := func(err error) {
+		fmt.Fprintln(tell, "failed", err)
+		os.Exit(1)
+	}
+	s, err := k.Open(t.Context(), dir, 0, 0)
+	if err != nil {
+		fail(err)
+	}
+	for i := range 3 {
+		go func() {
+			for n := 0; ; n++ {
+				to := victimPlaces[n%2]
+				name := fmt.Sprintf("%d-%d-%d", os.Getpid(), i, n)
+				if err := s.Append(t.Context(), to, store.Frame{Data: victimData(name), Packets: 1}); err != nil {
+					fail(err)
+				}
+				// Nobody reads any more if the test has ended.
+				if _, err := fmt.Fprintln(tell, "append", name); err != nil {
+					os.Exit(1)
+				}
+			}
+		}()
+	}
+	for n := 0; ; n++ {
+		leases, err := s.Pull(t.Context(), victimPlaces[n%2], 3)
+		if err != nil {
+			fail(err)
+		}
+		for i, l := range leases {
+			name := victimName(l.Data())
+			fmt.Fprintln(tell, "lease", name)
+			if i%2 == 1 {
+				fmt.Fprintln(tell, "ack", name)
+				if err := l.Ack(); err != nil {
+					fail(err)
+				}
+			}
+		}
+	}
+}
+
+// victimData is the data of that name: of many lengths, and none the beginning
+// of another's.
+func victimData(name string) []byte {
+	n := 0
+	for _, c := range name {
+		n = n*31 + int(c)
+	}
+	return []byte(name + " " + strings.Repeat(name[len(name)-1:], n%5000) + ".")
+}
+
+func victimName(data []byte) string {
+	name, _, _ := strings.Cut(string(data), " ")
+	return name
+}
+
+// A victim is what a killed process said.
+type victim struct {
+	appended, acked map[string]bool
+	leased          map[string]time.Time
+}
+
+// testKill kills processes that use a store: what they appended is there, and
+// what they had leased comes again.
+func testKill(b *bench) {
+	b.close()
+	for round := range 4 {
+		v := b.runVictim(1+rand.IntN(400), time.Duration(rand.IntN(50))*time.Millisecond)
+		killed := time.Now()
+		b.open(0, 0)
+		got := b.drain(v, killed)
+		var lost, uncounted []string
+		for name := range v.appended {
+			if got[name] == nil && !v.acked[name] {
+				lost = append(lost, name)
+			}
+		}
+		for name, at := range v.leased {
+			// One whose acknowledgement was under way had its verdict: a
+			// store may have forgotten the count already.
+			if l := got[name]; l != nil && !v.acked[name] && l.Deliveries() != 2 && killed.Sub(at) > b.kind.Lag {
+				uncounted = append(uncounted, fmt.Sprintf("%s (%d)", name, l.Deliveries()))
+			}
+		}
+		if len(lost) > 0 {
+			b.Errorf("round %d: %d frames were appended and are lost: %s", round, len(lost), brief(lost...))
+		}
+		if len(uncounted) > 0 {
+			b.Errorf("round %d: %d frames were leased before and do not have 2 deliveries: %s", round, len(uncounted), brief(uncounted...))
+		}
+		for _, l := range got {
+			b.ack(l)
+		}
+		b.Logf("round %d: %d appended, %d leased, %d acknowledged; %d came again", round, len(v.appended), len(v.leased), len(v.acked), len(got))
+		if b.Failed() {
+			return // every further round could take as long as leases lapse
+		}
+		b.empty()
+		b.close()
+	}
+}
+
+// drain leases everything that the victim left, until it has what it must find.
+func (b *bench) drain(v victim, killed time.Time) map[string]store.Lease {
+	b.Helper()
+	var mu sync.Mutex
+	got := map[string]store.Lease{}
+	want := 0
+	for name := range v.appended {
+		if !v.acked[name] {
+			want++
+		}
+	}
+	// A frame that it had leased is free again at the latest now.
+	end := killed.Add(store.MaxLapse + soon)
+	ctx, cancel := context.WithDeadline(b.Context(), end)
+	defer cancel()
+	var pullers sync.WaitGroup
+	for _, place := range victimPlaces {
+		pullers.Go(func() {
+			for {
+				leases, err := b.store.Pull(ctx, place, 64)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				for _, l := range leases {
+					name := victimName(l.Data())
+					if string(l.Data()) != string(victimData(name)) {
+						b.Errorf("%s holds what nobody appended: %s", place, brief(string(l.Data())))
+					}
+					if got[name] != nil {
+						b.Errorf("%s came twice", name)
+					}
+					got[name] = l
+					if v.appended[name] && !v.acked[name] {
+						want--
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	b.eventually("all that was appended comes again", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return want == 0 || ctx.Err() != nil
+	})
+	// What it did not tell of any more may be there as well.
+	b.eventually("nothing more comes", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) == b.frames() || ctx.Err() != nil
+	})
+	cancel()
+	pullers.Wait()
+	return got
+}
+
+// runVictim runs a process that uses the store and kills it so many lines and
+// a while later.
+func (b *bench) runVictim(lines int, later time.Duration) victim {
+	b.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	// The test that called Run is the one around this one.
+	parts := strings.Split(b.Name(), "/")
+	for i := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(parts[i]) + "$"
+	}
+	cmd := exec.CommandContext(b.Context(), exe, "-test.run="+strings.Join(parts[:len(parts)-1], "/"), "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), victimEnv+"="+b.dir)
+	said, tell, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer said.Close()
+	var output strings.Builder
+	cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []*os.File{tell}, &output, &output
+	err = cmd.Start()
+	tell.Close()
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := victim{map[string]bool{}, map[string]bool{}, map[string]time.Time{}}
+	heard := 0
+	for in := bufio.NewReader(said); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				b.Errorf("pipe: %v", err)
+			}
+			break
+		}
+		what, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		switch what {
+		case "append":
+			v.appended[name] = true
+		case "lease":
+			v.leased[name] = time.Now()
+		case "ack":
+			v.acked[name] = true
+		default:
+			b.Errorf("the process that was to be killed said %q", line)
+		}
+		if heard++; heard == lines {
+			defer time.AfterFunc(later, func() { cmd.Process.Kill() }).Stop()
+		}
+	}
+	if err := cmd.Wait(); err == nil || heard < lines {
+		b.Fatalf("the process that was to be killed ended after %d lines: %v\n%s", heard, err, output.String())
+	}
+	return v
+}

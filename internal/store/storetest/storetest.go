@@ -1,0 +1,267 @@
+// Package storetest holds every store to the contract of package store, and to
+// what each of them promises.
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/testenv"
+)
+
+// A Kind is one implementation of a store.
+type Kind struct {
+	// Open opens a store. If the kind promises to survive a kill, it is one
+	// on what was stored in the folder before; else it is an empty one. A
+	// size of 0 is without a bound. The suite closes every store.
+	Open func(ctx context.Context, dir string, size, reserve int64) (store.Store, error)
+	// Promise is what appended frames survive.
+	Promise store.Promise
+	// Lag is how long before a kill a frame has to have been leased for the
+	// store to know of it afterwards.
+	Lag time.Duration
+	// Places is how many places the tests make that need many of them. A place
+	// may be dear, when several servers have to agree on it. 0 means 100.
+	Places int
+}
+
+// places is how many places a test makes that needs many.
+func (k Kind) places() int { return cmp.Or(k.Places, 100) }
+
+// Run tests a kind. The test that calls it is started again in processes that
+// are killed, so it does nothing else before.
+func Run(t *testing.T, k Kind) {
+	beKilled(t, k)
+	for name, test := range map[string]func(*bench){
+		"order":                testOrder,
+		"numbers":              testNumbers,
+		"exclusive":            testExclusive,
+		"long lease":           testLongLease,
+		"deliveries":           testDeliveries,
+		"release with a delay": testDelay,
+		"ack":                  testAck,
+		"late verdicts":        testLate,
+		"pull waits":           testPullWaits,
+		"pull ends":            testPullEnds,
+		"cancelled pulls":      testCancelledPulls,
+		"places":               testPlaces,
+		"many places":          testManyPlaces,
+		"look":                 testLook,
+		"clear":                testClear,
+		"remove":               testRemove,
+		"refused":              testRefused,
+		"data":                 testData,
+		"full":                 testFull,
+		"full at once":         testFullAtOnce,
+		"storm":                testStorm,
+		"close":                testClose,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(open(t, k)) })
+	}
+	if !k.Promise.Kill {
+		return
+	}
+	for name, test := range map[string]func(*bench){
+		"reopen": testReopen,
+		"kill":   testKill,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(open(t, k)) })
+	}
+}
+
+const (
+	// long bounds everything that should take no time, even on a busy machine.
+	long = 20 * time.Second
+	// soon is below what a store would wait for without need: for more frames
+	// than there are, or for a lease to lapse.
+	soon = 3 * time.Second
+	// short is how long a pull waits that should get nothing.
+	short = 100 * time.Millisecond
+)
+
+const (
+	greet = store.Place("in.greet")
+	wait  = store.Place("wait.String.RAW")
+)
+
+// A bench is one store at work.
+type bench struct {
+	*testing.T
+	kind  Kind
+	dir   string
+	store store.Store
+}
+
+// open is a bench with a store without a bound.
+func open(t *testing.T, k Kind) *bench {
+	b := &bench{T: t, kind: k, dir: t.TempDir()}
+	b.open(0, 0)
+	return b
+}
+
+// open opens the store again, closing the one that there is.
+func (b *bench) open(size, reserve int64) {
+	b.Helper()
+	b.close()
+	s, err := b.kind.Open(b.Context(), b.dir, size, reserve)
+	if err != nil {
+		b.Fatalf("open: %v", err)
+	}
+	b.store = s
+	b.Cleanup(func() { s.Close() })
+}
+
+func (b *bench) close() {
+	b.Helper()
+	if b.store == nil {
+		return
+	}
+	if err := b.store.Close(); err != nil {
+		b.Fatalf("close: %v", err)
+	}
+	b.store = nil
+}
+
+// within is a context of that length.
+func (b *bench) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(b.Context(), d)
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// append appends a frame of one packet for each of data.
+func (b *bench) append(to store.Place, data ...string) {
+	b.Helper()
+	for _, d := range data {
+		if err := b.store.Append(b.within(long), to, store.Frame{Data: []byte(d), Packets: 1}); err != nil {
+			b.Fatalf("append %s to %s: %v", brief(d), to, err)
+		}
+	}
+}
+
+// pull leases frames until it has as many as data, and compares them in order.
+func (b *bench) pull(from store.Place, data ...string) []store.Lease {
+	b.Helper()
+	var leases []store.Lease
+	var got []string
+	for len(leases) < len(data) {
+		more, err := b.store.Pull(b.within(long), from, len(data)-len(leases))
+		if err != nil {
+			b.Fatalf("pull from %s, after %q: %v", from, got, err)
+		}
+		if len(more) == 0 || len(more) > len(data)-len(leases) {
+			b.Fatalf("pulled %d frames; expected 1 to %d", len(more), len(data)-len(leases))
+		}
+		leases = append(leases, more...)
+		for _, l := range more {
+			got = append(got, string(l.Data()))
+		}
+	}
+	if !slices.Equal(got, data) {
+		b.Fatalf("pulled %s from %s; expected %s", brief(got...), from, brief(data...))
+	}
+	return leases
+}
+
+// pullOne leases the only frame of a place.
+func (b *bench) pullOne(from store.Place, data string) store.Lease {
+	b.Helper()
+	return b.pull(from, data)[0]
+}
+
+// nothing sees that there is nothing to pull.
+func (b *bench) nothing(from store.Place, during time.Duration) {
+	b.Helper()
+	leases, err := b.store.Pull(b.within(during), from, 10)
+	if !errors.Is(err, context.DeadlineExceeded) || len(leases) > 0 {
+		b.Fatalf("a pull from %s that should have waited in vain gave %d frames and %v", from, len(leases), err)
+	}
+}
+
+func (b *bench) ack(leases ...store.Lease) {
+	b.Helper()
+	for _, l := range leases {
+		if err := l.Ack(); err != nil {
+			b.Fatalf("ack of %s: %v", brief(string(l.Data())), err)
+		}
+	}
+}
+
+func (b *bench) release(l store.Lease, after time.Duration) {
+	b.Helper()
+	if err := l.Release(after); err != nil {
+		b.Fatalf("release of %s: %v", brief(string(l.Data())), err)
+	}
+}
+
+func (b *bench) deliveries(l store.Lease, want int) {
+	b.Helper()
+	if got := l.Deliveries(); got != want {
+		b.Errorf("%s has %d deliveries; expected %d", brief(string(l.Data())), got, want)
+	}
+}
+
+// places is what Places says.
+func (b *bench) places() []store.Count {
+	b.Helper()
+	counts, err := b.store.Places(b.within(long))
+	if err != nil {
+		b.Fatalf("places: %v", err)
+	}
+	return counts
+}
+
+// frames is how many frames all places have.
+func (b *bench) frames() int {
+	b.Helper()
+	n := 0
+	for _, c := range b.places() {
+		n += c.Frames
+	}
+	return n
+}
+
+// empty waits until nothing is left; acks are not waited for, so it may take a
+// moment.
+func (b *bench) empty() {
+	b.Helper()
+	b.eventually("the store is empty", func() bool { return b.frames() == 0 })
+}
+
+// series is n different texts.
+func series(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s-%04d", prefix, i)
+	}
+	return all
+}
+
+// brief shows data that may be long or many.
+func brief(data ...string) string {
+	var out []string
+	for i, d := range data {
+		if i == 20 {
+			out = append(out, fmt.Sprintf("and %d more", len(data)-i))
+			break
+		}
+		if len(d) > 40 {
+			d = d[:40] + "..."
+		}
+		out = append(out, fmt.Sprintf("%q", d))
+	}
+	return strings.Join(out, ", ")
+}
+
+// eventually waits for what should take no time.
+func (b *bench) eventually(what string, cond func() bool) {
+	b.Helper()
+	testenv.Eventually(b.T, long, what, cond)
+}
