@@ -1,13 +1,15 @@
 // Package local is where the nodes and commands of one user meet on one
 // machine: a folder of Unix sockets, one for each running node.
 //
-//	$XDG_RUNTIME_DIR/pumpkin/<group>/local/<node>.sock
-//	/tmp/pumpkin-<uid>/<group>/local/<node>.sock
+//	$XDG_RUNTIME_DIR/pumpkin/<group>/<meet>/<node>.sock
+//	/tmp/pumpkin-<uid>/<group>/<meet>/<node>.sock
 //
-// The second form is used where XDG_RUNTIME_DIR is not set, or is not a
-// folder of this user's. Whoever can open a socket can steer its node, so
-// every folder on the way has mode 0700 and belongs to the user; what is not
-// so is refused and never repaired, since somebody else may have been there.
+// Nodes without a key meet in "local", and those with one in a folder that is
+// named for it, so that they do not see each other. The second form is used
+// where XDG_RUNTIME_DIR is not set, or is not a folder of this user's. Whoever
+// can open a socket can steer its node, so every folder on the way has mode 0700
+// and belongs to the user; what is not so is refused and never repaired, since
+// somebody else may have been there.
 //
 // Everything here is safe for concurrent use.
 package local

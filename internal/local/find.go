@@ -27,6 +27,8 @@ type Peer struct {
 	Node string
 	// Path is where its socket is.
 	Path string
+	// Meet is the folder that it is in: nodes of one folder are of one network.
+	Meet string
 }
 
 // Dial connects to the node. An error that is [ErrNone] says that it has ended
@@ -42,11 +44,42 @@ func (p Peer) Dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// Find lists the live nodes of the group, by name; with node given, that one
-// alone. An error that is [ErrNone] says that there is none, where was looked,
-// and which others there are.
+// Find lists the live nodes of the group, with a key or without, those without
+// first and by name; with node given, that one alone. An error that is [ErrNone]
+// says that there is none, where was looked, and which others there are.
 func Find(ctx context.Context, group, node string) ([]Peer, error) {
-	if err := packet.CheckName("group", group); err != nil {
+	first, err := FindIn(ctx, group, Meet, node)
+	if err != nil && !errors.Is(err, ErrNone) || err == nil && node != "" {
+		return first, err
+	}
+	dir := filepath.Join(base(os.Getenv("XDG_RUNTIME_DIR"), "/tmp", os.Getuid()), group)
+	entries, readErr := os.ReadDir(dir)
+	if readErr != nil && !errors.Is(readErr, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for nodes of the group %s: %w", group, readErr)
+	}
+	for _, e := range entries {
+		if e.Name() == Meet || !e.IsDir() || packet.CheckName("folder", e.Name()) != nil {
+			continue
+		}
+		found, otherErr := FindIn(ctx, group, e.Name(), node)
+		switch {
+		case errors.Is(otherErr, ErrNone):
+		case otherErr != nil:
+			return nil, otherErr
+		default:
+			first = append(first, found...)
+		}
+	}
+	if len(first) > 0 {
+		return first, nil
+	}
+	return nil, err
+}
+
+// FindIn lists live nodes as [Find] does, in the folder of that name below the
+// group's alone.
+func FindIn(ctx context.Context, group, meet, node string) ([]Peer, error) {
+	if err := checkFolder(group, meet); err != nil {
 		return nil, err
 	}
 	dir := base(os.Getenv("XDG_RUNTIME_DIR"), "/tmp", os.Getuid())
@@ -63,6 +96,9 @@ func Find(ctx context.Context, group, node string) ([]Peer, error) {
 	live, err := living(ctx, dir)
 	if err != nil {
 		return nil, err
+	}
+	for i := range live {
+		live[i].Meet = meet
 	}
 	if len(live) == 0 {
 		return nil, fmt.Errorf("group %s: %w (no live socket in %s)", group, ErrNone, dir)
@@ -82,17 +118,12 @@ func Find(ctx context.Context, group, node string) ([]Peer, error) {
 
 // living lists who listens in dir.
 func living(ctx context.Context, dir string) ([]Peer, error) {
-	entries, err := os.ReadDir(dir) // sorted
+	peers, err := Sockets(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list the nodes in %s: %w", dir, err)
+		return nil, err
 	}
 	var live []Peer
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok || e.Type() != fs.ModeSocket || strings.HasPrefix(name, ".") {
-			continue
-		}
-		p := Peer{Node: name, Path: filepath.Join(dir, e.Name())}
+	for _, p := range peers {
 		conn, err := p.Dial(ctx)
 		switch {
 		case err == nil:
@@ -107,6 +138,41 @@ func living(ctx context.Context, dir string) ([]Peer, error) {
 		live = append(live, p)
 	}
 	return live, nil
+}
+
+// Folder is where the nodes of the group meet under that name. It makes what is
+// missing of it.
+func Folder(group, meet string) (string, error) {
+	if err := checkFolder(group, meet); err != nil {
+		return "", err
+	}
+	return Dir(group, meet)
+}
+
+// checkFolder refuses what would lead to another folder.
+func checkFolder(group, meet string) error {
+	if err := packet.CheckName("group", group); err != nil {
+		return err
+	}
+	return packet.CheckName("folder where nodes meet", meet)
+}
+
+// Sockets lists the sockets in a [Folder], by the names of their nodes, whether
+// or not somebody listens on them.
+func Sockets(dir string) ([]Peer, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("list the nodes in %s: %w", dir, err)
+	}
+	var peers []Peer
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || e.Type() != fs.ModeSocket || strings.HasPrefix(name, ".") {
+			continue
+		}
+		peers = append(peers, Peer{Node: name, Path: filepath.Join(dir, e.Name())})
+	}
+	return peers, nil
 }
 
 // dial connects to the socket at path and refuses another user's.

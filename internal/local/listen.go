@@ -16,8 +16,9 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// meet is the folder, below a group's, of the nodes that have no key.
-const meet = "local"
+// Meet is the folder, below a group's, of the nodes that have no key. Those with
+// one meet in a folder with a name of their own.
+const Meet = "local"
 
 // suffix ends the name of a socket; what stands before it is the node's.
 const suffix = ".sock"
@@ -33,14 +34,15 @@ const staleBirth = time.Minute
 // Connections of other users than this one and root are closed unseen. Some
 // connections end at once without a word: somebody looked whether the node
 // lives.
-func Listen(group, node string) (net.Listener, error) {
-	if err := packet.CheckName("group", group); err != nil {
-		return nil, err
-	}
+func Listen(group, node string) (net.Listener, error) { return ListenIn(group, Meet, node) }
+
+// ListenIn opens the socket of a node as [Listen] does, in the folder of that name
+// below the group's.
+func ListenIn(group, meet, node string) (net.Listener, error) {
 	if err := packet.CheckName("node", node); err != nil {
 		return nil, err
 	}
-	dir, err := Dir(group, meet)
+	dir, err := Folder(group, meet)
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func die(t *testing.T, path string) {
 
 func TestSweep(t *testing.T) {
 	home(t)
-	dir, err := Dir("default", meet)
+	dir, err := Dir("default", Meet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,6 +289,40 @@ func TestDir(t *testing.T) {
 	for d := dir; d != root; d = filepath.Dir(d) {
 		if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%s: %v, %v; expected mode 0700", d, info.Mode(), err)
+		}
+	}
+}
+
+func TestMeetElsewhere(t *testing.T) {
+	home(t)
+	open(t, "default", "a")
+	l, err := ListenIn("default", "0123456789abcdef", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for meet, want := range map[string]string{Meet: "a", "0123456789abcdef": "b"} {
+		dir, err := Folder("default", meet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if peers, err := Sockets(dir); err != nil || len(peers) != 1 || peers[0].Node != want {
+			t.Errorf("in %s: %v, %v; expected %s alone", meet, peers, err, want)
+		}
+	}
+	if peers, err := FindIn(t.Context(), "default", "0123456789abcdef", ""); err != nil || len(peers) != 1 || peers[0].Node != "b" {
+		t.Errorf("found %v, %v; expected b", peers, err)
+	}
+	for _, wrong := range []string{"", "..", "a/b", ".x", "/tmp"} {
+		if l, err := ListenIn("default", wrong, "a"); err == nil {
+			l.Close()
+			t.Errorf("ListenIn %q was not refused", wrong)
+		}
+		if _, err := FindIn(t.Context(), "default", wrong, ""); err == nil || errors.Is(err, ErrNone) {
+			t.Errorf("FindIn %q: %v", wrong, err)
+		}
+		if _, err := Folder("default", wrong); err == nil {
+			t.Errorf("Folder %q was not refused", wrong)
 		}
 	}
 }

@@ -1,0 +1,262 @@
+// Package meshtest is what tests of the mesh need: a node that is nothing but a
+// store and a card, TLS that any two ends share, a network in memory, and one
+// that can be cut.
+package meshtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Host is a node for tests. It is safe for concurrent use.
+type Host struct {
+	store store.Store
+
+	mu      sync.Mutex
+	card    mesh.Card
+	changed chan struct{}
+	peers   []mesh.Peer
+	meets   int
+	meeting bool
+	blobs   map[packet.Sum][]byte
+	held    int // leases of peers
+	spoilt  []uint64
+	wrong   []string
+}
+
+var _ mesh.Host = (*Host)(nil)
+
+// NewHost makes a node of that name.
+func NewHost(name string, s store.Store) *Host {
+	return &Host{
+		store: s, card: mesh.Card{Node: name, Boot: packet.NewID(), Version: "test"},
+		changed: make(chan struct{}), blobs: map[packet.Sum][]byte{},
+	}
+}
+
+// Card is what the node says of itself.
+func (h *Host) Card() mesh.Card {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.card
+}
+
+// Changed is closed when the card changes.
+func (h *Host) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
+}
+
+// SetCard has the card changed.
+func (h *Host) SetCard(change func(*mesh.Card)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.card.Seeds = slices.Clone(h.card.Seeds)
+	change(&h.card)
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// AddSeed puts a seed on the card.
+func (h *Host) AddSeed(name string) {
+	h.SetCard(func(c *mesh.Card) {
+		c.Seeds = append(c.Seeds, mesh.Hosted{Since: time.Unix(1, 0), Manifest: seed.Manifest{
+			Name: seed.Name(name), Kind: seed.Go,
+			Contract: seed.Contract{In: []packet.State{"String:RAW"}, Out: []packet.State{packet.State("String:" + name)}},
+		}})
+	})
+}
+
+// Meet notes who is there.
+func (h *Host) Meet(peers []mesh.Peer) {
+	h.mu.Lock()
+	if h.meeting {
+		h.wrong = append(h.wrong, "Meet was called while it was called")
+	}
+	h.meeting = true
+	h.mu.Unlock()
+	peers = slices.Clone(peers)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.meeting = false
+	h.peers = peers
+	h.meets++
+}
+
+// Peers are those that are there.
+func (h *Host) Peers() []mesh.Peer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.peers
+}
+
+// Wrong is what was done to the node against the contract.
+func (h *Host) Wrong() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.wrong
+}
+
+// Held is how many leases peers have.
+func (h *Host) Held() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.held
+}
+
+// Spoilt are the numbers of frames that peers found spoilt.
+func (h *Host) Spoilt() []uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.spoilt)
+}
+
+// Serve is the store as a peer uses it.
+func (h *Host) Serve(ctx context.Context, peer string) mesh.Store {
+	s := &served{host: h, ctx: ctx, leases: map[*heldLease]bool{}}
+	context.AfterFunc(ctx, s.end)
+	return s
+}
+
+// A served is the store as one peer uses it.
+type served struct {
+	host *Host
+	ctx  context.Context
+
+	mu     sync.Mutex
+	ended  bool
+	leases map[*heldLease]bool
+}
+
+// A heldLease is one that a peer has.
+type heldLease struct {
+	store.Lease
+	served *served
+}
+
+func (s *served) end() {
+	s.mu.Lock()
+	s.ended = true
+	leases := s.leases
+	s.leases = nil
+	s.mu.Unlock()
+	for l := range leases {
+		l.Lease.Release(0) // a store in memory does not fail
+		s.count(-1)
+	}
+}
+
+func (s *served) count(n int) {
+	s.host.mu.Lock()
+	s.host.held += n
+	s.host.mu.Unlock()
+}
+
+func (s *served) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+	leases, err := s.host.store.Pull(ctx, from, most)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, l := range leases {
+		if s.ended {
+			l.Release(0) // as above
+			continue
+		}
+		h := &heldLease{l, s}
+		s.leases[h] = true
+		s.count(1)
+		leases[i] = h
+	}
+	if s.ended {
+		return nil, s.ctx.Err()
+	}
+	return leases, nil
+}
+
+// free takes a lease out of those that are held, once.
+func (l *heldLease) free() bool {
+	l.served.mu.Lock()
+	defer l.served.mu.Unlock()
+	if !l.served.leases[l] {
+		return false
+	}
+	delete(l.served.leases, l)
+	l.served.count(-1)
+	return true
+}
+
+func (l *heldLease) Ack() error {
+	if l.free() {
+		return l.Lease.Ack()
+	}
+	return nil
+}
+
+func (l *heldLease) Release(after time.Duration) error {
+	if l.free() {
+		return l.Lease.Release(after)
+	}
+	return nil
+}
+
+func (l *heldLease) Spoil() error {
+	if !l.free() {
+		return nil
+	}
+	l.served.host.mu.Lock()
+	l.served.host.spoilt = append(l.served.host.spoilt, l.Number())
+	l.served.host.mu.Unlock()
+	return l.Lease.Ack()
+}
+
+func (s *served) Append(ctx context.Context, to store.Place, f store.Frame) error {
+	return s.host.store.Append(ctx, to, f)
+}
+
+func (s *served) OpenBlob(ctx context.Context, b packet.Blob) (io.ReadCloser, error) {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	data, ok := s.host.blobs[b.Sum]
+	if !ok {
+		return nil, errors.New("there is no such data")
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+// MaxBlob is the most bytes that a blob may have.
+const MaxBlob = 64 << 20
+
+func (s *served) PutBlob(ctx context.Context, b packet.Blob, r io.Reader) error {
+	if b.Size > MaxBlob {
+		return fmt.Errorf("%d bytes: %w", b.Size, store.ErrTooLarge)
+	}
+	data, err := io.ReadAll(packet.Verify(b, r))
+	if err != nil {
+		return err
+	}
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	s.host.blobs[b.Sum] = data
+	return nil
+}
+
+func (s *served) DropBlob(ctx context.Context, b packet.Blob) error {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	delete(s.host.blobs, b.Sum)
+	return nil
+}
