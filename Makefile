@@ -1,20 +1,24 @@
 # make test is what CI runs. The rest are its parts, and ways to build.
 
 # TOOL:PACKAGE of what the tests need beside Go. The race detector needs a C
-# compiler; the Python seeds need python3.
-NEEDS = python3:python3 gcc:gcc+libc6-dev git:git
+# compiler; the Python seeds need python3, the tests' own LAN needs ip, and those of
+# the page a browser.
+NEEDS = python3:python3 gcc:gcc+libc6-dev git:git ip:iproute2 chromium:chromium
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME = 10s
+ROUNDS = 10
 
-.PHONY: all test needs format vet lint cross build fuzz bench clean
+.PHONY: all test needs format vet lint cross build fuzz faults bench clean
 all: build
 
 # The tests come last, so that their own lines end the output.
 test: needs format vet lint cross
 	go build ./...
 	go test -race -timeout 15m ./...
+	PMK_TEST_DURABILITY=memory go test -race -timeout 5m ./internal/node
+	PMK_TEST_DURABILITY=disk go test -race -timeout 5m ./internal/node
 
 needs:
 	@.ci/need $(NEEDS)
@@ -46,6 +50,10 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -timeout 10m $$pkg; \
 		done; \
 	done
+
+# What nodes lose under faults, ROUNDS times as often as in make test.
+faults:
+	PMK_FAULT_ROUNDS=$(ROUNDS) go test -v -count 1 -timeout 12h ./internal/faulttest
 
 bench: build
 	bin/pmk bench

@@ -56,24 +56,35 @@ type Bench struct {
 	Run   func(context.Context, Env) ([]Result, error)
 }
 
-// All lists the measurements in the order in which they are run.
+// All lists the measurements in the order in which they are run. Those that are not
+// among the usual take long.
 func All() []Bench {
+	return append(Usual(),
+		Bench{"predict", "how far predictions are off, for seeds that hash 10 B to 1 MB; only when it is named", predictions})
+}
+
+// Usual lists those that are run when none is named.
+func Usual() []Bench {
 	return []Bench{
 		{"chain.none", "Go seeds in memory, beside bare channels", chainNone},
+		{"chain.none.read", "the same while somebody reads the events of the network", chainRead},
 		{"latency.none", "the same at 1,000 packets/s", latencyNone},
+		{"chain.disk", "Go seeds with a store on disk, 16 senders of 64 packets at a time", chainDisk},
+		{"latency.disk", "the same at 1,000 packets/s, beside an fsync", latencyDisk},
+		{"chain.memory", "Go seeds with a store in memory, 16 senders of 64 packets at a time", chainMemory},
 		{"chain.python", "one Python transform, one worker", chainPython},
 		{"latency.python", "the same at 1,000 packets/s", latencyPython},
 		{"chain.process", "one process a packet, beside bare fork+exec", chainProcess},
 		{"chain.lines", "lines mode through sed -u, beside sed -u alone", chainLines},
+		{"chain.lines.buffered", "lines mode through stdbuf -oL sed, beside that alone", chainLinesBuffered},
 		{"chain.lines.python", "lines mode through a Python loop", chainLoop},
 		{"start", "this binary from its start to the greeting", start},
 	}
 }
 
-// Select is the measurements of these names, or all; a name also stands for
-// those that it begins: "latency" for latency.none and latency.python.
-func Select(names []string) ([]Bench, error) {
-	all := All()
+// Select is those of the measurements that have these names, or all; a name also
+// stands for those that it begins: "latency" for latency.none and latency.python.
+func Select(all []Bench, names []string) ([]Bench, error) {
 	if len(names) == 0 {
 		return all, nil
 	}

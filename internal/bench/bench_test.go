@@ -57,11 +57,21 @@ func TestLatencyArrives(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	picked, err := Select([]string{"latency"})
-	if err != nil || len(picked) != 2 {
+	picked, err := Select(All(), []string{"latency"})
+	if err != nil || len(picked) != 3 {
 		t.Errorf("latency stands for %d benchmarks, %v", len(picked), err)
 	}
-	if _, err := Select([]string{"chian"}); err == nil {
+	if _, err := Select(All(), []string{"chian"}); err == nil {
 		t.Error("an unknown name was taken")
+	}
+}
+
+func BenchmarkDisk(b *testing.B) {
+	for range b.N {
+		results, err := chainDisk(b.Context(), Env{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(results[0].Value, "packets/s")
 	}
 }

@@ -33,7 +33,7 @@ def run(name):
 IFS= read -r name
 printf 'Hello %s' "$name"
 `
-	linesSeed = `#!%s -uf
+	linesSeed = `#!/usr/bin/env -S %s -f
 # pmk: String:UNGREETED -> String:GREETING
 # pmk-mode: lines
 # pmk-workers: 1
@@ -88,18 +88,25 @@ func latencyPython(ctx context.Context, env Env) (out []Result, err error) {
 	return out, err
 }
 
-func chainLines(ctx context.Context, env Env) (out []Result, err error) {
-	sed, err := exec.LookPath("sed")
-	if err != nil {
-		return nil, err
-	}
-	err = withSeed(env, "transform.sed", fmt.Sprintf(linesSeed, sed), func(m seed.Manifest, path string) error {
+func chainLines(ctx context.Context, env Env) ([]Result, error) {
+	return lines(ctx, env, "", "sed -u")
+}
+
+// chainLinesBuffered is lines mode through a program that reads by the block
+// and writes by the line, as most do behind stdbuf.
+func chainLinesBuffered(ctx context.Context, env Env) ([]Result, error) {
+	return lines(ctx, env, ".buffered", "stdbuf -oL sed")
+}
+
+// lines measures the chain through sed, started as command, and sed alone.
+func lines(ctx context.Context, env Env, suffix, command string) (out []Result, err error) {
+	err = withSeed(env, "transform.sed", fmt.Sprintf(linesSeed, command), func(m seed.Manifest, path string) error {
 		rate, err := throughput(ctx, env, m)
 		if err != nil {
 			return err
 		}
 		bare, err := bareLines(ctx, env, path)
-		out = []Result{{"chain.lines", "packets/s", rate}, {"lines.bare", "lines/s", bare}}
+		out = []Result{{"chain.lines" + suffix, "packets/s", rate}, {"lines" + suffix + ".bare", "lines/s", bare}}
 		return err
 	})
 	return out, err

@@ -85,8 +85,13 @@ func (w *stopwatch) percentiles() (p50, p99 float64, err error) {
 
 // latency is the chain's p50 and p99 at 1,000 packets/s, in µs.
 func latency(ctx context.Context, env Env, middle seed.Manifest) (p50, p99 float64, err error) {
+	return latencyOn(ctx, env, inMemory(), middle)
+}
+
+// latencyOn is latency on a store.
+func latencyOn(ctx context.Context, env Env, on rest, middle seed.Manifest) (p50, p99 float64, err error) {
 	w := newStopwatch(int(env.span() / pace))
-	c, err := startChain(ctx, env, middle, paced(w.base, w.want), w.arrived)
+	c, err := startChainOn(ctx, env, on, &middle, oneByOne(paced(w.base, w.want)), w.arrived)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -2,7 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,17 +16,36 @@ import (
 )
 
 func (a *app) benchCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, asNode bool
+	nodes := 1
 	var about strings.Builder
 	for _, b := range bench.All() {
-		fmt.Fprintf(&about, "  %-16s %s\n", b.Name, b.About)
+		fmt.Fprintf(&about, "  %-20s %s\n", b.Name, b.About)
 	}
 	cmd := &cobra.Command{
 		Use: "bench [NAME...]", Short: "Measure what a node can do on this machine",
-		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. All of it takes about half a minute:\n\n" + about.String(),
-		Example: "  pmk bench\n  pmk bench chain.none latency --json",
+		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. Without a NAME it takes about 45 seconds:\n\n" + about.String(),
+		Example: "  pmk bench\n  pmk bench chain.none latency --json\n  pmk bench --nodes 2",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			picked, err := bench.Select(names)
+			if asNode {
+				// The terminal's Ctrl-C is for the process that measures.
+				signal.Ignore(os.Interrupt, syscall.SIGTERM)
+				return bench.ServeTwo(cmd.Context(), a.in)
+			}
+			all := bench.All()
+			if len(names) == 0 {
+				all = bench.Usual()
+			}
+			if nodes != 1 {
+				self, err := os.Executable()
+				if err != nil {
+					return err
+				}
+				if all, err = bench.Over(nodes, func() *exec.Cmd { return exec.Command(self, "bench", "--as-node") }); err != nil {
+					return usageError{err}
+				}
+			}
+			picked, err := bench.Select(all, names)
 			if err != nil {
 				return usageError{err}
 			}
@@ -44,7 +67,11 @@ func (a *app) benchCommand() *cobra.Command {
 			return a.printBench(bench.ThisMachine(), results, asJSON)
 		},
 	}
+	cmd.Flags().IntVar(&nodes, "nodes", 1, "with 2, the transform is on another node: chain.disk.two and latency.disk.two")
+	cmd.Flags().BoolVar(&asNode, "as-node", false, "be the other node of a measurement")
+	_ = cmd.Flags().MarkHidden("as-node") // it is there
 	jsonFlag(cmd, &asJSON)
+	cmd.AddCommand(a.benchScaleCommand())
 	return cmd
 }
 

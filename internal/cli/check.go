@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/load"
+	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -21,7 +23,7 @@ func network(paths []string) (n *dtn.Network, errs []error, err error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, usageError{noFile(path, err)}
 		}
 		var ms []seed.Manifest
 		if info.IsDir() {
@@ -49,15 +51,26 @@ func networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, 
 		n, errs, err := network(paths)
 		return n, errors.Join(append(errs, err)...)
 	}
-	st, err := f.status(ctx)
+	all, err := f.network(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return running(all), nil
+}
+
+// running is the automaton of what the nodes of a network host, and of what they
+// refuse to.
+func running(all web.Network) *dtn.Network {
 	var hosted []dtn.Hosted
-	for _, s := range st.Seeds {
-		hosted = append(hosted, dtn.Hosted{Node: st.Node, Manifest: s.Manifest})
+	for _, m := range all.Nodes {
+		for _, s := range m.Seeds {
+			hosted = append(hosted, dtn.Hosted{Node: m.Node, Manifest: s.Manifest, Since: s.Since.UnixNano()})
+		}
+		for _, r := range m.Refused { // younger than what it was refused for
+			hosted = append(hosted, dtn.Hosted{Node: m.Node, Manifest: r.Manifest, Since: math.MaxInt64})
+		}
 	}
-	return dtn.New(hosted), nil
+	return dtn.New(hosted)
 }
 
 // A finding is what check prints of one, in JSON.
@@ -72,18 +85,28 @@ type finding struct {
 	Text     string       `json:"text"`
 }
 
+// checked is the network that is to be checked, and what is wrong with its files.
+func checked(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, []error, error) {
+	if len(paths) > 0 {
+		return network(paths)
+	}
+	n, err := networkOf(ctx, f, nil)
+	return n, nil, err
+}
+
 func (a *app) checkCommand() *cobra.Command {
+	var f nodeFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "check PATH...", Short: "Check the network that seed files make, without running them",
-		Long: `check reads seed files and folders and says what is wrong with the network they
-make: states that are given and accepted by no seed, seeds that no data reaches,
-joins that never complete, cycles with no way out, names given twice. It exits
-with 1 if it finds anything.`,
-		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json",
-		Args:    usage(cobra.MinimumNArgs(1)),
-		RunE: func(_ *cobra.Command, paths []string) error {
-			n, errs, err := network(paths)
+		Use: "check [PATH...]", Short: "Check the network that seed files make, or the running one",
+		Long: `check reads seed files and folders, without running them, and says what is wrong
+with the network they make: states that are given and accepted by no seed, seeds
+that no data reaches, joins that never complete, cycles with no way out, names
+given twice. Without a PATH it checks the network that runs, over all its nodes.
+It exits with 1 if it finds anything.`,
+		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json\n  pmk check",
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			n, errs, err := checked(cmd.Context(), f, paths)
 			if err != nil {
 				return err
 			}
@@ -97,6 +120,7 @@ with 1 if it finds anything.`,
 			return a.printFindings(found, len(n.Seeds()), asJSON)
 		},
 	}
+	f.add(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,9 @@ const (
 	exitUsage   = 2   // the command line is wrong
 	exitNoNode  = 3   // no running node to talk to
 	exitNoSeed  = 4   // a seed that was named cannot be loaded
+	exitWaits   = 5   // send --wait: packets wait, since no seed takes them
+	exitErrors  = 6   // send --wait: packets failed and wait in an Error: state
+	exitStore   = 7   // a node has ended whose store cannot be written, or that found damage in it
 	exitAborted = 130 // a second Ctrl-C ended the node at once
 )
 
@@ -51,6 +55,9 @@ type noSeedError struct{ error }
 var (
 	errFindings = errors.New("there are findings")
 	errAborted  = errors.New("ended at once")
+	errWaits    = errors.New("packets wait")
+	errErrors   = errors.New("packets failed")
+	errStore    = errors.New("the store needs looking after")
 )
 
 // Main runs the command line in os.Args and returns the exit code.
@@ -75,7 +82,7 @@ func run(ctx context.Context, program Program, args []string, in io.Reader, out,
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
-	if err != nil && !errors.Is(err, errFindings) && !errors.Is(err, errAborted) {
+	if err != nil && !slices.ContainsFunc([]error{errFindings, errAborted, errWaits, errErrors, errStore}, func(told error) bool { return errors.Is(err, told) }) {
 		fmt.Fprintf(errs, "pmk: %v\n", err)
 		if code == exitUsage {
 			fmt.Fprintln(errs, "Try 'pmk --help'.")
@@ -90,8 +97,14 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errStore): // before all: somebody has to do something
+		return exitStore
 	case errors.Is(err, errAborted):
 		return exitAborted
+	case errors.Is(err, errErrors):
+		return exitErrors
+	case errors.Is(err, errWaits):
+		return exitWaits
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, local.ErrNone):
@@ -103,11 +116,12 @@ func exitCode(err error) int {
 	}
 }
 
-// usage makes arguments that are wrong a usageError.
+// usage makes arguments that are wrong a usageError, which says how many of what
+// kind are expected.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			return usageError{fmt.Errorf("%w; expected: %s", err, cmd.UseLine())}
 		}
 		return nil
 	}
@@ -117,7 +131,7 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.sendCommand(), a.psCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
-		a.seedCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.sendCommand(), a.psCommand(), a.topCommand(), a.waitingCommand(), a.retryCommand(), a.dropCommand(), a.pauseCommand(), a.resumeCommand(), a.storeCommand(), a.traceCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
+		a.seedCommand(), a.keyCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }

@@ -20,9 +20,9 @@ type oldFlag struct {
 // at more length.
 func oldFlags() []oldFlag {
 	const (
-		alone    = "a node does not leave its machine: there is nothing to broadcast"
-		noRabbit = "there is no RabbitMQ any more: packets wait in the node, and need no broker"
-		noPort   = "a node on its own machine opens no port: its seeds meet in memory"
+		alone    = "a node with a key (--key) says on the LAN that it is there, every 2 s on UDP port 7700; --endpoint.type ipc keeps it on its machine"
+		noRabbit = "there is no RabbitMQ any more: packets wait in the node's store, and need no broker"
+		noPort   = "--endpoint.type says what a node is reached by: ipc, or tcp with a key"
 	)
 	return []oldFlag{
 		{Name: "noplugins", Now: "name what to load instead: pmk PATH..., or --seed FILE for one seed"},
@@ -36,8 +36,8 @@ func oldFlags() []oldFlag {
 		{Name: "rest", Now: "packets are sent with pmk send STATE DATA"},
 		{Name: "d", Shorthand: "d", TakesValue: true, Now: "a node runs in the foreground: let systemd, or a container, keep it"},
 		{Name: "c", Shorthand: "c", TakesValue: true, Now: "there is no configuration file: what it held are flags"},
-		{Name: "ack", Now: "nothing needs to be acknowledged: a packet moves to the next seed in one process, and a run that fails is tried again"},
-		{Name: "persistent", Now: "packets are kept in memory, and end with their node"},
+		{Name: "ack", Now: "a packet stays in the store until all that came of it is done, and a run that fails is tried again"},
+		{Name: "persistent", Now: "packets are kept on disk, unless --durability says otherwise"},
 		{Name: "brate", TakesValue: true, Now: alone},
 		{Name: "ghost", Now: "any number of nodes run on one machine, without a flag"},
 		{Name: "cores", TakesValue: true, Now: "a seed has a worker for each CPU; a line pmk-workers: N in its file says otherwise"},
@@ -48,8 +48,8 @@ func oldFlags() []oldFlag {
 		{Name: "rbt_user", TakesValue: true, Now: noRabbit},
 		{Name: "rbt_pass", TakesValue: true, Now: noRabbit},
 		{Name: "rbt_vhost", TakesValue: true, Now: noRabbit},
-		{Name: "gonzales", Now: "the fast way is the only one; nothing has to be given up for it"},
+		{Name: "gonzales", Now: "--durability none moves packets without the disk"},
 		{Name: "buffer_size", TakesValue: true, Now: "queues are bounded by the work in them: a full one holds back the seeds before it"},
-		{Name: "nocompress", Now: "nothing is compressed: data moves in memory"},
+		{Name: "nocompress", Now: "nothing is compressed"},
 	}
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"github.com/dustin/go-humanize"
+
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,17 +23,7 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // bytesText is a size for people.
-func bytesText(n int) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
-}
+func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // age is how long ago t was, for people.
 func age(t time.Time) string {

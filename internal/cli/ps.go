@@ -1,32 +1,43 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/predict"
+	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/seed"
 )
 
 func (a *app) psCommand() *cobra.Command {
 	var f nodeFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "ps", Short: "Show what the running node does: seeds, counts, queues, what waits",
+		Use: "ps", Short: "Show what the network does: nodes, seeds, counts, queues, what waits",
+		Long: `ps asks the running node, and it asks the others: which nodes there are, which
+hosts what, how much each seed has done and has before it, and about when it will
+be through with that.`,
 		Example: "  pmk ps\n  pmk ps --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			st, err := f.status(cmd.Context())
+			all, err := f.network(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(a.out, st)
+				return printJSON(a.out, all)
 			}
-			return a.printStatus(st)
+			return a.printNetwork(all)
 		},
 	}
 	f.add(cmd)
@@ -34,6 +45,17 @@ func (a *app) psCommand() *cobra.Command {
 	return cmd
 }
 
+// network asks the running node what all nodes do.
+func (f *nodeFlags) network(ctx context.Context) (web.Network, error) {
+	client, _, err := f.client(ctx)
+	if err != nil {
+		return web.Network{}, err
+	}
+	defer client.Close()
+	return client.Network(ctx)
+}
+
+// status asks the running node what it does itself.
 func (f *nodeFlags) status(ctx context.Context) (node.Status, error) {
 	client, _, err := f.client(ctx)
 	if err != nil {
@@ -43,25 +65,152 @@ func (f *nodeFlags) status(ctx context.Context) (node.Status, error) {
 	return client.Status(ctx)
 }
 
-func (a *app) printStatus(st node.Status) error {
-	fmt.Fprintf(a.out, "node %s, group %s, run %s, up %s\n\n", st.Node, st.Group, st.Run, age(st.Since))
+func (a *app) printNetwork(all web.Network) error {
+	own, several := all.Nodes[0], len(all.Nodes) > 1
+	fmt.Fprintf(a.out, "node %s, group %s, run %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SEED\tKIND\tCONTRACT\tIN\tOUT\tFAILED\tQUEUED\tRUNNING\tCOST")
-	for _, s := range st.Seeds {
-		cost := "-"
+	if several {
+		printNodes(w, all.Nodes)
+	}
+	printSeeds(w, all)
+	var waits []waitingAt
+	for _, m := range all.Nodes {
+		for _, q := range m.Waiting {
+			waits = append(waits, waitingAt{m.Node, q})
+		}
+	}
+	if len(waits) > 0 {
+		fmt.Fprintln(w)
+		printWaiting(w, waits, several)
+	}
+	printBehind(w, all)
+	printRefused(w, all)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	if !several {
+		fmt.Fprintln(a.out, storeLine(own.Store))
+	}
+	for _, m := range all.Nodes {
+		for _, line := range m.Store.Damage {
+			if several {
+				line = m.Node + ": " + line
+			}
+			fmt.Fprintln(a.out, "  damaged: "+line)
+		}
+	}
+	return nil
+}
+
+// printNodes writes the nodes of a network, each with how it is reached.
+func printNodes(w io.Writer, nodes []web.Member) {
+	fmt.Fprintln(w, "NODE\tAT\tVERSION\tUP\tSTORE")
+	for _, m := range nodes {
+		at, up, store := cmp.Or(m.At, "this one"), "-", strings.TrimPrefix(storeLine(m.Store), "store: ")
+		switch {
+		case m.Trouble != "":
+			store = "does not answer: " + m.Trouble
+		case m.Leaving:
+			up = "ending"
+		default:
+			up = age(m.Since)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.Node, at, cmp.Or(m.Version, "-"), up, store)
+	}
+	fmt.Fprintln(w)
+}
+
+// printSeeds writes what each node does with each seed.
+func printSeeds(w io.Writer, all web.Network) {
+	nodes := all.Nodes
+	several := len(nodes) > 1
+	where := func(node string) string {
+		if !several {
+			return ""
+		}
+		return "\t" + node
+	}
+	fmt.Fprintf(w, "SEED%s\tKIND\tCONTRACT\tIN\tOUT\tFAILED\tSTORED\tQUEUED\tRUNNING\tCOST\tDONE IN\n", where("NODE"))
+	ahead := map[seed.Name]predict.Drain{}
+	for _, a := range all.Ahead {
+		ahead[a.Seed] = a.Drain
+	}
+	type row struct {
+		node string
+		node.SeedStatus
+	}
+	var rows []row
+	for _, m := range nodes {
+		for _, s := range m.Seeds {
+			rows = append(rows, row{m.Node, s})
+		}
+	}
+	if several { // replicas side by side
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Manifest.Name, b.Manifest.Name) })
+	}
+	for _, s := range rows {
+		cost, left := "-", "-"
 		if s.Cost > 0 {
 			cost = s.Cost.Round(roundTo(s.Cost)).String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d/%d\t%s\n", s.Manifest.Name, s.Manifest.Kind, s.Manifest.Contract,
-			s.In, s.Out, s.Failed, s.Queued, s.Running, s.Workers, cost)
+		if d := ahead[s.Manifest.Name]; d.Time > 0 {
+			left = drainText(d)
+		}
+		running := fmt.Sprintf("%d/%d", s.Running, s.Workers)
+		if s.Paused {
+			running = "paused"
+		}
+		name := string(s.Manifest.Name)
+		if v := s.Manifest.Version; several && v != "" {
+			name += "@" + v[:min(len(v), 7)]
+		}
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", name, where(s.node), s.Manifest.Kind, s.Manifest.Contract,
+			s.In, s.Out, s.Failed, s.Stored, s.Queued, running, cost, left)
 	}
-	if len(st.Waiting) > 0 {
-		fmt.Fprintln(w, "\nWAITING\tPACKETS\tSIZE\tFOR\tWHY")
-		for _, q := range st.Waiting {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", q.State, q.Packets, bytesText(q.Bytes), age(q.Since), q.Why)
+}
+
+// drainText is when a seed will be through, and how exact that is.
+func drainText(d predict.Drain) string {
+	return fmt.Sprintf("%s ±%.0f%%", d.Time.Round(roundTo(d.Time)), 100*d.Error)
+}
+
+// printBehind writes for which seeds more comes in than they do.
+func printBehind(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		for _, b := range m.Behind {
+			fmt.Fprintf(w, "\nseed %s falls behind: for %s more has come into the store of %s than it does, and %s lie there, %.0f more each second; more workers, or another node with the seed, would help\n",
+				b.Seed, age(b.Since), m.Node, plural(b.Packets, "packet"), b.Growth)
 		}
 	}
-	return w.Flush()
+}
+
+// printRefused writes which seeds do not run although they were to, and which
+// nodes are seen and not worked with.
+func printRefused(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		for _, r := range m.Refused {
+			fmt.Fprintf(w, "\nseed %s of %s is refused: %s\n", r.Manifest.Name, m.Node, r.Why)
+		}
+	}
+	for _, o := range all.Outsiders {
+		fmt.Fprintf(w, "\nnode %s at %s is not worked with: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
+	}
+	if i := all.Ignored; i != (mesh.Ignored{}) {
+		fmt.Fprintf(w, "\nwithout the key came, and were ignored: %s, %s\n", plural(int(i.Connections), "connection"), plural(int(i.Beacons), "beacon"))
+	}
+}
+
+// storeLine says how the store does.
+func storeLine(s node.StoreStatus) string {
+	line := "store: " + s.Durability + ", " + bytesText(s.Used)
+	if s.Size > 0 {
+		line += fmt.Sprintf(" of %s (%d %%)", bytesText(s.Size), 100*s.Used/s.Size)
+	}
+	if why := s.Held(); why != "" {
+		line += "; injectors and senders wait: " + why
+	}
+	return line
 }
 
 // roundTo keeps about two digits of d.

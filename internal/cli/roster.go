@@ -22,6 +22,7 @@ type roster struct {
 	without []string
 	asked   []string // files that were named with --seed
 	paths   []string // files and folders to load and to watch
+	at      string   // where others reach this node
 }
 
 // begin hosts what there is at the start.
@@ -37,7 +38,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 	for _, path := range r.paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return noSeedError{err}
+			return noSeedError{noFile(path, err)}
 		}
 		if info.IsDir() {
 			found, errs := load.Folder(path)
@@ -94,8 +95,8 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 			r.log.Error(errs[i].Error())
 			continue
 		}
-		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at inproc://%s", wideName, m.Name, wide, m.Contract, r.node.Name()))
-		if m.Once {
+		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at %s", wideName, m.Name, wide, m.Contract, r.at))
+		if m.Once && !r.node.Remembers() {
 			r.log.Info(fmt.Sprintf("seed %s says pmk-once: this node remembers that until it ends", m.Name))
 		}
 	}
@@ -137,6 +138,11 @@ func (r *roster) of(path string) *seed.Manifest {
 	for _, m := range r.node.Seeds() {
 		if m.File == path {
 			return &m
+		}
+	}
+	for _, r := range r.node.Refused() {
+		if r.Manifest.File == path {
+			return &r.Manifest
 		}
 	}
 	return nil

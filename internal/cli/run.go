@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,21 +15,23 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/inject"
-	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/runner/worker"
+	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
 // runFlags are the flags of a node.
 type runFlags struct {
-	taskdir  string
-	seeds    []string
-	without  []string
-	group    string
-	rx       []string
-	endpoint string
-	debug    bool
+	taskdir string
+	seeds   []string
+	without []string
+	group   string
+	rx      []string
+	debug   bool
+	mesh    meshFlags
+	http    httpFlag
+	store   storeFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -49,7 +50,9 @@ finished; a second Ctrl-C ends it at once.`,
   pmk examples/helloworld/python       the same, as Python files
   pmk --seed greet.py                  this seed alone
   pmk seeds/ --rx inbox                and take .pkt files from the folder inbox
-  pmk seeds/ --rx photos=Image:RAW     every file in photos is a packet`,
+  pmk seeds/ --rx photos=Image:RAW     every file in photos is a packet
+  pmk key new > lan.key                make a key; copy it to other machines, and on each
+  pmk --key lan.key seeds/             be one network with all who have it`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args) },
 	}
@@ -71,9 +74,12 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	flags.StringVar(&f.taskdir, "taskdir", "", "a folder of seeds, as a PATH")
 	flags.StringArrayVar(&f.seeds, "seed", nil, "only this seed `FILE`, even if it says pmk-load: no; may be repeated")
 	flags.StringArrayVar(&f.without, "without", nil, "leave out the seed of this `NAME`; may be repeated")
-	flags.StringVar(&f.group, "group", node.DefaultGroup, "the group that the node belongs to")
+	f.group = node.DefaultGroup
+	flags.Var((*nameFlag)(&f.group), "group", "the group that the node belongs to")
 	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder, `DIR` or DIR=Type:STATE; may be repeated")
-	flags.StringVar(&f.endpoint, "endpoint.type", "ipc", "what other nodes reach this one by: ipc")
+	f.store.add(flags)
+	f.mesh.add(flags)
+	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
 	flags.BoolVar(&f.debug, "debug", false, "say more, with times")
 	for _, old := range oldFlags() {
 		if old.TakesValue {
@@ -87,18 +93,21 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 
 // check refuses what the flags cannot mean.
 func (f *runFlags) check() error {
-	switch kind := strings.TrimPrefix(strings.ToLower(f.endpoint), "zmq."); kind {
-	case "ipc":
-	case "tcp", "inproc", "multicast":
-		return fmt.Errorf("--endpoint.type %s: nodes on other machines are not reached yet; leave the flag out or say ipc", f.endpoint)
-	default:
-		return fmt.Errorf("--endpoint.type %s: expected ipc (or, as before, zmq.IPC)", f.endpoint)
+	for _, name := range f.without {
+		if err := packet.CheckName("seed's name", name); err != nil {
+			return fmt.Errorf("--without: %w", err)
+		}
+	}
+	for _, arg := range f.rx {
+		if _, _, err := inject.ParseArgument(arg); err != nil {
+			return fmt.Errorf("--rx: %w", err)
+		}
 	}
 	return nil
 }
 
 func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.check(), f.store.check()); err != nil {
 		return usageError{err}
 	}
 	log := newLog(a.err, f.debug)
@@ -106,6 +115,13 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 		if cmd.Flags().Changed(old.Name) {
 			log.Info("--" + old.Name + ": " + old.Now)
 		}
+	}
+	reach, err := f.mesh.reach(f.group, &f.store.cluster, log)
+	if err != nil {
+		return err
+	}
+	if err := f.http.check(reach.secrets); err != nil {
+		return err
 	}
 	if f.taskdir != "" {
 		paths = append(paths, f.taskdir)
@@ -115,16 +131,32 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			return noSuchPath(cmd.Root(), path, err)
 		}
 	}
-	host, err := os.Hostname()
+	rest, err := f.store.open(cmd.Context(), f.group, log)
 	if err != nil {
-		host = "node"
+		return err
 	}
+	tracer, endSpans := a.tracer(cmd.Context(), rest.node, log)
 	n := node.New(node.Config{
-		Name: node.NewName(host), Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log),
+		Name: rest.node, Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Store: rest.store, Blobs: rest.blobs, Durability: f.store.durability, SetAside: rest.setAside,
+		Version: versionText(), Tracer: tracer,
 	})
-	st := n.Status()
-	log.Info(fmt.Sprintf("node %s, group %s, run %s", st.Node, st.Group, st.Run))
-	return a.keep(cmd.Context(), n, f, paths, log)
+	if err := worker.Sweep(); err != nil {
+		log.Warn("removing what killed nodes have left", "error", err)
+	}
+	log.Info(fmt.Sprintf("node %s, group %s, run %s", n.Name(), n.Group(), n.RunName()))
+	if rest.note != "" {
+		log.Info(rest.note)
+	}
+	err = a.keep(cmd.Context(), n, f, reach, rest, paths, log)
+	endSpans()
+	trouble := rest.trouble(n.StoreStatus(), log)
+	if closed := rest.close(); trouble == nil {
+		err = errors.Join(err, closed)
+	} else if closed != nil {
+		log.Error(closed.Error()) // of the same cause, most likely
+	}
+	return errors.Join(err, trouble)
 }
 
 // printer is where the lines go that seeds print: an extractor's are results,
@@ -141,7 +173,7 @@ func (a *app) printer(log *slog.Logger) func(seed.Manifest, string) {
 }
 
 // keep runs the node with all its ways in until the user ends it.
-func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string, log *slog.Logger) error {
+func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, rest rest, paths []string, log *slog.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -149,7 +181,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 	var folders []*inject.Folder
 	for _, arg := range f.rx {
 		dir, state, err := inject.ParseArgument(arg)
-		if err != nil {
+		if err != nil { // a folder that was there has gone
 			return usageError{err}
 		}
 		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Log: log}, n)
@@ -158,10 +190,17 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 		}
 		folders = append(folders, folder)
 	}
-	socket, err := local.Listen(n.Group(), n.Name())
+	company, err := reach.company(ctx, n, f.mesh.join, rest.cluster, log)
 	if err != nil {
 		return err
 	}
+
+	endPage, err := f.http.serve(n, company.api, reach.secrets, log)
+	if err != nil {
+		company.close()
+		return err
+	}
+	defer endPage()
 
 	// ways are what brings seeds and packets in: they end first.
 	waysCtx, stopWays := context.WithCancel(ctx)
@@ -169,21 +208,31 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 	ways, waysCtx := errgroup.WithContext(waysCtx)
 	runCtx, stopRun := context.WithCancel(ctx)
 	defer stopRun()
-	served := make(chan error, 1)
-	go func() { served <- web.Serve(runCtx, socket, web.Handler(n)) }()
-
-	r := &roster{node: n, log: log, without: f.without}
+	r := &roster{node: n, log: log, without: f.without, at: company.offered}
 	if err := r.begin(waysCtx, a.program, f.seeds, paths); err != nil {
+		company.close()
 		stopRun()
 		n.Run(runCtx) // ends what was loaded; its error is nil
-		return errors.Join(err, <-served)
+		return err
 	}
+	// Whoever asks is answered once the seeds are there. The others are met until
+	// the node has ended: what it does for them goes back to them.
+	meetCtx, part := context.WithCancel(ctx)
+	defer part()
+	met := make(chan error, 1)
+	go func() { met <- company.run(meetCtx) }()
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(runCtx) }()
 	ways.Go(func() error { return r.watch(waysCtx) })
 	for _, folder := range folders {
 		log.Info("taking files from " + folder.Dir())
 		ways.Go(func() error { return folder.Run(waysCtx) })
+	}
+	if rest.adopt != nil {
+		ways.Go(func() error {
+			rest.adopt(waysCtx, n.Arrived)
+			return nil
+		})
 	}
 	// Without a folder the ways end at once; only a failure ends the node.
 	select {
@@ -195,11 +244,20 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 	wayErr := ways.Wait()
 	aborted := drain(n, log, signals)
 	stopRun()
-	if err := a.await(ended, aborted); err != nil {
+	if err := a.awaitEnd(ended, aborted); err != nil {
 		return err
 	}
+	part()
+	metErr := <-met
+	if left, err := n.Left(ctx); err == nil && left > 0 {
+		verbs := [2]string{"rest", "go"}
+		if left == 1 {
+			verbs = [2]string{"rests", "goes"}
+		}
+		log.Info(fmt.Sprintf("%s %s in the store and %s on when a node of this group starts again", plural(left, "packet"), verbs[0], verbs[1]))
+	}
 	if lost := n.Abandoned(); lost > 0 {
-		log.Warn("gave up " + plural(lost, "packet") + " that had not ended: this node keeps packets in memory alone")
+		log.Warn("gave up " + plural(lost, "packet") + " that had not ended: --durability " + f.store.durability.String() + " keeps packets in memory alone")
 	}
 	if errors.Is(wayErr, context.Canceled) {
 		wayErr = nil
@@ -207,7 +265,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, paths []string
 	if aborted {
 		return errAborted
 	}
-	return errors.Join(wayErr, <-served)
+	return errors.Join(wayErr, metErr)
 }
 
 // broken is closed when one of the ways has failed.
@@ -248,9 +306,9 @@ func drain(n *node.Node, log *slog.Logger, signals <-chan os.Signal) (aborted bo
 	}
 }
 
-// await waits for the node's end: after an abort not for long, since a Go seed
+// awaitEnd waits for the node's end: after an abort not for long, since a Go seed
 // that hangs cannot be ended from outside.
-func (a *app) await(ended <-chan error, aborted bool) error {
+func (a *app) awaitEnd(ended <-chan error, aborted bool) error {
 	if !aborted {
 		return <-ended
 	}

@@ -49,7 +49,13 @@ func stock() Program {
 //
 //	until COMMAND [ARG...]
 //
-// which runs a command again and again until it succeeds, for at most 30 s.
+// which runs a command again and again until it succeeds, for at most 30 s, and
+//
+//	disk DIR OPTIONS
+//
+// which mounts a file system of its own on the folder, or changes the options
+// of the one that is there. The condition [mounts] tells whether that can be
+// done here; in CI it must.
 func TestScripts(t *testing.T) {
 	testenv.Need(t, "python3")
 	examples, err := filepath.Abs("../../examples")
@@ -62,11 +68,18 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			run := filepath.Join(env.WorkDir, "run")
 			env.Setenv("XDG_RUNTIME_DIR", run)
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // processes of a race build would end a second late
 			return os.Mkdir(run, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "disk": disk, "nats": nats},
+		Condition: func(name string) (bool, error) {
+			if name == "mounts" {
+				return mounts(), nil
+			}
+			return false, fmt.Errorf("there is no condition %s", name)
+		},
 	})
 }
 

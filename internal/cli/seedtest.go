@@ -103,7 +103,7 @@ func goldenSeeds(paths []string) ([]string, error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, usageError{noFile(path, err)}
 		}
 		if !info.IsDir() {
 			files = append(files, path)
@@ -305,6 +305,13 @@ func (s *caseSink) Emit(_ int, state packet.State, data string) error {
 	}
 	return fmt.Errorf("the seed gave the state %q, which its contract %s does not name", state, s.contract)
 }
+
+// EmitBlob is never called: no blobs were given to the runner.
+func (s *caseSink) EmitBlob(int, packet.State, packet.Blob) error {
+	return errors.New("large data that nobody keeps")
+}
+
+func (s *caseSink) Flush() error { return nil }
 
 func (s *caseSink) Done(_ int, err error) {
 	if err != nil {

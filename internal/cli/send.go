@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,21 +10,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/inject"
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
 
-// maxLine is the longest line that --lines takes, in bytes.
-const maxLine = 64 << 20
-
 // nodeFlags say which node of this machine is meant.
 type nodeFlags struct{ group, node string }
 
 func (f *nodeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.group, "group", node.DefaultGroup, "the group of the node")
-	cmd.Flags().StringVar(&f.node, "node", "", "the node's `NAME`, where several run")
+	f.group = node.DefaultGroup
+	cmd.Flags().Var((*nameFlag)(&f.group), "group", "the group of the node")
+	cmd.Flags().StringVar(&f.node, "node", "", "ask the node of this `NAME`; else any of the network")
 }
 
 // A noNodeError says that there is no running node to talk to.
@@ -48,12 +46,15 @@ func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if len(peers) > 1 {
-		var names []string
-		for _, p := range peers {
+	// Nodes that meet are one network, and any of them speaks for it.
+	var names []string
+	for i, p := range peers {
+		if i == 0 || p.Meet != peers[i-1].Meet {
 			names = append(names, p.Node)
 		}
-		return nil, "", usageError{fmt.Errorf("%d nodes run here: say which with --node %s", len(peers), strings.Join(names, " or --node "))}
+	}
+	if len(names) > 1 {
+		return nil, "", usageError{fmt.Errorf("nodes of %d networks run here, with keys of their own: say which with --node %s", len(names), strings.Join(names, " or --node "))}
 	}
 	return web.NewClient(peers[0].Dial), peers[0].Node, nil
 }
@@ -65,6 +66,8 @@ type sendFlags struct {
 	goal  string
 	stop  string
 	track bool
+	wait  bool
+	trace string
 	json  bool
 }
 
@@ -76,7 +79,9 @@ func (a *app) sendCommand() *cobra.Command {
 		Long: `send gives the running node a packet of the state STATE. Its data is DATA, or
 standard input for -, or a file. It prints the packet's id, or with --json the
 packet as a .pkt file, and returns once the node has taken it; while the network
-is full it waits.`,
+is full it waits. With --wait it returns when everything that comes of the packet
+has ended or waits: exit status 0 when all has ended, 6 when something failed and
+waits in an Error: state, 5 when something waits for a seed.`,
 		Example: `  pmk send String:UNGREETED Mars
   cat names.txt | pmk send String:UNGREETED --lines
   pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,
@@ -88,10 +93,26 @@ is full it waits.`,
 	flags.StringVar(&f.file, "file", "", "the data is this `FILE`")
 	flags.BoolVar(&f.lines, "lines", false, "a packet for each line of standard input, or of --file")
 	flags.StringVar(&f.goal, "goal", "", "take only ways that lead to this `STATE`")
-	flags.StringVar(&f.stop, "stop", "", "end after the seed of this `NAME`")
-	flags.BoolVar(&f.track, "track", false, "keep the data of every hop")
+	flags.Var((*nameFlag)(&f.stop), "stop", "end after the seed of this `NAME`")
+	flags.BoolVar(&f.track, "track", false, "keep the data of every hop, 256 KiB in all")
+	flags.BoolVar(&f.wait, "wait", false, "return when all that comes of the packets has ended or waits")
+	flags.StringVar(&f.trace, "traceparent", "", "the place of the packets in a trace, `00-TRACE-SPAN-FLAGS`; else $TRACEPARENT")
 	jsonFlag(cmd, &f.json)
 	return cmd
+}
+
+// place is where the packets belong in a trace, as a traceparent; "" is nowhere.
+func (f *sendFlags) place() (string, error) {
+	if f.trace == "" {
+		// One in the environment that is not in order counts as none.
+		place, err := packet.ParseTraceparent(os.Getenv("TRACEPARENT"))
+		if err != nil {
+			return "", nil
+		}
+		return place.String(), nil
+	}
+	place, err := packet.ParseTraceparent(f.trace)
+	return place.String(), err
 }
 
 func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
@@ -103,6 +124,10 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		if _, err := packet.ParseState(f.goal); err != nil {
 			return usageError{fmt.Errorf("--goal: %w", err)}
 		}
+	}
+	var err error
+	if parcel.Traceparent, err = f.place(); err != nil {
+		return usageError{fmt.Errorf("--traceparent: %w", err)}
 	}
 	from, err := f.source(args[1:])
 	if err != nil {
@@ -118,9 +143,19 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	defer client.Close()
+	f.node = name // no other has the ledger
+	if f.wait {
+		parcel.Follow = packet.NewID()
+	}
 	next := once(parcel, in)
 	if f.lines {
 		next = eachLine(parcel, in)
+	}
+	held, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.tellWhenHeld(held, client)
+	if !f.lines && !f.json && from != "=" {
+		return a.sendData(ctx, f, client, parcel, in)
 	}
 	var last web.Parcel
 	taken, err := client.Send(ctx, func() (web.Parcel, error) {
@@ -134,6 +169,8 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return fmt.Errorf("%s taken, then: %w", plural(taken, "packet"), err)
 	}
 	switch {
+	case f.wait:
+		return a.await(ctx, f, parcel.Follow, taken)
 	case f.json && f.lines:
 		return printJSON(a.out, map[string]any{"node": name, "taken": taken})
 	case f.json:
@@ -143,6 +180,25 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	default:
 		_, err = fmt.Fprintln(a.out, last.ID)
 	}
+	return err
+}
+
+// sendData sends one packet whose data is all that in gives.
+func (a *app) sendData(ctx context.Context, f sendFlags, client *web.Client, parcel web.Parcel, in io.Reader) error {
+	size := int64(-1)
+	if file, ok := in.(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+	}
+	parcel.ID = packet.NewID()
+	if err := client.SendData(ctx, parcel, in, size); err != nil {
+		return err
+	}
+	if f.wait {
+		return a.await(ctx, f, parcel.Follow, 1)
+	}
+	_, err := fmt.Fprintln(a.out, parcel.ID)
 	return err
 }
 
@@ -207,18 +263,10 @@ func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 
 // eachLine gives a packet for each line of r, without its end.
 func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
-	line := 0
+	lines := inject.NewLines(r, 0)
 	return func() (web.Parcel, error) {
-		if !scanner.Scan() {
-			if err := scanner.Err(); err != nil {
-				return parcel, fmt.Errorf("line %d: %w", line+1, err)
-			}
-			return parcel, io.EOF
-		}
-		line++
-		parcel.ID, parcel.Data = packet.NewID(), scanner.Bytes()
-		return parcel, nil
+		data, err := lines.Next()
+		parcel.ID, parcel.Data = packet.NewID(), data
+		return parcel, err
 	}
 }

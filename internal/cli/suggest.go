@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // command.
 func noSuchPath(root *cobra.Command, path string, err error) error {
 	if !errors.Is(err, os.ErrNotExist) || strings.ContainsAny(path, "/.") {
-		return usageError{err}
+		return usageError{noFile(path, err)}
 	}
 	var known []string
 	for _, c := range root.Commands() {
@@ -48,4 +49,24 @@ func noSuchPath(root *cobra.Command, path string, err error) error {
 		return usageError{fmt.Errorf("there is no file, folder or command %q; did you mean 'pmk %s'?", path, near)}
 	}
 	return usageError{fmt.Errorf("there is no file, folder or command %q", path)}
+}
+
+// noFile is the error for a seed file or folder that is not there.
+func noFile(path string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var known []string
+	beside, readErr := os.ReadDir(filepath.Dir(path))
+	for _, e := range beside {
+		known = append(known, e.Name())
+	}
+	near, ok := seed.Nearest(filepath.Base(path), known)
+	switch {
+	case readErr != nil:
+		return fmt.Errorf("%w, nor the folder %s; check the path, or write it in full", err, filepath.Dir(path))
+	case ok:
+		return fmt.Errorf("%w; did you mean %s?", err, filepath.Join(filepath.Dir(path), near))
+	}
+	return fmt.Errorf("%w; 'pmk seed new NAME' writes a seed that works", err)
 }

@@ -31,6 +31,9 @@ import (
 type Hosted struct {
 	Node     string
 	Manifest seed.Manifest
+	// Since orders seeds of one name and different contracts by age: the lower
+	// is the older.
+	Since int64
 }
 
 // A Network is the automaton of a set of hosted seeds. It is immutable and
@@ -72,9 +75,10 @@ type place struct {
 // New builds the network of what is hosted. The order of hosted does not
 // matter; New keeps the slice's elements, not the slice.
 //
-// Where seeds of one name have different contracts, the one of the lowest
-// node, file, line and contract, in this order, is the seed's; the others are
-// hosted in vain and [Findings].
+// Where seeds of one name have different contracts, the one that most nodes
+// host is the seed's; of as many nodes the oldest; and else the one of the
+// lowest node, file, line and contract, in this order. The others are hosted in
+// vain and [Findings].
 func New(hosted []Hosted) *Network {
 	n := &Network{
 		hosted:  slices.Clone(hosted),
@@ -94,23 +98,43 @@ func New(hosted []Hosted) *Network {
 
 // plant groups what is hosted by name, and settles each name's contract.
 func (n *Network) plant() {
-	for _, h := range n.hosted {
-		name := h.Manifest.Name
-		at, known := n.seedAt[name]
-		if !known {
-			at = int32(len(n.plants))
-			n.seedAt[name] = at
-			n.seeds = append(n.seeds, name)
-			n.plants = append(n.plants, plant{contract: h.Manifest.Contract})
+	for rest := n.hosted; len(rest) > 0; {
+		name := rest[0].Manifest.Name
+		end := slices.IndexFunc(rest, func(h Hosted) bool { return h.Manifest.Name != name })
+		if end < 0 {
+			end = len(rest)
 		}
-		p := &n.plants[at]
-		same := compareContract(p.contract, h.Manifest.Contract) == 0
-		// What is hosted is sorted by node, so a second one follows at once.
-		last := len(p.replicas) - 1
-		if same && (last < 0 || p.replicas[last].Node != h.Node) {
-			p.replicas = append(p.replicas, h)
-		}
+		n.seedAt[name] = int32(len(n.plants))
+		n.seeds = append(n.seeds, name)
+		n.plants = append(n.plants, settle(rest[:end]))
+		rest = rest[end:]
 	}
+}
+
+// settle is the plant of what is hosted under one name, sorted by node.
+func settle(hosted []Hosted) plant {
+	var best plant
+	var since int64
+	for rest := hosted; len(rest) > 0; {
+		p, oldest := plant{contract: rest[0].Manifest.Contract}, rest[0].Since
+		var others []Hosted
+		for _, h := range rest {
+			if compareContract(p.contract, h.Manifest.Contract) != 0 {
+				others = append(others, h)
+				continue
+			}
+			oldest = min(oldest, h.Since)
+			// A second one on a node follows the first at once.
+			if last := len(p.replicas) - 1; last < 0 || p.replicas[last].Node != h.Node {
+				p.replicas = append(p.replicas, h)
+			}
+		}
+		if more := len(p.replicas) - len(best.replicas); more > 0 || more == 0 && oldest < since {
+			best, since = p, oldest
+		}
+		rest = others
+	}
+	return best
 }
 
 // place collects the states, and who takes and gives them.

@@ -33,8 +33,9 @@ type Config struct {
 	// Group is the node's group: a .pkt file that names another is bad. ""
 	// means that any is taken.
 	Group string
-	// MaxSize is the most bytes that a file may have; 0 means
-	// DefaultMaxSize.
+	// MaxSize is the most bytes that a .pkt file may have, which is read as a
+	// whole; 0 means [packet.MaxFile]. What other files may have is for the
+	// network to say.
 	MaxSize int64
 	// Settle is how long a file must not have changed to count as complete,
 	// where nobody saw it being closed; 0 means 2 s.
@@ -84,7 +85,7 @@ func New(cfg Config, into Injector) (*Folder, error) {
 		}
 	}
 	if cfg.MaxSize == 0 {
-		cfg.MaxSize = DefaultMaxSize
+		cfg.MaxSize = packet.MaxFile
 	}
 	if cfg.Settle == 0 {
 		cfg.Settle = 2 * time.Second
@@ -130,6 +131,9 @@ func checkUse(dir string) error {
 // with a '=' in its name is understood if it is there.
 func ParseArgument(arg string) (dir string, state packet.State, err error) {
 	at := strings.LastIndexByte(arg, '=')
+	if arg == "" {
+		return "", "", errors.New("no folder is named: expected DIR or DIR=Type:STATE")
+	}
 	if at < 0 {
 		return arg, "", nil
 	}

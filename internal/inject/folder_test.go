@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -26,13 +28,26 @@ const within = 20 * time.Second
 type taker struct {
 	mu   sync.Mutex
 	took []packet.Packet
+	most int // bytes of data of a packet; 0 is no bound
 }
 
 func (n *taker) Inject(ctx context.Context, p packet.Packet) error {
+	if n.most > 0 && len(p.Data) > n.most {
+		return fmt.Errorf("%w: it has %d bytes; at most %d are allowed", packet.ErrTooLarge, len(p.Data), n.most)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.took = append(n.took, p)
 	return nil
+}
+
+func (n *taker) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	p.Data = string(data)
+	return n.Inject(ctx, p)
 }
 
 // data lists the data of what was taken, in order.
@@ -240,9 +255,11 @@ func TestWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestTooLarge puts a file into the folder that the network does not take: it
+// is refused alone.
 func TestTooLarge(t *testing.T) {
-	n := &taker{}
-	f, j := folder(t, Config{State: state, MaxSize: 10}, n)
+	n := &taker{most: 10}
+	f, j := folder(t, Config{State: state, MaxSize: 5}, n) // which is for .pkt files
 	start(t, f)
 	ready(t, f, n)
 	put(t, f.path("ten"), "0123456789")
@@ -262,8 +279,8 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestNamesThatAreTaken(t *testing.T) {
-	n := &taker{}
-	f, _ := folder(t, Config{State: state, MaxSize: 5}, n)
+	n := &taker{most: 5}
+	f, _ := folder(t, Config{State: state}, n)
 	start(t, f)
 	ready(t, f, n)
 	for _, data := range []string{"one", "two", "three"} {

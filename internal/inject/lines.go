@@ -2,7 +2,6 @@ package inject
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,51 +9,46 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// EachLine calls use with every line of r, without the "\n" or "\r\n" that
-// ends it; the last line need not have one. Nothing else is trimmed, and an
-// empty line is a line. A line of more than most bytes, a failure to read and
-// an error of use end it; the error names the line, counted from 1. most 0
-// means DefaultMaxSize.
-func EachLine(r io.Reader, most int, use func(line string) error) error {
+// Lines reads a stream line by line. A line goes without the "\n" or "\r\n"
+// that ends it; the last one need not have any. Nothing else is trimmed, and an
+// empty line is a line.
+type Lines struct {
+	scanner *bufio.Scanner
+	most    int
+	n       int
+}
+
+// NewLines reads r, whose lines have at most that many bytes; 0 means
+// [packet.MaxFile].
+func NewLines(r io.Reader, most int) *Lines {
 	if most == 0 {
-		most = DefaultMaxSize
+		most = packet.MaxFile
 	}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, min(most+2, 64<<10)), most+2) // and its end
-	n := 0
-	for lines.Scan() {
-		if n++; len(lines.Bytes()) > most {
-			return tooLong(n, most)
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(make([]byte, min(most+2, 64<<10)), most+2) // and its end
+	return &Lines{scanner: scanner, most: most}
+}
+
+// Next is the next line, which is good until the call after. After the last its
+// error is io.EOF; any other names the line, counted from 1, that is too long
+// or cannot be read, and no line follows it.
+func (l *Lines) Next() ([]byte, error) {
+	l.n++
+	if l.scanner.Scan() {
+		if line := l.scanner.Bytes(); len(line) <= l.most {
+			return line, nil
 		}
-		if err := use(lines.Text()); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
+		return nil, l.tooLong()
 	}
-	switch err := lines.Err(); {
+	switch err := l.scanner.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return tooLong(n+1, most)
+		return nil, l.tooLong()
 	case err != nil:
-		return fmt.Errorf("line %d: read: %w", n+1, err)
+		return nil, fmt.Errorf("line %d: read: %w", l.n, err)
 	}
-	return nil
+	return nil, io.EOF
 }
 
-// tooLong is the error for a line beyond the limit.
-func tooLong(line, most int) error {
-	return fmt.Errorf("line %d has more than %d bytes", line, most)
-}
-
-// Lines injects a packet for every line of r: like p, with the line as its
-// data and an id drawn for it. It returns how many were taken. See [EachLine]
-// for what a line is.
-func Lines(ctx context.Context, r io.Reader, p packet.Packet, into Injector) (taken int, err error) {
-	err = EachLine(r, 0, func(line string) error {
-		p.ID, p.Data = packet.NewID(), line
-		if err := into.Inject(ctx, p); err != nil {
-			return err
-		}
-		taken++
-		return nil
-	})
-	return taken, err
+func (l *Lines) tooLong() error {
+	return fmt.Errorf("line %d has more than %d bytes", l.n, l.most)
 }

@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-func TestEachLine(t *testing.T) {
+func TestLines(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		most       int
@@ -33,10 +34,14 @@ func TestEachLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			err := EachLine(iotest.HalfReader(strings.NewReader(c.text)), c.most, func(line string) error {
-				got = append(got, line)
-				return nil
-			})
+			lines := NewLines(iotest.HalfReader(strings.NewReader(c.text)), c.most)
+			line, err := lines.Next()
+			for ; err == nil; line, err = lines.Next() {
+				got = append(got, string(line))
+			}
+			if err == io.EOF {
+				err = nil
+			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("lines %q; expected %q", got, c.want)
 			}
@@ -46,7 +51,7 @@ func TestEachLine(t *testing.T) {
 		})
 	}
 	broken := errors.New("the pipe is broken")
-	if err := EachLine(iotest.ErrReader(broken), 0, func(string) error { return nil }); !errors.Is(err, broken) {
+	if _, err := NewLines(iotest.ErrReader(broken), 0).Next(); !errors.Is(err, broken) {
 		t.Errorf("%v; expected what the reader said", err)
 	}
 }
@@ -67,19 +72,6 @@ func (r *refuser) Inject(_ context.Context, p packet.Packet) error {
 	return nil
 }
 
-func TestLines(t *testing.T) {
-	into := &refuser{room: 2}
-	wish := &packet.Wish{Goal: "A:B"}
-	n, err := Lines(t.Context(), strings.NewReader("x\n\ny\n"), packet.Packet{State: "S:T", Wish: wish}, into)
-	if n != 2 || !errors.Is(err, errNoMore) || !strings.HasPrefix(err.Error(), "line 3: ") {
-		t.Errorf("took %d, %v; expected 2 and an error at line 3", n, err)
-	}
-	for i, data := range []string{"x", ""} {
-		if p := into.took[i]; p.Data != data || p.State != "S:T" || p.Wish != wish || p.ID.IsZero() {
-			t.Errorf("packet %d is %+v", i, p)
-		}
-	}
-	if into.took[0].ID == into.took[1].ID {
-		t.Error("two lines have one id")
-	}
+func (r *refuser) InjectData(ctx context.Context, p packet.Packet, _ io.Reader, _ int64) error {
+	return r.Inject(ctx, p)
 }

@@ -80,7 +80,7 @@ func TestBadPktFiles(t *testing.T) {
 		{"no state", `{"data": "x"}`, `"state" is missing`},
 		{"a wrong state", classic("", "UNGREETED", "x"), "no colon"},
 		{"another group", classic("", "other:String:UNGREETED", "x"), "group other"},
-		{"100 MiB", strings.Repeat(" ", 100<<20), "104857600 bytes; at most 67108864"},
+		{"over 100 MiB", strings.Repeat(" ", packet.MaxFile+1), "104857601 bytes; at most 104857600"},
 		{"not UTF-8", "{\"state\": \"A:B\", \"data\": \"\xff\"}", "UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

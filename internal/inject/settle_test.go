@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -202,6 +203,15 @@ func (g *gate) Inject(ctx context.Context, p packet.Packet) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	p.Data = string(data)
+	return g.Inject(ctx, p)
 }
 
 func TestStopFinishesTheFileInHand(t *testing.T) {

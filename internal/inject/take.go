@@ -39,22 +39,21 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	}
 	defer file.Close() // only read; until then nobody else takes it
 
-	text, now, err := f.read(file, l.name)
-	if errors.Is(err, errBusy) {
-		s.add(now)
-		return nil
+	now, err := f.look(file, l.name)
+	if err == nil {
+		err = f.inject(ctx, now, file)
 	}
-	if err != nil {
-		return f.refuse(l, err)
-	}
-	p, err := f.packet(now, text)
-	if err != nil {
-		return f.refuse(now, err)
-	}
-	if err := f.inject(ctx, now, p); err != nil {
-		if ctx.Err() != nil {
-			return nil // told; the file stays for the next start
+	switch {
+	case errors.Is(err, errBusy):
+		if now, err := f.look(file, l.name); err == nil {
+			s.add(now)
 		}
+		return nil
+	case errors.As(err, new(refusal)):
+		return f.refuse(now, err)
+	case err != nil && ctx.Err() != nil:
+		return nil // told; the file stays for the next start
+	case err != nil:
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
 	return f.done(now)
@@ -91,58 +90,88 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
-// read is the whole of a file that nobody writes meanwhile.
-func (f *Folder) read(file *os.File, name string) (string, look, error) {
+// A refusal is what is wrong with a file.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// look is what a file is now.
+func (f *Folder) look(file *os.File, name string) (look, error) {
 	info, err := file.Stat()
 	if err != nil {
-		return "", look{}, err
+		return look{}, refusal{err}
 	}
 	l := lookOf(name, info)
 	if !l.mode.IsRegular() {
-		return "", l, errors.New("it is no regular file")
+		return l, refusal{errors.New("it is no regular file")}
 	}
-	if l.size > f.cfg.MaxSize {
-		return "", l, fmt.Errorf("it has %d bytes; at most %d are taken", l.size, f.cfg.MaxSize)
+	if f.cfg.State == "" && l.size > f.cfg.MaxSize {
+		return l, refusal{fmt.Errorf("it has %d bytes; at most %d are taken", l.size, f.cfg.MaxSize)}
 	}
-	var text strings.Builder
-	text.Grow(int(l.size))
-	if _, err := io.Copy(&text, io.LimitReader(file, l.size+1)); err != nil {
-		return "", l, fmt.Errorf("it cannot be read: %w", reason(err))
-	}
-	if info, err = file.Stat(); err != nil {
-		return "", l, err
-	}
-	if now := lookOf(name, info); now != l || int64(text.Len()) != l.size {
-		return "", now, errBusy
-	}
-	return text.String(), l, nil
+	return l, nil
 }
 
-// packet is what a file holds.
-func (f *Folder) packet(l look, text string) (packet.Packet, error) {
-	p := packet.Packet{State: f.cfg.State, Data: text}
-	if f.cfg.State == "" {
-		file, err := packet.ParseFile([]byte(text))
-		if err != nil {
-			return packet.Packet{}, err
-		}
-		if file.Group != "" && f.cfg.Group != "" && file.Group != f.cfg.Group {
-			return packet.Packet{}, fmt.Errorf("its packet is of the group %s, and this node is of the group %s: put it into the rx folder of a node of its group, or take the group out of its state", file.Group, f.cfg.Group)
-		}
-		if len(file.Ignored) > 0 {
-			f.cfg.Log.Info("a file asks for what it does not get", "file", f.path(l.name), "what", strings.Join(file.Ignored, "; "))
-		}
-		p = file.Packet
+// A steady reads a file that nobody writes meanwhile: else it ends with
+// errBusy.
+type steady struct {
+	file *os.File
+	look look
+	n    int64
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	n, err := s.file.Read(p)
+	s.n += int64(n)
+	if err == nil {
+		return n, nil
 	}
-	if p.ID.IsZero() {
-		p.ID = packet.HashID("file", f.path(l.name), strconv.FormatUint(l.inode, 10), strconv.FormatInt(l.changed, 10))
+	if err != io.EOF {
+		return n, refusal{fmt.Errorf("it cannot be read: %w", reason(err))}
 	}
-	return p, nil
+	info, err := s.file.Stat()
+	if err != nil {
+		return n, refusal{err}
+	}
+	if lookOf(s.look.name, info) != s.look || s.n != s.look.size {
+		return n, errBusy
+	}
+	return n, io.EOF
+}
+
+// parse reads the packet in a .pkt file.
+func (f *Folder) parse(l look, r io.Reader) (packet.Packet, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return packet.Packet{}, err
+	}
+	file, err := packet.ParseFile(text)
+	if err != nil {
+		return packet.Packet{}, refusal{err}
+	}
+	if file.Group != "" && f.cfg.Group != "" && file.Group != f.cfg.Group {
+		return packet.Packet{}, refusal{fmt.Errorf("its packet is of the group %s, and this node is of the group %s: put it into the rx folder of a node of its group, or take the group out of its state", file.Group, f.cfg.Group)}
+	}
+	if len(file.Ignored) > 0 {
+		f.cfg.Log.Info("a file asks for what it does not get", "file", f.path(l.name), "what", strings.Join(file.Ignored, "; "))
+	}
+	return file.Packet, nil
 }
 
 // inject injects a file's packet. Once ctx has ended it goes on for the time
 // of grace, so that what is in hand is not cut off without need.
-func (f *Folder) inject(ctx context.Context, l look, p packet.Packet) error {
+func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
+	p := packet.Packet{State: f.cfg.State}
+	r := &steady{file: file, look: l}
+	if f.cfg.State == "" {
+		parsed, err := f.parse(l, r)
+		if err != nil {
+			return err
+		}
+		p = parsed
+	}
+	if p.ID.IsZero() {
+		p.ID = packet.HashID("file", f.path(l.name), strconv.FormatUint(l.inode, 10), strconv.FormatInt(l.changed, 10))
+	}
 	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -152,8 +181,16 @@ func (f *Folder) inject(ctx context.Context, l look, p packet.Packet) error {
 		case <-inHand.Done():
 		}
 	})()
-	err := f.into.Inject(inHand, p)
-	if err != nil {
+	var err error
+	if f.cfg.State == "" {
+		err = f.into.Inject(inHand, p)
+	} else {
+		err = f.into.InjectData(inHand, p, r, l.size)
+	}
+	if errors.Is(err, packet.ErrTooLarge) {
+		return refusal{err} // the network takes others
+	}
+	if err != nil && !errors.Is(err, errBusy) && !errors.As(err, new(refusal)) {
 		f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 	}
 	return err

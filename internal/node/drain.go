@@ -9,18 +9,46 @@ import (
 const drainPoll = 2 * time.Millisecond
 
 // Drain stops the injectors, takes nothing more from outside, and returns when
-// everything that was in flight has ended or waits; retries are not delayed
-// any more. It returns ctx's error if that ends before.
+// everything that was in flight has ended or lies where it is safe: with a
+// store that outlives the node, nothing more is taken out of that, and what
+// waits for its next attempt goes back there; otherwise it is [Node.Finish].
+// It returns ctx's error if that ends before.
 func (n *Node) Drain(ctx context.Context) error {
+	n.part()
+	if n.durable() {
+		n.stopPull()
+	}
+	return n.settle(ctx)
+}
+
+// Finish stops the injectors, takes nothing more from outside, and returns when
+// everything has ended that the node's seeds take, what lies in the store
+// included; retries are not delayed any more, unless the store outlives the
+// node.
+func (n *Node) Finish(ctx context.Context) error {
+	n.part()
+	return n.settle(ctx)
+}
+
+// part stops the injectors, takes nothing more from peers, where it is safe, and
+// tells them that the node leaves.
+func (n *Node) part() {
 	n.stopInject()
-	n.waits.release()
+	n.change.Lock()
+	defer n.change.Unlock()
+	for _, h := range n.snap.Load().hosts {
+		h.pulls.without(nil)
+	}
+	n.say()
+}
+
+// settle returns when nothing moves any more.
+func (n *Node) settle(ctx context.Context) error {
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
 	for {
 		for _, h := range n.snap.Load().hosts {
-			if delayed := h.undelay(); len(delayed) > 0 {
-				h.pushAlone(len(delayed), delayed...)
-			}
+			h.hasten()
 		}
 		if n.quiet() {
 			return nil
@@ -40,7 +68,7 @@ func (n *Node) Drain(ctx context.Context) error {
 func (n *Node) quiet() bool {
 	before := n.taken()
 	for range 2 {
-		if n.entering.Load() > 0 || n.moving.Load() > 0 || len(n.changed) > 0 || n.leftCount() > 0 {
+		if n.entering.Load() > 0 || n.moving.Load() > 0 || len(n.changed) > 0 || n.leftCount() > 0 || !n.rested() {
 			return false
 		}
 		for _, h := range n.snap.Load().hosts {
@@ -50,6 +78,30 @@ func (n *Node) quiet() bool {
 		}
 	}
 	return n.taken() == before
+}
+
+// rested tells whether nothing is on its way into the store, or, unless the node
+// pulls no more, out of it.
+func (n *Node) rested() bool {
+	idle := true
+	n.committers.Range(func(_, c any) bool {
+		idle = c.(*committer).idle()
+		return idle
+	})
+	if !idle || n.pulling.Err() != nil {
+		return idle
+	}
+	places, err := n.store.Places(n.running)
+	if err != nil || !n.waits.idle() {
+		return n.running.Err() != nil
+	}
+	snap := n.snap.Load()
+	for _, c := range places {
+		if name, ok := c.Place.Seed(); ok && snap.hosted(name) && !snap.stands(name) { // here, or by who pulls it
+			return false
+		}
+	}
+	return true
 }
 
 // taken counts the packets that seeds were given.

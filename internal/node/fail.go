@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -26,122 +27,136 @@ func retryDelay(attempt int) time.Duration {
 
 // fail takes the packet of a failed run: it is tried again later, or, after
 // its last attempt, goes to the state Error:<seed>.
-func (h *host) fail(p *packet.Packet, err error) {
-	p.Attempt++
-	s := h.slots[0]
-	s.failed.Add(1)
-	if p.State == "" {
-		return // an injector's run: its loop decides
-	}
-	if p.Attempt > h.manifest.Retries {
-		h.giveUp(p, err)
+func (h *host) fail(it *item, err error) {
+	it.Attempt++
+	h.slots[0].failed.Add(1)
+	if it.Attempt > h.manifest.Retries {
+		h.giveUp(it, err)
 		return
 	}
-	delay := retryDelay(p.Attempt)
+	h.retries.Add(1)
+	delay := retryDelay(it.Attempt)
 	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d of %d, next in %v",
-		h.name, p.ID, p.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
-	h.delay(*p, delay)
+		h.name, it.ID, it.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
+	h.delay(it, delay)
 }
 
 // again puts packets back that a broken worker had, to be run one at a time.
-func (h *host) again(ps []packet.Packet) { h.pushAlone(0, ps...) }
+func (h *host) again(its []item) { h.pushAlone(0, its...) }
 
-func (h *host) pushAlone(released int, ps ...packet.Packet) {
-	if err := h.queue.pushAlone(released, ps...); err != nil {
-		for i := range ps {
-			h.node.reroute(&ps[i], h)
+func (h *host) pushAlone(released int, its ...item) {
+	if err := h.queue.pushAlone(released, its...); err != nil {
+		for i := range its {
+			h.node.reroute(&its[i], h)
 		}
 		return
 	}
 	h.kick()
 }
 
-// delay brings p back after d.
-func (h *host) delay(p packet.Packet, d time.Duration) {
+const (
+	// longDelay is a delay that a packet spends in the store, so that it
+	// holds up neither its frame nor the packets behind it.
+	longDelay = time.Second
+	// maxDelayed is how many packets of a seed may wait for their next
+	// attempt in memory where there is a store.
+	maxDelayed = 128
+)
+
+// delay brings it back after d.
+func (h *host) delay(it *item, d time.Duration) {
+	held := h.queue.hold()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.queue.hold()
-	if h.paused {
-		h.node.goroutines.Go(func() { h.pushAlone(1, p) })
+	switch {
+	case h.hurried && !(it.from != nil && h.node.durable()):
+		h.node.goroutines.Go(func() { h.pushAlone(1, *it) })
+		return
+	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried):
+		h.queue.unhold(1)
+		h.node.goroutines.Go(func() { h.later(it, d) })
 		return
 	}
 	var timer *time.Timer
 	timer = time.AfterFunc(d, func() {
 		h.mu.Lock()
-		_, mine := h.delayed[timer]
+		it, mine := h.delayed[timer]
 		delete(h.delayed, timer)
+		if mine {
+			h.node.entering.Add(1) // what moves may start a goroutine
+		}
 		h.mu.Unlock()
 		if mine {
-			h.pushAlone(1, p)
+			h.pushAlone(1, it)
+			h.node.entering.Add(-1)
 		}
 	})
-	h.delayed[timer] = p
+	h.delayed[timer] = *it
+}
+
+// later lays it down in the seed's inbox, to be tried again after d.
+func (h *host) later(it *item, d time.Duration) {
+	c := h.node.committer(lane{into: it.into(), place: store.Inbox(h.manifest.Name), rank: store.Descendant, attempt: it.Attempt})
+	if _, err := c.add(h.node.running, it, time.Now().Add(d)); err != nil {
+		h.node.giveUp(it)
+	}
 }
 
 // undelay takes the packets that wait for their next attempt, and lets later
 // ones not wait.
-func (h *host) undelay() []packet.Packet {
+func (h *host) undelay() []item {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.paused = true
-	out := make([]packet.Packet, 0, len(h.delayed))
-	for timer, p := range h.delayed {
+	h.hurried = true
+	out := make([]item, 0, len(h.delayed))
+	for timer, it := range h.delayed {
 		timer.Stop()
-		out = append(out, p)
+		out = append(out, it)
 	}
 	clear(h.delayed)
 	return out
 }
 
-// giveUp sends p to Error:<seed> with its data unchanged.
-func (h *host) giveUp(p *packet.Packet, err error) {
+// hasten ends the waiting of those that wait for their next attempt, and lets
+// later ones not wait.
+func (h *host) hasten() {
+	for _, it := range h.undelay() {
+		if it.from != nil && h.node.durable() {
+			h.queue.unhold(1)
+			h.later(&it, 0)
+		} else {
+			h.pushAlone(1, it)
+		}
+	}
+}
+
+// giveUp sends it to Error:<seed> with its data unchanged.
+func (h *host) giveUp(it *item, err error) {
+	h.gaveUps.Add(1)
 	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %d attempts: it goes to %s",
-		h.name, p.ID, p.Attempt, packet.ErrorState(h.name)), err)
-	fault := &packet.Fault{Error: err.Error(), State: p.State, Attempts: p.Attempt}
+		h.name, it.ID, it.Attempt, packet.ErrorState(h.name)), err)
+	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: it.Attempt}
 	var run *runner.Fault
 	if errors.As(err, &run) {
 		fault.Output = run.Output
 	}
-	failed := *p
+	failed := *it
 	failed.State, failed.Fault, failed.Attempt = packet.ErrorState(h.name), fault, 0
 	failed.Rounds++
-	failed.Trail = extend(nil, p, h.name, h.node.cfg.Name, time.Now())
+	failed.Trail = extend(nil, &it.Packet, h.name, h.node.cfg.Name, time.Now())
 	snap := h.node.snap.Load()
-	if err := h.node.route(h.node.running, nil, &failed, snap.within(h, snap.dests(&failed))); err != nil {
-		h.node.abandoned.Add(1)
+	to := snap.within(h, snap.dests(&failed.Packet))
+	h.node.noteMove(&failed, h.name, to)
+	if err := h.node.route(h.node.running, nil, &failed, to); err != nil {
+		h.node.giveUp(&failed)
 	}
 }
 
-// A faultLog says what happened once: the same failure of a seed again within
-// quiet is counted and told with the next line.
-type faultLog struct {
-	mu     sync.Mutex
-	reason string
-	told   time.Time
-	more   int
-}
-
-const quiet = 10 * time.Second
-
-func (f *faultLog) warn(n *Node, what string, err error) {
-	f.mu.Lock()
-	reason := err.Error()
-	if reason == f.reason && time.Since(f.told) < quiet {
-		f.more++
-		f.mu.Unlock()
-		n.log.Debug(what, "error", err)
-		return
+// brief is an error that a frame takes: at most as long as a tail of output, and
+// its begin, where it says what it is.
+func brief(text string) string {
+	if len(text) <= runner.MaxTail {
+		return text
 	}
-	more := f.more
-	f.reason, f.told, f.more = reason, time.Now(), 0
-	f.mu.Unlock()
-	args := []any{"error", err}
-	var run *runner.Fault
-	if errors.As(err, &run) && run.Output != "" {
-		args = append(args, "output", run.Output)
-	}
-	if more > 0 {
-		args = append(args, "more like the last", more)
-	}
-	n.log.Warn(what, args...)
+	return strings.ToValidUTF8(text[:runner.MaxTail], "") + "..."
 }

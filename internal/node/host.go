@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -28,18 +29,28 @@ type host struct {
 	queue    queue
 	slots    []*slot
 	cost     cost
+	streams  bool // its runner reads large data from the store itself
 	inline   bool // its packets may be run where they are, if it is cheap
 	ports    atomic.Pointer[[]port]
 	faults   faultLog
+	retries  atomic.Uint64         // of its packets
 	shared   map[packet.State]bool // of a seed that is gone: states that other seeds accept as well
+
+	since time.Time // when a seed of this name and contract was first hosted here
+	pulls pulls
+	gate  gate
 
 	// stop ends an injector's runs, and ended is closed after the last one.
 	stop  context.CancelFunc
 	ended chan struct{}
 
+	// resumed is closed when the seed runs again; nil while it is not paused.
+	resumed atomic.Pointer[chan struct{}]
+	gaveUps atomic.Uint64 // packets that went to Error:<seed>
+
 	mu      sync.Mutex
-	delayed map[*time.Timer]packet.Packet
-	paused  bool // the node drains: a retry does not wait any more
+	delayed map[*time.Timer]item
+	hurried bool // the node drains: a retry does not wait any more
 }
 
 // A port is one output state of a seed with where its packets go, worked out
@@ -47,22 +58,54 @@ type host struct {
 type port struct {
 	state packet.State
 	name  string // of the state
+	index int    // of the state in the contract
 	to    []dest
 }
 
 // A dest is one seed that accepts a state.
 type dest struct {
+	name seed.Name
+	// host is the seed here; nil where its packets go into its inbox in any
+	// case, since other nodes alone host it, or all are to have it in turn.
 	host *host
+	in   *inlets
 	// forced lets a packet into the queue though it is full: inside a cycle a
 	// send that blocks could wait for itself.
 	forced bool
+	// sole: no other seed accepts the state.
+	sole bool
+}
+
+// inlets lead into a seed's inbox in the node's own store, by rank, and for
+// packets that other seeds accept as well (0) or not (1).
+type inlets [2][2]*committer
+
+func (n *Node) inlets(name seed.Name) *inlets {
+	var in inlets
+	for rank := range in {
+		for i := range in[rank] {
+			in[rank][i] = n.committer(lane{place: store.Inbox(name), rank: store.Rank(rank), sole: i == 1})
+		}
+	}
+	return &in
+}
+
+// lane leads into the seed's inbox, in the store where the packet belongs.
+func (d *dest) lane(it *item) *committer {
+	if into := it.into(); into != nil {
+		return into.node.committer(lane{into: into, place: store.Inbox(d.name), rank: store.Descendant, sole: d.sole})
+	}
+	if d.sole {
+		return d.in[rank(it)][1]
+	}
+	return d.in[rank(it)][0]
 }
 
 func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 	h := &host{
 		node: n, manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)),
-		runner: r, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
-		delayed: map[*time.Timer]packet.Packet{},
+		runner: r, streams: m.Kind != seed.Go && m.Mode != seed.Lines, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
+		delayed: map[*time.Timer]item{}, since: time.Now(),
 	}
 	count := m.Workers
 	if count == 0 {
@@ -72,7 +115,9 @@ func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 		count = 1
 	}
 	for range count {
-		h.slots = append(h.slots, &slot{host: h, node: n})
+		s := &slot{host: h, node: n}
+		s.in, s.out = counters(m.Contract)
+		h.slots = append(h.slots, s)
 	}
 	return h
 }
@@ -118,6 +163,7 @@ func (h *host) retire() {
 		h.stop()
 		<-h.ended
 	}
+	h.pulls.end()
 	rest := append(h.queue.close(), h.undelay()...)
 	for i := range rest {
 		h.node.reroute(&rest[i], h)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/packet"
@@ -11,7 +12,11 @@ import (
 
 // startInjector runs h's injector from now on. The caller holds n.change.
 func (n *Node) startInjector(h *host) {
-	if !n.begun || !h.manifest.Contract.Injector() || h.stop != nil || n.onced[h.manifest.Name] {
+	if !n.begun || !h.manifest.Contract.Injector() || h.stop != nil {
+		return
+	}
+	if h.manifest.Once && n.onced[h.manifest.Name] {
+		n.log.Info(fmt.Sprintf("injector %s says pmk-once and has ended: it does not run again", h.name))
 		return
 	}
 	ctx, stop := context.WithCancel(n.injecting)
@@ -19,7 +24,9 @@ func (n *Node) startInjector(h *host) {
 	n.goroutines.Go(func() {
 		defer close(h.ended)
 		defer stop()
-		h.inject(ctx)
+		if !h.manifest.Once || !n.endedBefore(ctx, h) {
+			h.inject(ctx)
+		}
 	})
 }
 
@@ -28,14 +35,12 @@ func (n *Node) startInjector(h *host) {
 func (h *host) inject(ctx context.Context) {
 	for round := 0; ; round++ {
 		began := time.Now()
-		h.injectRound(ctx, round)
+		ended := h.injectRound(ctx, round)
 		if ctx.Err() != nil {
 			return
 		}
-		if h.manifest.Once {
-			h.node.change.Lock()
-			h.node.onced[h.manifest.Name] = true
-			h.node.change.Unlock()
+		if h.manifest.Once && ended {
+			h.node.rememberEnd(ctx, h)
 		}
 		if h.manifest.Every == 0 {
 			return
@@ -48,24 +53,28 @@ func (h *host) inject(ctx context.Context) {
 	}
 }
 
-// injectRound makes one run, tried again as a packet would be.
-func (h *host) injectRound(ctx context.Context, round int) {
+// injectRound makes one run, tried again as a packet would be, and tells
+// whether it came to its end.
+func (h *host) injectRound(ctx context.Context, round int) (ended bool) {
+	if h.awaitResume(ctx) != nil {
+		return false
+	}
 	s := h.slots[0]
-	run := packet.Packet{ID: packet.HashID(h.node.cfg.Run, h.name, strconv.Itoa(round))}
+	run := packet.Packet{ID: packet.HashID(h.runName(), h.name, strconv.Itoa(round))}
 	for {
 		err := s.injectOnce(ctx, &run)
 		if err == nil || ctx.Err() != nil {
-			return
+			return err == nil
 		}
 		if run.Attempt > h.manifest.Retries {
 			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %d attempts", h.name, run.Attempt), err)
-			return
+			return false
 		}
 		delay := retryDelay(run.Attempt)
 		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d of %d, next in %v",
 			h.name, run.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
 		if !pause(ctx, delay) {
-			return
+			return false
 		}
 	}
 }
@@ -81,17 +90,21 @@ func (s *slot) injectOnce(ctx context.Context, run *packet.Packet) error {
 		run.Attempt++
 		return err
 	}
-	verdict := &injectorSink{slot: s}
-	s.now, s.depth, s.timing, s.away = s.node.clock.now(), 0, false, 0
-	s.ctx, s.batch = ctx, []packet.Packet{*run}
-	s.done, s.emitting, s.index = 0, 0, 0
-	s.in.Add(1)
+	verdict := &injectorSink{slot: s, in: s.node.Intake()}
+	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
+	s.ctx, s.batch, s.from = ctx, []packet.Packet{*run}, []*origin{nil}
+	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
+	s.in[0].Add(1)
+	defer func() {
+		verdict.Flush() // its error was told, or the run failed before
+		s.node.drop(verdict.held)
+	}()
 	err := s.worker.Run(ctx, s.batch, verdict)
 	s.idleSince = s.node.clock.now()
 	if err != nil {
 		s.close()
-	} else {
-		err = verdict.err
+	} else if err = verdict.err; err == nil {
+		err = verdict.Flush()
 	}
 	if err != nil && ctx.Err() == nil {
 		run.Attempt++
@@ -100,13 +113,78 @@ func (s *slot) injectOnce(ctx context.Context, run *packet.Packet) error {
 	return err
 }
 
-// An injectorSink keeps the verdict for the injector's loop.
+// An injectorSink takes what an injector gives: every output is a root. It is
+// safe for concurrent use, so that an injector may wait for many packets at a
+// time to be stored.
 type injectorSink struct {
 	*slot
-	err error
+	in   *Intake
+	mu   sync.Mutex
+	err  error        // the verdict, for the injector's loop
+	held []packet.Sum // large data of this run
 }
 
 func (v *injectorSink) Done(_ int, err error) { v.err = err }
+
+func (v *injectorSink) Emit(i int, state packet.State, data string) error {
+	return v.emit(i, state, data, nil)
+}
+
+func (v *injectorSink) emit(i int, state packet.State, data string, b *packet.Blob) error {
+	s := v.slot
+	if err := s.host.awaitResume(s.ctx); err != nil {
+		return err
+	}
+	var root item
+	// Where packets are stored, the lock is held for making the packet alone:
+	// thousands may emit at a time, and would queue for it.
+	v.mu.Lock()
+	out, err := v.root(&root, i, state, data)
+	if err == nil && !s.node.stored() {
+		err = s.node.route(s.ctx, s, &root, out.to)
+	}
+	v.mu.Unlock()
+	if err != nil || !s.node.stored() {
+		return err
+	}
+	root.Blob = b
+	return v.in.put(s.ctx, nil, &root, out.to)
+}
+
+// root makes the run's next output. The caller holds v.mu.
+func (v *injectorSink) root(root *item, i int, state packet.State, data string) (*port, error) {
+	s := v.slot
+	out, err := s.output(root, i, state, data)
+	if err != nil {
+		return nil, err
+	}
+	root.Ship = packet.Ship{Root: root.ID, Node: s.node.cfg.Name}
+	if now := s.node.clock.now(); now-s.now >= hopGrain {
+		s.now = now
+	}
+	s.hop = extend(s.hop, &s.batch[i], s.host.name, s.node.cfg.Name, s.node.clock.at(s.now))
+	root.Trail = s.hop
+	s.node.traceRoot(&root.Packet, s.host.name)
+	s.node.bear(&root.Packet, s.host.name)
+	return out, nil
+}
+
+// EmitBlob is Emit for data that lies in the store; it is held until the run
+// has ended.
+func (v *injectorSink) EmitBlob(i int, state packet.State, b packet.Blob) error {
+	v.mu.Lock()
+	v.held = append(v.held, b.Sum)
+	v.mu.Unlock()
+	return v.emit(i, state, "", &b)
+}
+
+// Flush returns when everything that was emitted before is stored.
+func (v *injectorSink) Flush() error {
+	if !v.node.stored() {
+		return nil
+	}
+	return v.in.Flush(context.Background()) // the end of the node lands every commit
+}
 
 // pause waits for d; false means that ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {

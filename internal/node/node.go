@@ -7,14 +7,15 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -26,16 +27,31 @@ type Config struct {
 	// Group is the name space its seeds and packets live in; "" means
 	// "default".
 	Group string
+	// Version is that of the program, for people.
+	Version string
 	// Run names this start of the node: injectors' packets take their ids
 	// from it. "" draws one.
 	Run string
 	// Open makes the runner of a seed.
 	Open runner.Opener
+	// Store is where packets rest; every node needs one. The node does not
+	// close it.
+	Store store.Store
+	// Blobs keep the data that is too large for a frame; nil means that such
+	// data cannot be stored.
+	Blobs store.Blobs
+	// SetAside keeps the bytes of a frame that cannot be read; nil leaves it
+	// in the store.
+	SetAside func(at store.Place, number uint64, data []byte) error
+	// Durability says what passes through the store.
+	Durability Durability
 	// Print takes what seeds print, a line at a time; nil discards it.
 	Print func(m seed.Manifest, line string)
 	// MaxData is the most bytes that one packet may have; 0 means
 	// [runner.DefaultMaxData].
 	MaxData int64
+	// Tracer makes spans of the runs; nil makes none.
+	Tracer Tracer
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 }
@@ -50,26 +66,49 @@ type Node struct {
 	log   *slog.Logger
 	clock clock
 
+	boot    packet.ID // drawn for this process
 	snap    atomic.Pointer[snapshot]
-	waits   *waiting
+	said    atomic.Pointer[said]
+	store   store.Store
+	blobs   store.Blobs
 	changed chan struct{} // has an element when the snapshot is new
+
+	committers sync.Map      // of lane: *committer
+	patience   time.Duration // with inboxes whose seed has no host
+	givenBack  sync.Map      // of delivery: how often; those that were acknowledged apart
+	waits      *waits
+	ledgers    ledgers
+	backlogs   backlogs
+	history    history
+	holding    sync.Once
+	trouble    atomic.Bool  // the store takes no packets, and that was said
+	failed     atomic.Int64 // when an append failed last, by the node's clock
 
 	// running ends when the node does; injecting already when it drains.
 	running    context.Context
 	stop       context.CancelFunc
 	injecting  context.Context
 	stopInject context.CancelFunc
+	pulling    context.Context // ends when nothing more is to come out of the store
+	stopPull   context.CancelFunc
 	goroutines sync.WaitGroup
 
-	entering  atomic.Int64 // packets on their way in from outside
-	moving    atomic.Int64 // unparks under way
+	entering  atomic.Int64 // calls from outside that move packets
+	moving    atomic.Int64 // packets that come to seeds from what waits or was pulled
 	abandoned atomic.Int64 // packets given up because the node ended
+	damage    atomic.Int64 // frames that could not be read
+	lapsed    atomic.Int64 // leases of peers that were gone
+	appends   appendTimes
 
 	change  sync.Mutex     // held while seeds come and go
 	leaving map[*host]bool // seeds that finish what they have
+	ran     bool           // Run was called
 	begun   bool           // injectors may run
 	closed  bool
-	onced   map[seed.Name]bool // injectors with pmk-once that have ended
+	peers   []*peer // by name
+	refused map[seed.Name]mesh.Refused
+	halted  map[seed.Name]chan struct{} // paused seeds; closed when they run again
+	onced   map[seed.Name]bool          // injectors with pmk-once that have ended, as far as is known without the store
 }
 
 // New makes a node. It hosts nothing yet and starts nothing.
@@ -80,6 +119,9 @@ func New(cfg Config) *Node {
 	if cfg.Run == "" {
 		cfg.Run = packet.NewID().String()[:8]
 	}
+	if cfg.MaxData == 0 {
+		cfg.MaxData = runner.DefaultMaxData
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -87,17 +129,42 @@ func New(cfg Config) *Node {
 		cfg.Print = func(seed.Manifest, string) {}
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Log, clock: clock{base: time.Now()},
-		waits: newWaiting(), changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
+		cfg: cfg, patience: patience, log: cfg.Log, clock: clock{base: time.Now()},
+		store: cfg.Store, blobs: cfg.Blobs, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
+		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{},
 	}
 	n.running, n.stop = context.WithCancel(context.Background())
 	n.injecting, n.stopInject = context.WithCancel(n.running)
-	n.snap.Store(newSnapshot(cfg.Name, nil))
+	n.pulling, n.stopPull = context.WithCancel(n.running)
+	n.snap.Store(n.newSnapshot(nil, nil))
+	n.say()
 	return n
 }
 
+// Boot names this process of the node.
+func (n *Node) Boot() packet.ID { return n.boot }
+
 // Name is the node's name.
 func (n *Node) Name() string { return n.cfg.Name }
+
+// Started tells whether the node runs: what is hosted at its start has been loaded.
+func (n *Node) Started() bool {
+	n.change.Lock()
+	defer n.change.Unlock()
+	return n.begun
+}
+
+// Leaving tells whether the node finishes what it has, or has ended.
+func (n *Node) Leaving() bool { return n.injecting.Err() != nil }
+
+// Ended is closed when the node ends.
+func (n *Node) Ended() <-chan struct{} { return n.running.Done() }
+
+// MaxData is the most data that a packet may have, in bytes.
+func (n *Node) MaxData() int64 { return n.cfg.MaxData }
+
+// RunName names this start of the node.
+func (n *Node) RunName() string { return n.cfg.Run }
 
 // Group is the node's group.
 func (n *Node) Group() string { return n.cfg.Group }
@@ -108,37 +175,79 @@ func (n *Node) Group() string { return n.cfg.Group }
 // ended.
 //
 // A packet's way is this. An injector's run, or [Node.Inject], makes a root
-// packet. route looks up in the snapshot which seeds accept its state; each
-// gets a copy. If such a seed is a cheap Go function with nothing in its
-// queue, runInline calls it at once, on the same goroutine. Otherwise the
-// packet goes into the seed's queue, blocking while that is full: so the
-// slowest seed holds back those before it, up to the injector. A free slot of
-// the seed then pumps: it takes a batch of about 20 ms of work from the queue
-// and gives it to its worker, with itself as the sink. What the seed emits
-// comes back through slot.Emit, which gives it its id, its state and its hop,
-// and routes it on. A run that fails comes to host.fail: again later, or to
-// the state Error:<seed>. A packet that no seed accepts is parked until one
-// comes. It ends when a run of it gives nothing more.
+// packet. The snapshot says which seeds accept its state, and lay puts a copy
+// into the inbox of each, or under the state if there is none: append gives it
+// to the place's committer, which stores the packets that come while one frame
+// is on its way to the disk as the next frame. [Intake.Flush] tells when the
+// frame has landed; only then does whoever gave the root go on.
+//
+// host.pull leases frames from the seed's inbox as its queue has room. open
+// makes the frame's origin, which counts the packets that descend from it and
+// are only in memory: its lineage. A free slot of the seed pumps: it takes a
+// batch of about 20 ms of work from the queue and gives it to its worker, with
+// itself as the sink. What the seed emits comes back through slot.Emit, which
+// gives it its id, its state and its hop, and passes it on in memory: route
+// calls a cheap Go function with an empty queue at once, on the same goroutine
+// (runInline), and otherwise puts the packet into the seed's queue. If that is
+// full, or the run long, lay stores the packet as it did the root.
+//
+// The packet ends when a run of it is done; what it gave has counts of its
+// own. When the last count of an origin is gone, all that descends from the
+// frame has ended or lies in the store, and the frame is acknowledged. If one
+// had to be given up, or the node dies before, the frame is released and runs
+// again, with the same ids. A run that fails comes to host.fail: again soon in
+// memory, again later through the store, or to the state Error:<seed>. What
+// waits under its state is moved by moveWaiting once a seed accepts it. Large
+// data lies beside the frames, see setApart, and goes with the last of them.
+//
+// Where another node hosts the seed, it pulls the frame as a guest, through
+// [Node.Serve], and this node keeps the lease for it. A seed here is pulled for
+// from the stores of all peers likewise; the frame's origin then knows whose it
+// is. What descends from it is laid into the own store, or, if that is weaker,
+// back into the peer's.
+//
+// With durability [None] roots are routed as outputs are, without an origin,
+// blocking while a queue is full: so the slowest seed holds back those before
+// it, up to the injector. Only what waits lies in the store.
 func (n *Node) Run(ctx context.Context) error {
 	n.change.Lock()
-	if n.begun || n.closed {
+	if n.ran || n.closed {
 		n.change.Unlock()
 		return errors.New("the node has run already")
 	}
+	n.ran = true
+	n.change.Unlock()
+	endSoon := context.AfterFunc(ctx, n.stop)
+	n.holdLeft()
+	endSoon()
+	n.change.Lock()
 	n.begun = true
 	for _, h := range n.snap.Load().hosts {
+		n.startPull(h, n.peers)
 		n.startInjector(h)
 	}
 	n.change.Unlock()
+	n.waits.rescan()
+	n.goroutines.Go(n.moveWaiting)
+	n.goroutines.Go(func() {
+		if err := n.clearLedgers(n.running); err != nil && n.running.Err() == nil {
+			n.log.Warn("removing old ledgers", "error", err)
+		}
+	})
+	n.goroutines.Go(n.moveOrphans)
+	n.goroutines.Go(n.watchBacklogs)
 
 	tick := time.NewTicker(idleLife / 6)
 	defer tick.Stop()
+	costs := time.NewTicker(costTime)
+	defer costs.Stop()
 	for {
 		select {
 		case <-n.changed:
-			n.moving.Add(1)
-			n.unpark(n.running)
-			n.moving.Add(-1)
+			n.waits.rescan()
+		case <-costs.C:
+			n.sayCosts()
+			n.history.relax(time.Now())
 		case <-tick.C:
 			for _, h := range n.snap.Load().hosts {
 				h.reap(n.clock.now())
@@ -150,17 +259,31 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
+// costTime is how soon peers learn that a seed has become slower or faster.
+const costTime = 200 * time.Millisecond
+
 // close ends everything at once.
 func (n *Node) close() {
 	n.change.Lock()
 	n.closed = true
 	snap := n.snap.Load()
-	n.snap.Store(newSnapshot(n.cfg.Name, nil)) // what still moves finds nothing and waits
+	n.snap.Store(n.newSnapshot(nil, nil)) // what still moves finds nothing and waits
 	n.change.Unlock()
 	n.stop()
+	var left []item
 	for _, h := range snap.hosts {
-		left := h.queue.close()
-		n.abandoned.Add(int64(len(left) + len(h.undelay())))
+		left = append(left, h.undelay()...)
+	}
+	// Who is on the way in leaves soon, and may have started a goroutine until
+	// then; nobody comes after.
+	for n.entering.Load() > 0 {
+		time.Sleep(drainPoll)
+	}
+	for _, h := range snap.hosts {
+		left = append(left, append(h.queue.close(), h.undelay()...)...)
+	}
+	for i := range left {
+		n.giveUp(&left[i])
 	}
 	for _, h := range snap.hosts {
 		h.closeSlots()
@@ -169,58 +292,40 @@ func (n *Node) close() {
 }
 
 // Abandoned counts the packets that were given up because the node ended
-// before they did, those that wait included.
+// before they did, those in a store included that ends with the node.
 func (n *Node) Abandoned() int {
 	count := int(n.abandoned.Load())
-	for _, w := range n.waits.look() {
-		count += w.Packets
+	if n.durable() {
+		return count
 	}
-	return count
+	left, err := n.count(context.Background())
+	if err != nil {
+		n.log.Error("counting what is left in the store", "error", err)
+	}
+	return count + left
+}
+
+// Left counts the packets that lie in a store that outlives the node.
+func (n *Node) Left(ctx context.Context) (int, error) {
+	if !n.durable() {
+		return 0, nil
+	}
+	return n.count(ctx)
+}
+
+// count is how many packets lie in the store.
+func (n *Node) count(ctx context.Context) (count int, err error) {
+	places, err := n.store.Places(ctx)
+	for _, c := range places {
+		if c.Place.Packets() {
+			count += c.Packets
+		}
+	}
+	return count, err
 }
 
 // ErrDraining is a packet that comes while the node ends.
 var ErrDraining = errors.New("the node is ending and takes no more packets")
-
-// Inject takes a packet from outside: it returns once the packet has a place,
-// in the queue of every seed that accepts it or among what waits. A packet
-// without an id is given one, and a ship unless it has one.
-func (n *Node) Inject(ctx context.Context, p packet.Packet) error {
-	n.entering.Add(1)
-	defer n.entering.Add(-1)
-	if n.injecting.Err() != nil {
-		return ErrDraining
-	}
-	if _, err := packet.ParseState(string(p.State)); err != nil {
-		return err
-	}
-	if limit := n.maxData(); int64(len(p.Data)) > limit {
-		return fmt.Errorf("packet %s has %d bytes; at most %d are allowed", p.ID, len(p.Data), limit)
-	}
-	if p.ID.IsZero() {
-		p.ID = packet.NewID()
-	}
-	if p.Ship.Root.IsZero() {
-		p.Ship.Root = p.ID
-	}
-	if p.Ship.Node == "" {
-		p.Ship.Node = n.cfg.Name
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(n.injecting, cancel)()
-	err := n.route(ctx, nil, &p, n.snap.Load().dests(&p))
-	if err != nil && n.injecting.Err() != nil {
-		return ErrDraining
-	}
-	return err
-}
-
-func (n *Node) maxData() int64 {
-	if n.cfg.MaxData > 0 {
-		return n.cfg.MaxData
-	}
-	return runner.DefaultMaxData
-}
 
 // NewName draws a node's name: the host's, and eight digits that set apart the
 // nodes on it.

@@ -15,11 +15,19 @@ import (
 const (
 	maxQueued      = 1024
 	maxQueuedBytes = 32 << 20
+	// maxPulled bounds what is taken from the store ahead of the workers, in
+	// packets; a frame is let in while it is below.
+	maxPulled = 4096
 )
 
-// errGone is a push to the queue of a seed that is no longer hosted: the
-// packet is to be routed anew.
-var errGone = errors.New("the seed is no longer hosted")
+var (
+	// errGone is a push to the queue of a seed that is no longer hosted, or is
+	// paused: the packet is to be routed anew.
+	errGone = errors.New("the seed takes nothing more")
+	// errNoRoom is a push to a queue that is full, by a sender that has
+	// another place for the packet.
+	errNoRoom = errors.New("the queue is full")
+)
 
 // A queue holds the packets that are for one seed, in memory. Its zero value
 // is empty and ready.
@@ -27,21 +35,39 @@ type queue struct {
 	// length is how many packets can be taken now: readable without mu.
 	length atomic.Int64
 
-	mu    sync.Mutex
-	line  ring            // in the order they came
-	alone []packet.Packet // to be run one at a time, before the line
-	bytes int             // of line and alone
-	held  int             // retries that wait for their time; they keep their place
-	gone  bool
-	room  chan struct{} // closed when there is room again; nil while nobody waits
+	mu     sync.Mutex
+	line   ring   // in the order they came
+	alone  []item // to be run one at a time, before all others
+	bytes  int    // of line and alone
+	held   int    // retries that wait for their time; they keep their place
+	pulled portions
+	turn   bool // the next batch is to come from pulled
+	gone   bool
+	room   chan struct{}      // closed when there is room again; nil while nobody waits
+	pull   chan struct{}      // closed when pulled has room again; nil while nobody waits
+	ahead  int                // how many packets might lie pulled when that was looked at last
+	hungry context.Context    // ends when pulled has no room any more; nil while it has none
+	fed    context.CancelFunc // ends hungry
 }
 
-// push appends p and blocks while the queue is full, unless forced. It
-// returns how long it had to wait.
-func (q *queue) push(ctx context.Context, p *packet.Packet, forced bool) (waited time.Duration, err error) {
+// A manner says what a push does when the queue is full.
+type manner uint8
+
+const (
+	block  manner = iota // until there is room
+	refuse               // with errNoRoom
+	force                // its way in
+)
+
+// push appends it. It returns how long it had to wait.
+func (q *queue) push(ctx context.Context, it *item, how manner) (waited time.Duration, err error) {
 	q.mu.Lock()
 	var since time.Time
-	for !forced && !q.gone && q.full() {
+	for how != force && !q.gone && q.full() {
+		if how == refuse {
+			q.mu.Unlock()
+			return 0, errNoRoom
+		}
 		if since.IsZero() {
 			since = time.Now()
 		}
@@ -64,8 +90,8 @@ func (q *queue) push(ctx context.Context, p *packet.Packet, forced bool) (waited
 	if q.gone {
 		return waited, errGone
 	}
-	q.line.push(*p)
-	q.bytes += p.Size()
+	q.line.push(*it)
+	q.bytes += it.Size()
 	q.length.Add(1)
 	return waited, nil
 }
@@ -73,59 +99,152 @@ func (q *queue) push(ctx context.Context, p *packet.Packet, forced bool) (waited
 // pushAlone appends packets that are to be run one at a time: retries, and
 // what a broken worker had. It never blocks. Released is how many of them had
 // kept their place by [queue.hold].
-func (q *queue) pushAlone(released int, ps ...packet.Packet) error {
+func (q *queue) pushAlone(released int, its ...item) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.held -= released
 	if q.gone {
 		return errGone
 	}
-	for i := range ps {
-		q.alone = append(q.alone, ps[i])
-		q.bytes += ps[i].Size()
+	for i := range its {
+		q.alone = append(q.alone, its[i])
+		q.bytes += its[i].Size()
 	}
-	q.length.Add(int64(len(ps)))
+	q.length.Add(int64(len(its)))
 	return nil
 }
 
-// hold keeps a place for a packet that comes back through pushAlone.
-func (q *queue) hold() {
-	q.mu.Lock()
-	q.held++
-	q.mu.Unlock()
-}
-
-// take moves up to most packets into batch[:0] and returns it; one that is to
-// be run alone comes alone. An empty batch means that there is nothing.
-func (q *queue) take(batch []packet.Packet, most int) []packet.Packet {
-	batch = batch[:0]
+// pushPulled appends a frame's packets.
+func (q *queue) pushPulled(ps []packet.Packet, from *origin) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.alone) > 0 {
-		batch = append(batch, q.alone[0])
-		q.alone[0] = packet.Packet{}
+	if q.gone {
+		return errGone
+	}
+	q.pulled.push(portion{ps, from})
+	q.length.Add(int64(len(ps)))
+	if q.pulled.packets >= q.ahead || q.pulled.bytes >= maxQueuedBytes {
+		q.feed()
+	}
+	return nil
+}
+
+// feed ends hungry. The caller holds q.mu.
+func (q *queue) feed() {
+	if q.hungry != nil {
+		q.fed()
+		q.hungry = nil
+	}
+}
+
+// awaitPull blocks until fewer than most packets lie pulled, and returns how
+// many more there may be, and a context that ends when there is no room for
+// them any more: what others were asked for meanwhile can be called off.
+func (q *queue) awaitPull(ctx context.Context, most func() int, share func(int) int) (int, context.Context, error) {
+	for {
+		q.mu.Lock()
+		if q.gone {
+			q.mu.Unlock()
+			return 0, nil, errGone
+		}
+		q.ahead = most()
+		room := share(q.ahead) - q.pulled.packets
+		if room > 0 && q.pulled.bytes < maxQueuedBytes {
+			if q.hungry == nil {
+				q.hungry, q.fed = context.WithCancel(context.Background())
+			}
+			hungry := q.hungry
+			q.mu.Unlock()
+			return room, hungry, nil
+		}
+		if q.pull == nil {
+			q.pull = make(chan struct{})
+		}
+		pull := q.pull
+		q.mu.Unlock()
+		select {
+		case <-pull:
+		case <-ctx.Done():
+			return 0, nil, ctx.Err()
+		}
+	}
+}
+
+// hold keeps a place for a packet that comes back through pushAlone, and tells
+// how many places are kept so.
+func (q *queue) hold() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held++
+	return q.held
+}
+
+// unhold gives n such places up.
+func (q *queue) unhold(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held -= n
+}
+
+// A batch is what a slot runs at a time.
+type batch struct {
+	packets []packet.Packet
+	from    []*origin // of each packet
+	own     []packet.Packet
+}
+
+func (b *batch) reset() {
+	clear(b.packets)
+	clear(b.from)
+	b.packets, b.from = b.own[:0], b.from[:0]
+}
+
+func (b *batch) add(it *item) {
+	b.own = append(b.own[:len(b.packets)], it.Packet)
+	b.packets = b.own
+	b.from = append(b.from, it.from)
+}
+
+// take moves up to most packets into b; one that is to be run alone comes
+// alone. What came from memory and what came from the store take turns, so
+// that neither starves. An empty batch means that there is nothing.
+func (q *queue) take(b *batch, most int) {
+	b.reset()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case len(q.alone) > 0:
+		b.add(&q.alone[0])
+		q.alone[0] = item{}
 		if q.alone = q.alone[1:]; len(q.alone) == 0 {
 			q.alone = nil
 		}
-	} else {
-		for len(batch) < most && q.line.n > 0 {
-			batch = append(batch, q.line.pop())
+		q.bytes -= b.packets[0].Size()
+	case q.pulled.packets > 0 && (q.turn || q.line.n == 0):
+		q.turn = false
+		q.pulled.take(b, most)
+		if q.pull != nil && q.pulled.packets <= maxPulled/2 {
+			close(q.pull)
+			q.pull = nil
+		}
+	default:
+		q.turn = true
+		for len(b.packets) < most && q.line.n > 0 {
+			it := q.line.pop()
+			q.bytes -= it.Size()
+			b.add(&it)
 		}
 	}
-	for i := range batch {
-		q.bytes -= batch[i].Size()
-	}
-	q.length.Add(-int64(len(batch)))
+	q.length.Add(-int64(len(b.packets)))
 	// Waking the senders at half full and not at every packet lets both
 	// sides work in runs.
 	if q.room != nil && q.places() <= maxQueued/2 && q.bytes <= maxQueuedBytes/2 {
 		q.wake()
 	}
-	return batch
 }
 
 // close takes what is left and refuses everything after.
-func (q *queue) close() []packet.Packet {
+func (q *queue) close() []item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gone = true
@@ -133,10 +252,23 @@ func (q *queue) close() []packet.Packet {
 	for q.line.n > 0 {
 		rest = append(rest, q.line.pop())
 	}
-	q.alone, q.bytes = nil, 0
+	rest = append(rest, q.pulled.items()...)
+	q.alone, q.bytes, q.pulled = nil, 0, portions{}
 	q.length.Store(0)
 	q.wake()
+	q.feed()
+	if q.pull != nil {
+		close(q.pull)
+		q.pull = nil
+	}
 	return rest
+}
+
+// reopen lets a queue that was closed take packets again.
+func (q *queue) reopen() {
+	q.mu.Lock()
+	q.gone = false
+	q.mu.Unlock()
 }
 
 // recheck lets what waits for room look again: its route may have changed.
@@ -162,35 +294,83 @@ func (q *queue) full() bool { return q.places() >= maxQueued || q.bytes >= maxQu
 func (q *queue) look() (packets, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.places(), q.bytes
+	return q.places() + q.pulled.packets, q.bytes + q.pulled.bytes
+}
+
+// portions are frames that were pulled and not yet run, oldest first.
+type portions struct {
+	list    []portion
+	packets int
+	bytes   int
+}
+
+type portion struct {
+	packets []packet.Packet
+	from    *origin
+}
+
+func (p *portions) push(part portion) {
+	p.list = append(p.list, part)
+	p.packets += len(part.packets)
+	for i := range part.packets {
+		p.bytes += part.packets[i].Size()
+	}
+}
+
+// take makes b the next packets of one frame, without copying them.
+func (p *portions) take(b *batch, most int) {
+	first := &p.list[0]
+	most = min(most, len(first.packets))
+	b.packets = first.packets[:most:most]
+	for i := range b.packets {
+		b.from = append(b.from, first.from)
+		p.bytes -= b.packets[i].Size()
+	}
+	p.packets -= most
+	if first.packets = first.packets[most:]; len(first.packets) == 0 {
+		p.list[0] = portion{}
+		if p.list = p.list[1:]; len(p.list) == 0 {
+			p.list = nil
+		}
+	}
+}
+
+func (p *portions) items() []item {
+	var out []item
+	for _, part := range p.list {
+		for i := range part.packets {
+			out = append(out, item{part.packets[i], part.from, part.from.sole})
+		}
+	}
+	return out
 }
 
 // A ring is a first-in-first-out list that reuses its space. It grows as
 // needed and gives a large array back once it is empty.
 type ring struct {
-	buf  []packet.Packet // its length is a power of two, or 0
+	buf  []item // its length is a power of two, or 0
 	head int
 	n    int
 }
 
-func (r *ring) push(p packet.Packet) {
+func (r *ring) push(it item) {
 	if r.n == len(r.buf) {
-		grown := make([]packet.Packet, max(16, 2*len(r.buf)))
+		grown := make([]item, max(16, 2*len(r.buf)))
 		k := copy(grown, r.buf[r.head:])
 		copy(grown[k:], r.buf[:r.head])
 		r.buf, r.head = grown, 0
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = p
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = it
 	r.n++
 }
 
-func (r *ring) pop() packet.Packet {
-	p := r.buf[r.head]
-	r.buf[r.head] = packet.Packet{} // lets go of the data
+func (r *ring) pop() item {
+	it := r.buf[r.head]
+	r.buf[r.head] = item{} // lets go of the data
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	r.n--
 	if r.n == 0 && len(r.buf) > 2*maxQueued {
 		r.buf, r.head = nil, 0
 	}
-	return p
+	return it
 }

@@ -48,15 +48,25 @@ func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
 			continue
 		}
 		before := hosts[h.manifest.Name]
+		conflict := n.conflict(h.manifest)
 		switch {
 		case n.closed || n.injecting.Err() != nil:
 			errs[i] = ErrDraining
 		case before != nil && before.manifest.File != h.manifest.File:
 			errs[i] = fmt.Errorf("seed %s of %s: %w: %s already gives a seed of this name; rename one with a line \"pmk-name: NAME\"",
 				h.name, where(h.manifest), ErrRefused, where(before.manifest))
+		case conflict != "":
+			errs[i] = fmt.Errorf("seed %s of %s: %w: %s", h.name, where(h.manifest), ErrRefused, conflict)
+			if before == nil {
+				n.setRefused(h.manifest, conflict)
+			}
 		default:
+			delete(n.refused, h.manifest.Name)
 			if before != nil {
 				old = append(old, before)
+				if sameContract(before.manifest.Contract, h.manifest.Contract) {
+					h.since = before.since
+				}
 			}
 			hosts[h.manifest.Name] = h
 			continue
@@ -81,6 +91,7 @@ func (n *Node) Unhost(names ...seed.Name) {
 	hosts := maps.Clone(n.snap.Load().hosts)
 	var old []*host
 	for _, name := range names {
+		delete(n.refused, name)
 		if h := hosts[name]; h != nil {
 			old = append(old, h)
 			delete(hosts, name)
@@ -89,11 +100,16 @@ func (n *Node) Unhost(names ...seed.Name) {
 	n.swap(hosts, old)
 }
 
-// swap makes hosts the network and retires old in the background. The caller
-// holds n.change.
+// swap makes hosts, and what the peers host, the network, has the seeds pulled
+// for, and retires old in the background. The caller holds n.change.
 func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 	before := n.snap.Load()
-	snap := newSnapshot(n.cfg.Name, hosts)
+	n.keepPaused(hosts)
+	snap := n.newSnapshot(hosts, n.peers)
+	if refused := n.refuse(hosts, snap.net); len(refused) > 0 {
+		old = append(old, refused...)
+		snap = n.newSnapshot(hosts, n.peers)
+	}
 	for _, h := range old {
 		n.leaving[h] = true
 		h.shared = map[packet.State]bool{}
@@ -108,6 +124,10 @@ func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 		snap.connect(h)
 	}
 	n.snap.Store(snap)
+	n.say()
+	for _, h := range hosts {
+		n.startPull(h, n.peers)
+	}
 	for _, h := range before.hosts {
 		h.queue.recheck()
 	}
@@ -143,7 +163,7 @@ func (n *Node) load(ctx context.Context, m seed.Manifest) (*host, error) {
 		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
 	}
 	r, err := n.cfg.Open(m, runner.Env{
-		Node: n.cfg.Name, MaxData: n.cfg.MaxData,
+		Node: n.cfg.Name, MaxData: n.cfg.MaxData, Stores: n.stored(), Blobs: n.runnerBlobs(),
 		Print: func(line string) { n.cfg.Print(m, line) },
 	})
 	if err != nil {

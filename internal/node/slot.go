@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,22 +21,33 @@ type slot struct {
 	node      *Node
 	worker    runner.Worker // nil until there is work
 	idleSince time.Duration // by the node's clock
-	room      []packet.Packet
+	room      batch
+	one       [1]packet.Packet // of an inline run, with its origin
+	oneFrom   [1]*origin
 	runs      uint64
 
 	// Of the batch that runs; slot is its sink.
 	ctx      context.Context
 	batch    []packet.Packet
+	from     []*origin     // of each packet of the batch
+	borrowed bool          // the packet's count is its caller's
 	done     int           // packets that had their verdict
 	emitting int           // the packet that emitted last
 	index    uint64        // of the next output of that packet
 	now      time.Duration // when the batch began, by the node's clock
 	hop      *packet.Hop   // the newest, for sharing
 	depth    int           // inline calls around this one
+	blob     *packet.Blob  // the data of the output at hand, if it is large
+	notes    *record       // what a followed packet's run has begun; nil for nothing
 	timing   bool          // away counts every output, not only those that blocked
 	away     time.Duration // spent in outputs, not in the seed
+	kept     keeping
+	wishes   []*packet.Wish // before trace changed them, of packets that are traced
 
-	in, out, failed atomic.Uint64
+	// in and out count by state, in the order of the contract: at least one each,
+	// so that an injector's runs and an extractor's nothing have a place.
+	in, out []atomic.Uint64
+	failed  atomic.Uint64
 }
 
 // open starts the worker unless there is one.
@@ -66,8 +78,8 @@ func (s *slot) pump() {
 	h := s.host
 	for {
 		most := h.cost.batch(int(h.queue.length.Load()), len(h.slots))
-		s.room = h.queue.take(s.room, most)
-		if len(s.room) == 0 {
+		h.queue.take(&s.room, most)
+		if len(s.room.packets) == 0 {
 			s.mu.Unlock()
 			// A packet that came since found the slot taken.
 			if h.queue.length.Load() == 0 || !s.mu.TryLock() {
@@ -80,30 +92,38 @@ func (s *slot) pump() {
 			continue
 		}
 		s.runBatch()
-		clear(s.room)
+		s.room.reset()
 	}
 }
 
 // runBatch runs the packets of s.room.
 func (s *slot) runBatch() {
 	h := s.host
-	batch := s.screen(s.room)
+	s.screen()
+	batch := s.room.packets
 	if len(batch) == 0 {
 		return
 	}
 	if err := s.open(s.node.running); err != nil {
 		for i := range batch {
-			h.fail(&batch[i], &runner.Fault{Reason: "the seed could not be started: " + err.Error()})
+			fault := &runner.Fault{Reason: "the seed could not be started: " + err.Error()}
+			run := h.runOf(&batch[i], fault)
+			s.node.keep(&run, batch[i].Wish)
+			h.fail(&item{Packet: batch[i], from: s.room.from[i]}, fault)
 		}
 		return
 	}
-	s.in.Add(uint64(len(batch)))
-	s.now = s.node.clock.now()
-	s.depth, s.timing, s.away = 0, h.inline, 0
-	err := s.run(s.node.running, batch)
+	s.now = s.node.clock.now() // reading large data is work as well
+	if !h.streams && !s.load() {
+		return
+	}
+	batch = s.room.packets // those whose data could not be read have left it
+	s.countIn(batch)
+	s.depth, s.timing, s.away, s.borrowed = 0, h.inline, 0, false
+	err := s.run(s.node.running, batch, s.room.from)
 	s.idleSince = s.node.clock.now()
 	if s.done > 0 {
-		h.cost.add(s.idleSince-s.now-s.away, s.done)
+		h.cost.add(s.idleSince-s.now-s.away, s.done, dataSize(batch[:s.done]))
 	}
 	if err != nil {
 		s.broken(err)
@@ -111,9 +131,13 @@ func (s *slot) runBatch() {
 }
 
 // run gives batch to the worker, with the slot as its sink.
-func (s *slot) run(ctx context.Context, batch []packet.Packet) error {
-	s.ctx, s.batch = ctx, batch
+func (s *slot) run(ctx context.Context, batch []packet.Packet, from []*origin) error {
+	s.ctx, s.batch, s.from = ctx, batch, from
 	s.done, s.emitting, s.index = 0, 0, 0
+	s.begin(0)
+	if s.node.cfg.Tracer != nil {
+		s.trace()
+	}
 	return s.worker.Run(ctx, batch, s)
 }
 
@@ -121,37 +145,75 @@ func (s *slot) run(ctx context.Context, batch []packet.Packet) error {
 // with it is to blame; others are tried again one by one.
 func (s *slot) broken(err error) {
 	s.close()
-	left := s.batch[s.done:]
+	left := s.left()
+	if len(left) > 0 {
+		s.writeNotes(&left[0], false)
+	}
 	switch {
 	case len(left) == 0:
 		s.node.log.Warn("a worker of seed "+s.host.name+" ended after its work", "error", err)
 	case s.node.running.Err() != nil:
-		s.node.abandoned.Add(int64(len(left)))
+		for i := range left {
+			s.node.giveUp(&left[i])
+		}
 	case len(s.batch) == 1:
+		s.ran(0, err)
 		s.host.fail(&left[0], err)
 	default:
 		s.host.again(left)
 	}
 }
 
-// screen sorts out the packets whose deadline has passed.
-func (s *slot) screen(batch []packet.Packet) []packet.Packet {
-	kept := batch[:0]
-	for i := range batch {
-		p := &batch[i]
-		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
-			s.host.giveUp(p, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
-			continue
-		}
-		kept = append(kept, *p)
+// left are the packets of the batch that had no verdict, with a count of their
+// own each.
+func (s *slot) left() []item {
+	var left []item
+	for i := s.done; i < len(s.batch); i++ {
+		left = append(left, s.item(i))
 	}
-	return kept
+	return left
 }
 
-// runInline runs p right here, on the caller's goroutine, if the seed is cheap
-// and has a free slot and an empty queue. The caller's slot is from.
-func (h *host) runInline(from *slot, p *packet.Packet) bool {
-	if !h.inline || from.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || p.Wish != nil {
+// item is packet i of the batch with a count of its own.
+func (s *slot) item(i int) item {
+	if s.borrowed {
+		s.from[i].hold()
+	}
+	it := item{Packet: s.batch[i], from: s.from[i]}
+	if wish := s.untraced(i); wish != nil {
+		it.Wish = wish // what comes of a failed run is no child of it, but its next attempt
+	}
+	return it
+}
+
+// screen sorts out the packets whose deadline has passed, and those that the seed
+// no longer takes: its contract was another when they were put into its inbox.
+func (s *slot) screen() {
+	b := &s.room
+	kept := 0
+	for i := range b.packets {
+		p := &b.packets[i]
+		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
+			s.host.giveUp(&item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
+			continue
+		}
+		if !s.host.manifest.Contract.Takes(p.State) {
+			s.node.reroute(&item{Packet: *p, from: b.from[i]}, s.host)
+			continue
+		}
+		if kept < i {
+			b.packets[kept], b.from[kept] = *p, b.from[i]
+		}
+		kept++
+	}
+	b.packets, b.from = b.packets[:kept], b.from[:kept]
+}
+
+// runInline runs it right here, on the caller's goroutine, if the seed is cheap
+// and has a free slot and an empty queue. The caller's slot is from; the item's
+// count stays the caller's.
+func (h *host) runInline(from *slot, it *item) bool {
+	if !h.inline || from.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
 		return false
 	}
 	s := h.acquire()
@@ -162,23 +224,25 @@ func (h *host) runInline(from *slot, p *packet.Packet) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.room = append(s.room[:0], *p)
-	s.in.Add(1)
-	s.now, s.depth = from.now, from.depth+1
+	s.one[0], s.oneFrom[0] = it.Packet, it.from
+	s.countIn(s.one[:])
+	s.now, s.depth, s.borrowed = from.now, from.depth+1, true
 	s.runs++
-	s.timing, s.away = s.runs%sampleEvery == 0, 0
+	// A run that is kept says how long it took, its outputs not counted.
+	measured := s.runs%sampleEvery == 0
+	s.timing, s.away = measured || h.node.history.samples(it.Ship.Root), 0
 	var begun time.Duration
-	if s.timing {
+	if measured {
 		begun = h.node.clock.now()
 	}
-	err := s.run(h.node.running, s.room)
-	if s.timing {
-		h.cost.add(h.node.clock.now()-begun-s.away, 1)
+	err := s.run(h.node.running, s.one[:], s.oneFrom[:])
+	if measured {
+		h.cost.add(h.node.clock.now()-begun-s.away, 1, it.DataSize())
 	}
 	if err != nil {
 		s.broken(err)
 	}
-	s.room[0] = packet.Packet{}
+	s.one[0].Data, s.oneFrom[0] = "", nil
 	s.mu.Unlock()
 	if h.queue.length.Load() > 0 {
 		h.kick()
@@ -195,47 +259,122 @@ func (s *slot) Emit(i int, state packet.State, data string) error {
 	if err := s.ctx.Err(); err != nil {
 		return err // the node ends: also a seed that asks nobody stops here
 	}
-	out, err := s.host.port(state)
+	var child item
+	out, err := s.output(&child, i, state, data)
 	if err != nil {
 		return err
 	}
-	if i != s.emitting {
-		s.emitting, s.index = i, 0
-	}
 	parent := &s.batch[i]
-	child := packet.Packet{
-		ID: parent.ID.Child(s.host.key, s.index), Ship: parent.Ship,
-		Container: parent.Container, Fragment: parent.Fragment,
-		State: out.state, Data: data, Rounds: parent.Rounds,
-	}
-	if parent.State == "" { // an injector's run: every output is a root
-		child.Ship = packet.Ship{Root: child.ID, Node: s.node.cfg.Name}
-		if now := s.node.clock.now(); now-s.now >= hopGrain {
-			s.now = now
-		}
-	}
-	s.index++
-	s.out.Add(1)
 	if parent.Wish != nil {
 		return s.emitWished(parent, &child, out)
 	}
 	s.hop = extend(s.hop, parent, s.host.name, s.node.cfg.Name, s.node.clock.at(s.now))
 	child.Trail = s.hop
-	return s.node.route(s.ctx, s, &child, out.to)
+	return s.pass(&child, out.to)
+}
+
+// EmitBlob routes one output of packet i whose data lies in the store.
+func (s *slot) EmitBlob(i int, state packet.State, b packet.Blob) error {
+	if s.from[i] == nil { // without a store on its way nobody would hold it
+		defer s.node.drop([]packet.Sum{b.Sum})
+		data, err := s.node.read(b)
+		if err != nil {
+			return err
+		}
+		return s.Emit(i, state, data)
+	}
+	s.from[i].keep(b.Sum)
+	s.blob = &b
+	defer func() { s.blob = nil }()
+	return s.Emit(i, state, "")
+}
+
+// output makes child packet i's next output.
+func (s *slot) output(child *item, i int, state packet.State, data string) (*port, error) {
+	out, err := s.host.port(state)
+	if err != nil {
+		return nil, err
+	}
+	if limit := s.node.cfg.MaxData; int64(len(data)) > limit {
+		return nil, fmt.Errorf("an output of %d bytes; at most %d are allowed (--max-packet)", len(data), limit)
+	}
+	if i != s.emitting {
+		s.emitting, s.index = i, 0
+	}
+	parent := &s.batch[i]
+	child.ID, child.Ship = parent.ID.Child(s.host.key, s.index), parent.Ship
+	child.Container, child.Fragment = parent.Container, parent.Fragment
+	child.State, child.Data, child.Rounds = out.state, data, parent.Rounds
+	child.from, child.Blob = s.from[i], s.blob
+	s.index++
+	s.out[out.index].Add(1)
+	if s.kept.on {
+		s.gave(child)
+	}
+	return out, nil
+}
+
+// pass sends an output on. A count of its own it needs only where it outlives
+// this call.
+func (s *slot) pass(child *item, to []dest) error {
+	if child.from == nil {
+		return s.node.route(s.ctx, s, child, to)
+	}
+	if len(to) == 1 && to[0].host != nil && to[0].host.runInline(s, child) {
+		return nil
+	}
+	child.from.hold()
+	var err error
+	if s.long() {
+		err = s.node.lay(s.ctx, child, to, func(*commit) {})
+	} else {
+		err = s.node.route(s.ctx, s, child, to)
+	}
+	if err != nil {
+		s.node.giveUp(child)
+	}
+	return err
+}
+
+// longRun is a run whose outputs are stored before it goes on, so that a later
+// crash does not repeat it.
+const longRun = 50 * time.Millisecond
+
+func (s *slot) long() bool {
+	return s.host.cost.get() >= longRun || s.node.clock.now()-s.now >= longRun
 }
 
 // Done takes the verdict on packet i.
 func (s *slot) Done(i int, err error) {
+	if (s.kept.on || err != nil) && (err == nil || s.ctx.Err() == nil) {
+		s.ran(i, err)
+	}
+	s.verdict(i, err)
+	if s.done < len(s.batch) {
+		s.begin(s.done)
+	}
+}
+
+func (s *slot) verdict(i int, err error) {
 	s.done = i + 1
 	if err == nil {
-		return
-	}
-	if errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
-		// Not the seed's fault: the node ends.
-		if s.batch[i].State != "" {
-			s.node.abandoned.Add(1)
+		if s.batch[i].Wish != nil {
+			s.writeNotes(&item{Packet: s.batch[i], from: s.from[i]}, true)
+		}
+		if !s.borrowed {
+			s.from[i].end(1)
 		}
 		return
 	}
-	s.host.fail(&s.batch[i], err)
+	it := s.item(i)
+	s.writeNotes(&it, false)
+	if errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
+		s.node.giveUp(&it) // not the seed's fault: the node ends
+		return
+	}
+	s.host.fail(&it, err)
 }
+
+// Flush has nothing to wait for: what descends from a frame is as safe as that
+// is.
+func (s *slot) Flush() error { return nil }

@@ -2,11 +2,17 @@ package node
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/recap/pumpkin/internal/dtn"
+	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/predict"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -19,73 +25,222 @@ type Status struct {
 	Since   time.Time    `json:"since"`
 	Seeds   []SeedStatus `json:"seeds"`
 	Waiting []Waiting    `json:"waiting"`
+	// Inboxes are those of seeds that other nodes host: they pull from here.
+	Inboxes []Inbox     `json:"inboxes,omitempty"`
+	Store   StoreStatus `json:"store"`
+	// Version is that of the program.
+	Version string `json:"version,omitempty"`
+	// Refused are the seeds that the node does not host because the network has
+	// another contract under their name.
+	Refused []mesh.Refused `json:"refused,omitempty"`
+	// Leaving says that the node finishes what it has and ends.
+	Leaving bool `json:"leaving,omitempty"`
+	// Behind are the seeds for which more comes into this node's store than is
+	// done, by name.
+	Behind []Behind `json:"behind,omitempty"`
+	Load   Load     `json:"load"`
+}
+
+// A Load is how busy a node is.
+type Load struct {
+	// CPUs is how many there are, and CPUTime how long the node and its workers
+	// that have ended have had one since the start.
+	CPUs    int           `json:"cpus"`
+	CPUTime time.Duration `json:"cpu_ns"`
+	// Running are the workers of all seeds that have packets, Queued the packets
+	// in all queues.
+	Running int `json:"running"`
+	Queued  int `json:"queued"`
 }
 
 // A SeedStatus is what one seed of a node is doing.
 type SeedStatus struct {
 	Manifest seed.Manifest `json:"manifest"`
+	// Since is when the node began to host a seed of this name and contract.
+	Since time.Time `json:"since"`
 	// In counts the packets that the seed was given, retries included; an
 	// injector's are its runs. Out counts what it gave, Failed the runs that
 	// failed.
 	In     uint64 `json:"in"`
 	Out    uint64 `json:"out"`
 	Failed uint64 `json:"failed"`
+	// Retries counts the failed runs after which a packet is tried again.
+	Retries uint64 `json:"retries"`
 	// Queued are the packets in its queue, retries that wait for their time
 	// included, and QueuedBytes their size.
 	Queued      int `json:"queued"`
 	QueuedBytes int `json:"queued_bytes"`
+	// Stored are the packets in its inbox in the store, those included that
+	// were pulled and have not ended.
+	Stored int `json:"stored"`
+	// StoredBytes is the size of those, without large data.
+	StoredBytes int64 `json:"stored_bytes"`
 	// Running are the workers that have packets now, Workers the most there
 	// may be.
 	Running int `json:"running"`
 	Workers int `json:"workers"`
-	// Cost is the running estimate of what one packet takes; 0 while nothing
-	// is known.
+	// Cost is the running estimate of what one packet of the mean size takes; 0
+	// while nothing is known.
 	Cost time.Duration `json:"cost_ns"`
+	// InStates and OutStates are In and Out by the states of the contract.
+	InStates  map[packet.State]uint64 `json:"in_states,omitempty"`
+	OutStates map[packet.State]uint64 `json:"out_states,omitempty"`
+	// GaveUp counts the packets that went to the seed's Error: state.
+	GaveUp uint64 `json:"gave_up"`
+	// Paused: the seed takes no packets on this node until somebody resumes it.
+	Paused bool `json:"paused,omitempty"`
+	// Errors are its failures lately, the newest first.
+	Errors []SeedError `json:"errors,omitempty"`
+	// Prediction is what is known of the cost by size.
+	Prediction predict.Line `json:"prediction"`
 }
 
-// Waiting are the packets that wait in one state.
+// Waiting are the packets that wait in one state, or in the inbox of a seed
+// that nobody hosts.
 type Waiting struct {
-	State   packet.State `json:"state"`
+	State   packet.State `json:"state,omitempty"`
+	Seed    seed.Name    `json:"seed,omitempty"`
 	Packets int          `json:"packets"`
-	Bytes   int          `json:"bytes"`
+	Bytes   int64        `json:"bytes"`
 	Since   time.Time    `json:"since"`
 	Why     string       `json:"why"`
 }
 
-// Status looks at the node.
-func (n *Node) Status() Status {
-	st := Status{Node: n.cfg.Name, Group: n.cfg.Group, Run: n.cfg.Run, Since: n.clock.base}
-	snap := n.snap.Load()
-	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
-		st.Seeds = append(st.Seeds, snap.hosts[name].status())
+// An Inbox is what lies here for a seed that other nodes host.
+type Inbox struct {
+	Seed    seed.Name `json:"seed"`
+	Packets int       `json:"packets"`
+	Bytes   int64     `json:"bytes"`
+	Since   time.Time `json:"since"`
+}
+
+// Place is the state or the inbox, as people see it.
+func (w Waiting) Place() string {
+	if w.Seed != "" {
+		return "inbox of " + string(w.Seed)
 	}
-	st.Waiting = n.waits.look()
-	for i := range st.Waiting {
-		w := &st.Waiting[i]
-		if len(snap.accept[w.State]) == 0 {
-			w.Why = snap.whyWaits(&packet.Packet{State: w.State})
+	return string(w.State)
+}
+
+// InCluster is the durability of a store that all nodes share: that of the
+// cluster.
+const InCluster = "cluster"
+
+// A StoreStatus is how the node's store does.
+type StoreStatus struct {
+	// Durability is disk, memory, none or [InCluster].
+	Durability string `json:"durability"`
+	// Used are the bytes of what lies in it, Size those that packets from
+	// outside may take (0: no bound), Reserve what their descendants may take
+	// beyond.
+	Used    int64 `json:"used"`
+	Size    int64 `json:"size"`
+	Reserve int64 `json:"reserve"`
+	// Refusing: packets wait now to be stored, since there is no room for them;
+	// the store need not be full to the last byte for that.
+	Refusing bool `json:"refusing,omitempty"`
+	// Error says why the store takes nothing now; "" when it does.
+	Error string `json:"error,omitempty"`
+	// Damage are what was found broken in it, a line each.
+	Damage []string `json:"damage,omitempty"`
+}
+
+// Held says why packets from outside have to wait, "" when they do not.
+func (s StoreStatus) Held() string {
+	switch {
+	case s.Error != "":
+		return s.Error
+	case s.Refusing, s.Size > 0 && s.Used >= s.Size:
+		return "its store is full"
+	}
+	return ""
+}
+
+// Status looks at the node.
+func (n *Node) Status(ctx context.Context) Status {
+	st := Status{Node: n.cfg.Name, Group: n.cfg.Group, Run: n.cfg.Run, Since: n.clock.base, Store: n.StoreStatus(),
+		Seeds: []SeedStatus{}, Waiting: []Waiting{},
+		Version: n.cfg.Version, Refused: n.Refused(), Leaving: n.injecting.Err() != nil, Behind: n.backlogs.behind(),
+	}
+	places, err := n.store.Places(ctx)
+	if err != nil && st.Store.Error == "" {
+		st.Store.Error = err.Error()
+	}
+	snap := n.snap.Load()
+	stored := map[seed.Name]store.Count{}
+	for _, c := range places {
+		name, inbox := c.Place.Seed()
+		switch {
+		case inbox && snap.hosts[name] != nil:
+			stored[name] = c
+		case inbox && snap.hosted(name):
+			st.Inboxes = append(st.Inboxes, Inbox{Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since})
+		case inbox:
+			st.Waiting = append(st.Waiting, Waiting{
+				Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: "no node hosts the seed " + string(name),
+			})
+		default:
+			if state, ok := c.Place.State(); ok {
+				st.Waiting = append(st.Waiting, Waiting{
+					State: state, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: n.whyWaiting(snap, state),
+				})
+			}
 		}
 	}
-	slices.SortFunc(st.Waiting, func(a, b Waiting) int { return cmp.Compare(a.State, b.State) })
+	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
+		s := snap.hosts[name].status()
+		s.Stored, s.StoredBytes = stored[name].Packets, stored[name].Bytes
+		st.Seeds = append(st.Seeds, s)
+		st.Load.Running += s.Running
+		st.Load.Queued += s.Queued
+	}
+	st.Load.CPUs, st.Load.CPUTime = runtime.GOMAXPROCS(0), cpuTime()
+	slices.SortFunc(st.Waiting, func(a, b Waiting) int {
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Seed, b.Seed))
+	})
 	return st
+}
+
+// StoreStatus looks at the node's store alone, which is cheap.
+func (n *Node) StoreStatus() StoreStatus {
+	st := n.store.State()
+	durability := n.cfg.Durability.String()
+	if _, ok := n.store.(store.Shared); ok {
+		durability = InCluster
+	}
+	out := StoreStatus{Durability: durability, Used: st.Used, Size: st.Size, Reserve: st.Reserve, Damage: st.Damage, Refusing: n.trouble.Load()}
+	if st.Err != nil {
+		out.Error = st.Err.Error()
+	}
+	if count := n.damage.Load(); count > 0 {
+		out.Damage = append(out.Damage, fmt.Sprintf("%d frames could not be read since the start", count))
+	}
+	return out
+}
+
+// whyWaiting says why the packets of a state wait.
+func (n *Node) whyWaiting(snap *snapshot, state packet.State) string {
+	if len(snap.accept[state]) > 0 {
+		n.waits.mu.Lock()
+		defer n.waits.mu.Unlock()
+		if st := n.waits.states[state]; st != nil && st.why != "" {
+			return st.why
+		}
+		return "it is about to go on"
+	}
+	return snap.whyWaits(&packet.Packet{State: state})
 }
 
 // Network is the automaton of what the node hosts now.
 func (n *Node) Network() *dtn.Network { return n.snap.Load().net }
 
 func (h *host) status() SeedStatus {
-	st := SeedStatus{Manifest: h.manifest, Workers: len(h.slots), Cost: h.cost.get()}
+	st := SeedStatus{Manifest: h.manifest, Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}
 	st.In, st.Out, st.Failed = h.counts()
+	st.InStates, st.OutStates = h.countsByState()
+	st.GaveUp, st.Paused, st.Errors = h.gaveUps.Load(), h.paused(), h.faults.errors()
+	st.Retries = h.retries.Load()
 	st.Queued, st.QueuedBytes = h.queue.look()
 	st.Running = h.busy()
 	return st
-}
-
-func (h *host) counts() (in, out, failed uint64) {
-	for _, s := range h.slots {
-		in += s.in.Load()
-		out += s.out.Load()
-		failed += s.failed.Load()
-	}
-	return in, out, failed
 }

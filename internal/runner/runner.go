@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/recap/pumpkin/packet"
@@ -41,8 +43,9 @@ type Worker interface {
 	Close() error
 }
 
-// A Sink takes what the runs of a batch give. It is not safe for concurrent
-// use. i is the packet's index in the batch.
+// A Sink takes what the runs of a batch give. i is the packet's index in the
+// batch. It is not safe for concurrent use, except that an injector may emit
+// and flush from several goroutines at a time.
 type Sink interface {
 	// Emit takes one output of packet i and returns when there was room for
 	// it: this is the back-pressure. The state "" means the contract's only
@@ -51,10 +54,30 @@ type Sink interface {
 	// with that error.
 	Emit(i int, state packet.State, data string) error
 
+	// EmitBlob is Emit for data that was put into [Env.Blobs]: it takes over
+	// the hold on the blob, also when it fails.
+	EmitBlob(i int, state packet.State, b packet.Blob) error
+
+	// Flush returns when everything that was emitted so far is as safe as the
+	// node's durability says, or could not be made so. For an injector that
+	// may last until the disk has it; for other seeds it is at once.
+	Flush() error
+
 	// Done ends packet i: nil is success. It is called once for each packet,
 	// in order.
 	Done(i int, err error)
 }
+
+// Blobs keep data that is too large to be held in memory, as the store does:
+// see store.Blobs, whose part this is.
+type Blobs interface {
+	Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error)
+	Open(b packet.Blob) (*os.File, error)
+	Drop(sum packet.Sum) error
+}
+
+// LargeData is how much data, in bytes, an output has that is put into Blobs.
+const LargeData = 256 << 10
 
 // An Opener makes the runner for a seed. It checks what can be checked without
 // starting anything.
@@ -67,6 +90,10 @@ type Env struct {
 	// Print takes what the seed prints, a line at a time without its end.
 	// It is called from several goroutines.
 	Print func(line string)
+	// Blobs take and give large data; nil keeps it in memory.
+	Blobs Blobs
+	// Stores says that an injector is to be told when what it gave is stored.
+	Stores bool
 	// MaxData is the most bytes that one output may have; 0 means
 	// [DefaultMaxData].
 	MaxData int64

@@ -8,19 +8,40 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/packet"
 )
 
 // A Client speaks to one node. It is safe for concurrent use.
-type Client struct{ http http.Client }
+type Client struct {
+	http http.Client
+	base string // of the paths: this node's or the network's
+}
 
 // NewClient is a client that reaches its node through dial.
 func NewClient(dial func(context.Context) (net.Conn, error)) *Client {
-	return &Client{http: http.Client{Transport: &http.Transport{
+	return NewClientOver(&http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-	}}}
+	})
+}
+
+// NewClientOver is a client of the node that the transport leads to.
+func NewClientOver(transport http.RoundTripper) *Client {
+	return &Client{http: http.Client{Transport: transport}, base: "/api/v1/"}
+}
+
+// Everywhere is the same client, whose Waiting, Retry and Drop mean the whole
+// network that the node belongs to. It is closed with c.
+func (c *Client) Everywhere() *Client { return &Client{http: c.http, base: c.base + "network/"} }
+
+// Network asks what every node of the network does.
+func (c *Client) Network(ctx context.Context) (Network, error) {
+	var all Network
+	return all, c.call(ctx, http.MethodGet, "/api/v1/network", nil, &all)
 }
 
 // Close lets go of the connection.
@@ -30,6 +51,83 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) Status(ctx context.Context) (node.Status, error) {
 	var st node.Status
 	return st, c.call(ctx, http.MethodGet, "/api/v1/status", nil, &st)
+}
+
+// Waiting gives the first packets that wait in a state, oldest first, to visit.
+func (c *Client) Waiting(ctx context.Context, state packet.State, limit int, visit func(Shown) error) error {
+	path := c.base + "waiting/" + url.PathEscape(string(state)) + "?limit=" + strconv.Itoa(limit)
+	return c.stream(ctx, http.MethodGet, path, nil, func(dec *json.Decoder) error {
+		for {
+			var line struct {
+				Node   string          `json:"node"`
+				Packet json.RawMessage `json:"packet"`
+				Large  int64           `json:"large"`
+			}
+			if err := dec.Decode(&line); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("the node's answer: %w", err)
+			}
+			file, err := packet.ParseFile(line.Packet)
+			if err == nil {
+				err = visit(Shown{Node: line.Node, File: file, Large: line.Large})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// SendData injects one packet whose data r gives, of that size in bytes, or -1
+// if it is not known. Its data is held in memory on neither side.
+func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size int64) error {
+	head, err := json.Marshal(parcel)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets?parcel="+url.QueryEscape(string(head)), r)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", rawData)
+	req.ContentLength = size
+	return c.do(req, func(dec *json.Decoder) error { return dec.Decode(new(Receipt)) })
+}
+
+// Ledger asks what became of the packets that are followed under the id.
+func (c *Client) Ledger(ctx context.Context, id packet.ID) (node.Ledger, error) {
+	var sum node.Ledger
+	return sum, c.call(ctx, http.MethodGet, "/api/v1/ledgers/"+id.String(), nil, &sum)
+}
+
+// Forget removes a ledger.
+func (c *Client) Forget(ctx context.Context, id packet.ID) error {
+	var sum node.Ledger
+	return c.call(ctx, http.MethodDelete, "/api/v1/ledgers/"+id.String(), nil, &sum)
+}
+
+// Retry sends waiting packets on again and returns how many.
+func (c *Client) Retry(ctx context.Context, sel node.Selection) (int, error) {
+	return c.handle(ctx, c.base+"retry", sel)
+}
+
+// Drop ends waiting packets and returns how many.
+func (c *Client) Drop(ctx context.Context, sel node.Selection) (int, error) {
+	return c.handle(ctx, c.base+"drop", sel)
+}
+
+func (c *Client) handle(ctx context.Context, path string, sel node.Selection) (int, error) {
+	body, err := json.Marshal(sel)
+	if err != nil {
+		return 0, err
+	}
+	var handled Handled
+	err = c.call(ctx, http.MethodPost, path, bytes.NewReader(body), &handled)
+	if problem, ok := err.(*Problem); ok {
+		return problem.Taken, err
+	}
+	return handled.Count, err
 }
 
 // Send injects what next gives, until it returns io.EOF, and returns how many
@@ -75,26 +173,38 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 	return receipt.Taken, source
 }
 
+// call asks and reads one answer.
 func (c *Client) call(ctx context.Context, method, path string, body io.Reader, into any) error {
+	return c.stream(ctx, method, path, body, func(dec *json.Decoder) error {
+		if err := dec.Decode(into); err != nil {
+			return fmt.Errorf("the node's answer: %w", err)
+		}
+		return nil
+	})
+}
+
+// stream asks and gives the answer to read; what is not one is a *Problem.
+func (c *Client) stream(ctx context.Context, method, path string, body io.Reader, read func(*json.Decoder) error) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, body)
 	if err != nil {
 		return err
 	}
+	return c.do(req, read)
+}
+
+func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking the node: %w", err)
 	}
 	defer resp.Body.Close()
 	dec := json.NewDecoder(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		problem := &Problem{Status: resp.StatusCode}
-		if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") || dec.Decode(problem) != nil {
-			problem.Detail = "the node answered " + resp.Status
-		}
-		return problem
+	if resp.StatusCode == http.StatusOK {
+		return read(dec)
 	}
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("the node's answer: %w", err)
+	problem := &Problem{Status: resp.StatusCode}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), problemType) || dec.Decode(problem) != nil {
+		problem.Detail = "the node answered " + resp.Status
 	}
-	return nil
+	return problem
 }

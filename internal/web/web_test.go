@@ -7,17 +7,21 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/packet"
 )
 
 // serve runs a node without seeds on a Unix socket, and a client of it.
 func serve(t *testing.T) (*node.Node, *Client) {
-	n := node.New(node.Config{Name: "test", MaxData: 100})
+	n := node.New(node.Config{Name: "test", MaxData: 100, Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
 	ctx, cancel := context.WithCancel(context.Background())
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
 	if err != nil {
@@ -25,7 +29,7 @@ func serve(t *testing.T) (*node.Node, *Client) {
 	}
 	ended := make(chan error, 2)
 	go func() { ended <- n.Run(ctx) }()
-	go func() { ended <- Serve(ctx, l, Handler(n)) }()
+	go func() { ended <- Serve(ctx, l, Handler(Config{Node: n})) }()
 	client := NewClient(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
 	})
@@ -92,12 +96,13 @@ func TestWhatIsRefusedIsNamed(t *testing.T) {
 }
 
 func TestRequestsThatAreNone(t *testing.T) {
-	n := node.New(node.Config{Name: "test"})
+	n := node.New(node.Config{Name: "test", Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
 	for _, c := range []struct {
 		method, path, body string
 		status             int
 	}{
-		{"GET", "/", "", http.StatusNotFound},
+		{"GET", "/", "", http.StatusOK},
+		{"GET", "/nothing", "", http.StatusNotFound},
 		{"GET", "/api/v1/packets", "", http.StatusNotFound},
 		{"POST", "/api/v1/packets", "hello", http.StatusBadRequest},
 		{"POST", "/api/v1/packets", `{"state": "A:A", "stat": 1}`, http.StatusBadRequest},
@@ -107,7 +112,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		Handler(n).ServeHTTP(w, httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body)))
+		Handler(Config{Node: n}).ServeHTTP(w, httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body)))
 		cancel()
 		if w.Code != c.status {
 			t.Errorf("%s %s %q: %d %s, want %d", c.method, c.path, c.body, w.Code, w.Body, c.status)
@@ -115,5 +120,32 @@ func TestRequestsThatAreNone(t *testing.T) {
 		if kind := w.Header().Get("Content-Type"); w.Code != http.StatusOK && kind != "application/problem+json" {
 			t.Errorf("%s %s: an error as %s", c.method, c.path, kind)
 		}
+	}
+}
+
+// TestTraceContext: a packet belongs to the trace that the request's header names.
+func TestTraceContext(t *testing.T) {
+	n := busyNode(t)
+	h := routes(Config{Node: n})
+	const place = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for _, path := range []string{"/api/v1/states/Trace:ME/packets", "/api/v1/packets?parcel=" + url.QueryEscape(`{"id":"`+packet.NewID().String()+`","state":"Trace:ME"}`)} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("data"))
+		r.Header.Set("Content-Type", "application/octet-stream")
+		r.Header.Set("Traceparent", place)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+			t.Fatalf("POST %s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	seen := 0
+	err := n.Show(t.Context(), "Trace:ME", func(p packet.Packet) bool {
+		seen++
+		if p.Wish == nil || p.Wish.Trace.String() != place {
+			t.Errorf("packet %s is of the trace %+v; expected %s", p.ID, p.Wish, place)
+		}
+		return true
+	})
+	if err != nil || seen != 2 {
+		t.Errorf("%d packets wait, %v; expected 2", seen, err)
 	}
 }

@@ -9,19 +9,21 @@ state of what it gives:
     def run(tweet):
         return State("ENGLISH" if " the " in tweet else "FOREIGN", tweet)
 
+An injector of many records yields them as Batch, some hundreds at a time.
+
 A seed that is a class, the classic shape, says `from pumpkin import *` and
 has PmkSeed, and the modules that old seed files use without importing them.
 They are loaded when they are asked for, since most seeds ask for none.
 """
 
-from pumpkin.values import State
+from pumpkin.values import Batch, State
 
 # The modules that `from pumpkin import *` gave in the old Pumpkin and old
 # seed files rely on.
 _OLD_MODULES = ("copy", "json", "logging", "os", "re", "shutil", "socket",
                 "subprocess", "sys", "tarfile", "threading", "time", "uuid")
 
-__all__ = ("State", "PmkSeed") + _OLD_MODULES
+__all__ = ("State", "Batch", "PmkSeed") + _OLD_MODULES
 
 
 def __getattr__(name):
@@ -30,6 +32,6 @@ def __getattr__(name):
     elif name in _OLD_MODULES:
         module = __import__(name)
     else:
-        raise AttributeError("module 'pumpkin' has no attribute %r; it has State and PmkSeed" % name)
+        raise AttributeError("module 'pumpkin' has no attribute %r; it has State, Batch and PmkSeed" % name)
     globals()[name] = module
     return module

@@ -61,7 +61,7 @@ def open_seed(cls, hello, outbox):
 
     def call(data, entry):
         n, state, length, id, ship, attempt = entry[:6]
-        pkt = ClassicPacket(n, id, ship, state, attempt, data, group)
+        pkt = ClassicPacket(n, id, ship, state, attempt, data, group, entry[6] if len(entry) > 6 else "")
         try:
             if injector:
                 if seed.pre_run(pkt):

@@ -31,6 +31,8 @@ class Outbox:
         self.dones = []      # the entry of each packet that ended: n, or JSON
         self.waiting = 0     # bytes in the two, about
         self.asleep = False  # the flusher waits for wake()
+        self._gathering = 0  # blocks of together() that have begun
+        self.stored = None   # waits until the node has stored what was sent; None where it does not say
         self._fd = fd        # -1 in a process that the seed forked
         self._run = ()       # the entries of the run frame that is worked on
         self._told = 0       # how many of them were told done
@@ -67,10 +69,22 @@ class Outbox:
             self.flush()
         self.emits.append((n, state, data))
         self.waiting += size + ENTRY
-        if self.waiting > GATHER:
+        if self.stored is not None and not self._gathering:
+            self._settle()
+        elif self.waiting > GATHER:
             self.flush()
         elif self.asleep:
             self.wake()
+
+    def _settle(self):
+        """Wait until what was given is stored."""
+        self.flush()
+        self.send('{"sync":true}')
+        self.stored()
+
+    def together(self):
+        """A block whose outputs are waited for once, at its end."""
+        return _Together(self)
 
     def done(self, entry, size):
         """A packet has ended. size is what its entry and last output have, in bytes."""
@@ -163,6 +177,19 @@ class Outbox:
         """Close the pipe, in a process that the seed forked."""
         os.close(self._fd)
         self._fd = -1
+
+
+class _Together:
+    def __init__(self, outbox):
+        self.outbox = outbox
+
+    def __enter__(self):
+        self.outbox._gathering += 1
+
+    def __exit__(self, kind, *_):
+        self.outbox._gathering -= 1
+        if kind is None and self.outbox.stored is not None and not self.outbox._gathering:
+            self.outbox._settle()
 
 
 def _frame(header, blob=0):

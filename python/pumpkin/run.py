@@ -5,7 +5,7 @@ from types import GeneratorType
 from pumpkin import failure
 from pumpkin.outbox import ENTRY
 from pumpkin.packet import Packet
-from pumpkin.values import State, encode, state_json
+from pumpkin.values import Batch, State, encode, state_json
 from pumpkin.wire import quote
 
 _ONLY = '""'   # the state of an output that names none, as JSON
@@ -29,7 +29,7 @@ def prepare(seed, hello, outbox, report):
     elif seed.wants_packet:
         def call(data, entry):
             n, state, length, id, ship, attempt = entry[:6]
-            return function(data, Packet(id, ship, state, attempt))
+            return function(data, Packet(id, ship, state, attempt, entry[6] if len(entry) > 6 else ""))
     return _runner(call, seed.wants_packet, seed.wants_bytes, outbox, report), lambda: None, seed.wants_packet
 
 
@@ -87,6 +87,10 @@ def _givers(outbox):
                     names.clear()
                 state = names[out.name] = state_json(out.name)
             emit(n, state, encode(out.data))
+        elif type(out) is Batch:
+            with outbox.together():
+                for one in out.outputs:
+                    give(n, one)
         elif out is not None:
             emit(n, _ONLY, encode(out))
 

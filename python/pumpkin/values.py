@@ -22,6 +22,23 @@ class State:
         return "State(%r, %r)" % (self.name, self.data)
 
 
+class Batch:
+    """Several outputs that go on together: `yield Batch(records)`.
+
+    outputs is anything that can be looped over; each element is what a seed
+    may return. An injector that yields a Batch waits for the disk once, and
+    not once for each.
+    """
+
+    __slots__ = ("outputs",)
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def __repr__(self):
+        return "Batch(%r)" % (self.outputs,)
+
+
 # Advice for what is often given and is no data, by the name of its type.
 _ADVICE = {
     "list": "yield each element for a packet each, or return json.dumps(...) for one packet",
@@ -33,6 +50,7 @@ _ADVICE = {
     "map": "yield from it for a packet each",
     "range": "yield from it for a packet each",
     "State": "a State cannot hold a State",
+    "Batch": "a State cannot hold a Batch; a Batch holds States",
 }
 
 

@@ -47,6 +47,8 @@ def _watch(out_fd):
 def _serve(hello, inbox, outbox):
     if hello.get("pumpkin") != VERSION:
         raise ProtocolError("it speaks version %r; this library speaks version %d" % (hello.get("pumpkin"), VERSION))
+    if hello.get("stores"):
+        outbox.stored = lambda: _await_stored(inbox)
     missing = [key for key in ("seed", "file", "in", "out") if key not in hello]
     if missing:
         raise ProtocolError("its hello lacks %s" % ", ".join(missing))
@@ -78,6 +80,18 @@ def _why(error, path, report):
         return quote("%s (%s)" % (error, os.path.basename(path))), quote("")
     reason, output = report.describe(error)
     return quote(report.hint(error) or reason), quote(output)
+
+
+def _await_stored(inbox):
+    """Wait until the node says that it has stored what it was sent."""
+    frame = inbox.read()
+    if frame is None:
+        end_with_node()
+    stored = frame[0].get("stored")
+    if stored is None:
+        raise ProtocolError("it answers a sync with %r" % sorted(frame[0]))
+    if not stored:
+        raise OSError("not stored: %s" % frame[0].get("error", "the node does not say why"))
 
 
 def _loop(inbox, outbox, run_all, width):

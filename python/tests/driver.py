@@ -24,7 +24,7 @@ PATIENCE = 30  # seconds; a worker that says nothing for so long has failed
 class Worker:
     """One worker. It runs the interpreter that runs the tests."""
 
-    def __init__(self, path, name="greet", takes=("String:A",), gives=("String:B",), work="", say_hello=True, leader=False):
+    def __init__(self, path, name="greet", takes=("String:A",), gives=("String:B",), work="", say_hello=True, leader=False, stores=False):
         to_read, self._in = os.pipe()
         self.out, to_write = os.pipe()
         self.errors = tempfile.TemporaryFile()
@@ -39,7 +39,7 @@ class Worker:
         self._next = 0
         if say_hello:
             self.send({"pumpkin": 1, "seed": name, "node": "lab-1", "group": "default", "file": path,
-                       "in": list(takes), "out": list(gives), "work": work, "of a later version": 1})
+                       "in": list(takes), "out": list(gives), "work": work, "stores": stores, "of a later version": 1})
             self.hello = self.receive()[0]
 
     def send(self, header, blob=b""):

@@ -125,6 +125,11 @@ class Shapes(Case):
             outcome, = worker.run(b"d", meta=("id1", "lab:id0", 2))
             self.assertEqual(outcome.outputs, [("", b"('d', 'id1', 'lab:id0', 'String:A', 2)")])
 
+    def test_the_place_in_a_trace(self):
+        worker = self.ready("def run(data, pkt):\n    return pkt.traceparent")
+        self.assertEqual(worker.run(b"", meta=("id1", "lab:id0", 0, "00-a-b-01"))[0].outputs, [("", b"00-a-b-01")])
+        self.assertEqual(worker.run(b"", meta=("id1", "lab:id0", 0))[0].outputs, [("", b"")])
+
     def test_the_packet_is_not_given_to_who_does_not_ask(self):
         for head in ("data, loud=False", "*args", "data, *, loud=False"):
             worker = self.ready("def run(%s):\n    return 'ok'" % head)

@@ -88,8 +88,9 @@ class Timing(Case):
         late = []
         while len(late) < 30:
             header, blob = worker.receive()
-            if "emit" in header:
-                late.append(time.time() - float(blob))
+            for _, _, size in header.get("emit", ()):  # a busy machine may gather several
+                late.append(time.time() - float(blob[:size]))
+                blob = blob[size:]
         # A millisecond is what is promised; half of them may have met a busy machine.
         self.assertLess(sorted(late)[len(late) // 2], 0.005)
 

@@ -12,9 +12,10 @@ import (
 
 // Parse reads one hosted seed a line:
 //
-//	name[@node][,file:line]: contract
+//	name[@node[+since]][,file:line]: contract
 //
-// The node is "n1" and the file <name>.py, line 1, where they are left out.
+// The node is "n1", since 0 and the file <name>.py, line 1, where they are left
+// out.
 // Empty lines and lines that begin with # are skipped.
 func Parse(text string) ([]dtn.Hosted, error) {
 	var hosted []dtn.Hosted
@@ -29,8 +30,16 @@ func Parse(text string) ([]dtn.Hosted, error) {
 		}
 		head, place, _ := strings.Cut(head, ",")
 		name, node, _ := strings.Cut(head, "@")
+		node, since, _ := strings.Cut(node, "+")
 		if node == "" {
 			node = "n1"
+		}
+		var age int64
+		if since != "" {
+			var err error
+			if age, err = strconv.ParseInt(since, 10, 64); err != nil {
+				return nil, fmt.Errorf("%q: since %q: %w", line, since, err)
+			}
 		}
 		file, number, _ := strings.Cut(place, ":")
 		if place == "" {
@@ -45,7 +54,7 @@ func Parse(text string) ([]dtn.Hosted, error) {
 			return nil, fmt.Errorf("%q: %w", line, err)
 		}
 		m := seed.Manifest{Name: seed.Name(name), Contract: c, File: file, Line: at}
-		hosted = append(hosted, dtn.Hosted{Node: node, Manifest: m})
+		hosted = append(hosted, dtn.Hosted{Node: node, Manifest: m, Since: age})
 	}
 	return hosted, nil
 }

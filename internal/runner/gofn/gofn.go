@@ -20,36 +20,73 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// Emit gives one output and returns when the network had room for it. The
-// state is NAME, Type:NAME, or "" for the contract's only output. Its error
-// ends the run: return it.
+// Emit gives one output and returns when the network had room for it; what an
+// injector gives is then as safe as the node's durability says. The state is
+// NAME, Type:NAME, or "" for the contract's only output. Its error ends the
+// run: return it.
 type Emit func(state packet.State, data string) error
+
+// rootsKey is where an injector's context keeps what gives its outputs.
+type rootsKey struct{}
+
+// roots gives several outputs of an injector, and returns when all are safe.
+type roots func(state packet.State, data []string) error
+
+// EmitAll gives an output for each data, and returns when all of them are as safe
+// as the node's durability says: they share the synchronisations of the disk that
+// one [Emit] after the other would wait for. It is for injectors; ctx is that of
+// the run, or made from it. Where Emit may be called by several goroutines at a
+// time, EmitAll may as well. When it fails, some of the outputs may have been given.
+func EmitAll(ctx context.Context, state packet.State, data ...string) error {
+	give, ok := ctx.Value(rootsKey{}).(roots)
+	if !ok {
+		return errors.New("EmitAll is for injectors, with the context that they are called with")
+	}
+	return give(state, data)
+}
+
+// all gives several outputs of run i, and waits for them once.
+func all(out runner.Sink, i int, state packet.State, data []string) error {
+	for _, d := range data {
+		if err := out.Emit(i, state, d); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
 
 // Func is a seed's function. An injector's packet has neither state nor data.
 // It is called by several goroutines at a time, as many as the seed has
-// workers; emit is for the calling goroutine only.
+// workers. emit is for the calling goroutine only, but an injector without a
+// time-out may call it from several at a time: their packets reach the disk
+// together.
 type Func func(ctx context.Context, in packet.Packet, emit Emit) error
 
 // Open makes the runner of fn.
 func Open(m seed.Manifest, fn Func) runner.Runner {
-	return &goRunner{fn: fn, timeout: m.Timeout}
+	return &goRunner{fn: fn, timeout: m.Timeout, injector: m.Contract.Injector()}
 }
 
 type goRunner struct {
-	fn      Func
-	timeout time.Duration
+	fn       Func
+	timeout  time.Duration
+	injector bool
 }
 
 func (r *goRunner) Open(context.Context) (runner.Worker, error) {
-	w := &worker{fn: r.fn, timeout: r.timeout}
+	w := &worker{fn: r.fn, timeout: r.timeout, injector: r.injector}
 	w.emit = w.emitCurrent
+	if r.injector {
+		w.emit = w.emitRoot
+	}
 	return w, nil
 }
 
 type worker struct {
-	fn      Func
-	timeout time.Duration
-	emit    Emit // emitCurrent, bound once
+	fn       Func
+	timeout  time.Duration
+	injector bool
+	emit     Emit // emitCurrent, bound once
 
 	out runner.Sink // of the batch that runs
 	i   int         // the packet that runs
@@ -59,11 +96,22 @@ func (w *worker) emitCurrent(state packet.State, data string) error {
 	return w.out.Emit(w.i, state, data)
 }
 
+// emitRoot gives an injector's output and returns when it is safe.
+func (w *worker) emitRoot(state packet.State, data string) error {
+	if err := w.out.Emit(w.i, state, data); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
 func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink) error {
 	if w.timeout > 0 {
 		return w.runTimed(ctx, batch, out)
 	}
 	w.out = out
+	if w.injector {
+		ctx = context.WithValue(ctx, rootsKey{}, roots(func(state packet.State, data []string) error { return all(out, w.i, state, data) }))
+	}
 	for i := range batch {
 		w.i = i
 		out.Done(i, call(ctx, w.fn, batch[i], w.emit))
@@ -96,7 +144,10 @@ func (w *worker) runTimed(ctx context.Context, batch []packet.Packet, out runner
 func (w *worker) runOne(ctx context.Context, in packet.Packet, i int, out runner.Sink) error {
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
-	gate := &gate{out: out, i: i}
+	gate := &gate{out: out, i: i, flush: in.State == ""}
+	if w.injector {
+		run = context.WithValue(run, rootsKey{}, roots(gate.emitAll))
+	}
 	begun := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- call(run, w.fn, in, gate.emit) }()
@@ -126,8 +177,9 @@ func (w *worker) runOne(ctx context.Context, in packet.Packet, i int, out runner
 
 // A gate lets a run's outputs through until it is shut.
 type gate struct {
-	out runner.Sink
-	i   int
+	out   runner.Sink
+	i     int
+	flush bool // an injector's outputs are to be safe when emit returns
 
 	mu     sync.Mutex
 	closed bool
@@ -144,7 +196,23 @@ func (g *gate) emit(state packet.State, data string) error {
 	}
 	begun := time.Now()
 	defer func() { g.wait += time.Since(begun) }()
-	return g.out.Emit(g.i, state, data)
+	err := g.out.Emit(g.i, state, data)
+	if err == nil && g.flush {
+		err = g.out.Flush()
+	}
+	return err
+}
+
+// emitAll is emit for several outputs of an injector.
+func (g *gate) emitAll(state packet.State, data []string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return errLeft
+	}
+	begun := time.Now()
+	defer func() { g.wait += time.Since(begun) }()
+	return all(g.out, g.i, state, data)
 }
 
 // waited is how long the run's outputs had to wait for room. It waits for an

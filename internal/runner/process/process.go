@@ -61,13 +61,7 @@ func check(path string) error {
 	if isText(head) && !strings.HasPrefix(head, "#!") {
 		return fmt.Errorf("%s: line 1 names no interpreter; begin it with a line such as #!/bin/sh", path)
 	}
-	interpreter := interpreterOf(head)
-	if interpreter != "" {
-		if _, err := os.Stat(interpreter); err != nil {
-			return fmt.Errorf("%s: line 1 names the interpreter %s: %w", path, interpreter, runner.ErrMissing)
-		}
-	}
-	return nil
+	return checkInterpreter(path, head)
 }
 
 // headOf is how the file begins; "" for one that is executable and cannot be

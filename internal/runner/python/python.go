@@ -42,7 +42,26 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 
 // interpreter finds Python once: its sys.executable, so that the shim of a
 // version manager costs nothing later.
-var interpreter = sync.OnceValues(func() (string, error) { return find(os.Getenv("PMK_PYTHON")) })
+var interpreter = untilFound(func() (string, error) { return find(os.Getenv("PMK_PYTHON")) })
+
+// untilFound remembers what look finds, but no failure: Python may be installed
+// while the node runs.
+func untilFound(look func() (string, error)) func() (string, error) {
+	var mu sync.Mutex
+	var found string
+	return func() (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if found != "" {
+			return found, nil
+		}
+		path, err := look()
+		if err == nil {
+			found = path
+		}
+		return path, err
+	}
+}
 
 // findTime bounds the question for sys.executable.
 const findTime = 20 * time.Second
@@ -73,7 +92,7 @@ func find(name string) (string, error) {
 }
 
 // library unpacks the worker library once a program, where its hash names it.
-var library = sync.OnceValues(func() (string, error) {
+var library = untilFound(func() (string, error) {
 	base, err := local.Dir(".python")
 	if err != nil {
 		return "", fmt.Errorf("a place for the Python library: %w", err)

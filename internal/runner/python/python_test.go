@@ -42,3 +42,22 @@ func TestPythonThatIsMissing(t *testing.T) {
 		t.Errorf("found with %v", err)
 	}
 }
+
+// What is missing is looked for again, what was found is not.
+func TestUntilFound(t *testing.T) {
+	looked := 0
+	find := untilFound(func() (string, error) {
+		if looked++; looked == 1 {
+			return "", runner.ErrMissing
+		}
+		return "/usr/bin/python3", nil
+	})
+	if _, err := find(); !errors.Is(err, runner.ErrMissing) {
+		t.Errorf("found with %v", err)
+	}
+	for range 2 {
+		if path, err := find(); path != "/usr/bin/python3" || err != nil || looked != 2 {
+			t.Errorf("found %q, %v, after %d looks", path, err, looked)
+		}
+	}
+}

@@ -94,6 +94,14 @@ func (s *Sink) Emit(_ int, state packet.State, data string) error {
 }
 
 // Done takes a verdict.
+// EmitBlob is never called: no blobs were given to the runner.
+func (s *Sink) EmitBlob(int, packet.State, packet.Blob) error {
+	return errors.New("large data that nobody keeps")
+}
+
+// Flush has nothing to wait for.
+func (s *Sink) Flush() error { return nil }
+
 func (s *Sink) Done(i int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

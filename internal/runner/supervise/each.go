@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,7 @@ func (s *supervisor) each() error {
 		}
 	}
 	e := &eacher{supervisor: s, hello: hello, work: work, out: out,
-		env: append(os.Environ(), "PMK_WORK="+work, "PMK_OUT="+out)}
+		env: append(withoutTrace(os.Environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
 	for {
 		run, data, err := s.next()
 		if err != nil {
@@ -43,6 +44,14 @@ func (s *supervisor) each() error {
 			}
 		}
 	}
+}
+
+// withoutTrace is env without the place in a trace that the node was started
+// with: no run belongs there.
+func withoutTrace(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		return strings.HasPrefix(v, "TRACEPARENT=") || strings.HasPrefix(v, "TRACESTATE=")
+	})
 }
 
 // An eacher runs one program after the other.
@@ -88,6 +97,9 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	env := append(e.env[:len(e.env):len(e.env)], "PMK_STATE="+entry.State, "PMK_ID="+entry.ID,
 		"PMK_SHIP="+entry.Ship, "PMK_ATTEMPT="+strconv.Itoa(entry.Attempt))
+	if entry.Trace != "" {
+		env = append(env, "TRACEPARENT="+entry.Trace)
+	}
 	if e.spec.DataPath {
 		path := filepath.Join(e.hello.Work, "data")
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
@@ -112,7 +124,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		feed.Close()
 		feed = nil
 	}
-	p, err := os.StartProcess(e.spec.Args[0], e.spec.Args, &os.ProcAttr{Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
+	p, err := startProcess(e.spec.Args, &os.ProcAttr{Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
 	in.Close()
 	stdout.w.Close()
 	stderr.w.Close()

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
@@ -21,6 +23,13 @@ const (
 	fdStatus
 	fdLifeline
 )
+
+// started is what the status pipe says first of a program that is kept alive.
+const started = "started"
+
+// busyTime is the longest wait for a program that is being written; those
+// before it make as much again.
+const busyTime = 300 * time.Millisecond
 
 // A supervisor is the inside of the process.
 type supervisor struct {
@@ -63,10 +72,10 @@ func serve(spec Spec) int {
 	switch spec.Role {
 	case Exec:
 		ended, err = s.exec(inFile)
+	case Lines:
+		ended, err = s.keep(os.Environ(), inFile, s.out, os.Stderr)
 	case Each:
 		err = s.each()
-	case Lines:
-		ended, err = s.lines()
 	default:
 		err = fmt.Errorf("there is no role %q", spec.Role)
 	}
@@ -92,16 +101,24 @@ func (s *supervisor) exec(in *os.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, err := os.StartProcess(s.spec.Args[0], s.spec.Args, &os.ProcAttr{
-		Env:   append(os.Environ(), "PMK_WORKER=3,4"),
-		Files: []*os.File{null, os.Stderr, os.Stderr, in, s.out},
-	})
+	return s.keep(append(os.Environ(), "PMK_WORKER=3,4"), null, os.Stderr, os.Stderr, in, s.out)
+}
+
+// keep starts the program with these descriptors and waits for its end, which
+// it returns. Whoever is to see a pipe's end must hold it alone: what this
+// process has of the node's pipes it lets go of.
+func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
+	p, err := startProcess(s.spec.Args, &os.ProcAttr{Env: env, Files: files})
 	if err != nil {
 		return "", err
 	}
-	in.Close()
-	s.out.Close()
+	for _, f := range files {
+		if f != os.Stderr {
+			f.Close()
+		}
+	}
 	s.child.Store(int64(p.Pid))
+	fmt.Fprintln(s.status, started)
 	// Orphans below fall to this process: they are waited for as well.
 	for {
 		var status syscall.WaitStatus
@@ -113,6 +130,18 @@ func (s *supervisor) exec(in *os.File) (string, error) {
 		case pid == p.Pid:
 			return statusText(status), nil
 		}
+	}
+}
+
+// startProcess starts a program. One that is just being written (another
+// process may hold it open a moment longer than its writer) is tried again.
+func startProcess(args []string, attr *os.ProcAttr) (*os.Process, error) {
+	for wait := 5 * time.Millisecond; ; wait *= 2 {
+		p, err := os.StartProcess(args[0], args, attr)
+		if !errors.Is(err, syscall.ETXTBSY) || wait > busyTime {
+			return p, err
+		}
+		time.Sleep(wait)
 	}
 }
 
@@ -141,7 +170,7 @@ func (s *supervisor) greet() (wire.Hello, error) {
 	if err != nil {
 		return hello, err
 	}
-	frame, err := wire.AppendFrame(nil, wire.Answer{Pumpkin: wire.Version, Worker: "supervisor", Meta: s.spec.Role == Each})
+	frame, err := wire.AppendFrame(nil, wire.Answer{Pumpkin: wire.Version, Worker: "supervisor", Meta: true})
 	if err != nil {
 		return hello, err
 	}

@@ -9,12 +9,14 @@
 // looks for its descendants and kills them; on other systems it kills the
 // process group.
 //
-// A supervisor has these descriptors: 3 and 4, the worker protocol's pipes; 5,
-// where it says how its program ended; 6, its lifeline, whose end means that
+// A supervisor has these descriptors: 3 and 4, the pipes from and to the node,
+// which it hands on to its program or speaks the worker protocol on; 5, where it
+// says that its program has started and how it ended; 6, its lifeline, whose end means that
 // the node is gone or wants it gone; 2, the log.
 package supervise
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +36,7 @@ type Role string
 const (
 	Exec  Role = "exec"  // the program speaks the worker protocol itself
 	Each  Role = "each"  // the program runs once for each packet
-	Lines Role = "lines" // the program takes a line for each packet
+	Lines Role = "lines" // the node's pipes are the program's standard input and output
 )
 
 // A Spec says what a supervisor is to run.
@@ -68,7 +70,8 @@ func Main() {
 
 // A Process is a supervisor as its node sees it.
 type Process struct {
-	// To and From are the worker protocol's pipes.
+	// To and From are the pipes to and from the program, or, in the role
+	// Each, its supervisor.
 	To, From *os.File
 	// Log is the standard error of the supervisor and all below it; it ends
 	// when they have ended.
@@ -76,6 +79,7 @@ type Process struct {
 
 	cmd      *exec.Cmd
 	status   *os.File
+	said     *bufio.Reader // of status
 	lifeline *os.File
 	ended    chan struct{} // closed when the supervisor has ended
 	close    sync.Once
@@ -115,7 +119,7 @@ func Start(spec Spec) (*Process, error) {
 		f.Close()
 	}
 	p := &Process{
-		To: in[1], From: out[0], Log: log[0], status: status[0], lifeline: lifeline[1],
+		To: in[1], From: out[0], Log: log[0], status: status[0], said: bufio.NewReader(status[0]), lifeline: lifeline[1],
 		cmd: cmd, ended: make(chan struct{}),
 	}
 	if err != nil {
@@ -141,18 +145,38 @@ func self() string {
 	return path
 }
 
+// Started waits, at most within, until the program runs; its error says why it
+// does not. In the role Each there is nothing to wait for.
+func (p *Process) Started(ctx context.Context, within time.Duration) error {
+	p.status.SetReadDeadline(time.Now().Add(within)) // pipes have deadlines
+	defer context.AfterFunc(ctx, func() { p.status.SetReadDeadline(time.Unix(1, 0)) })()
+	text, err := p.said.ReadString('\n')
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("was not started within %v", within)
+	case text == "":
+		return errors.New("killed")
+	case strings.TrimSpace(text) != started:
+		return errors.New(text)
+	}
+	return nil
+}
+
 // Ended is how the program ended, such as "exit status 3" or "killed by
 // SIGSEGV". It waits for the end, at most within.
 func (p *Process) Ended(within time.Duration) string {
-	p.status.SetReadDeadline(time.Now().Add(within)) // pipes have deadlines
-	text, err := io.ReadAll(io.LimitReader(p.status, 1000))
+	p.status.SetReadDeadline(time.Now().Add(within))
+	text, err := io.ReadAll(io.LimitReader(p.said, 1000))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "still running"
 	}
-	if len(text) == 0 {
+	end := strings.TrimSpace(strings.TrimPrefix(string(text), started+"\n"))
+	if end == "" {
 		return "killed"
 	}
-	return strings.TrimSpace(string(text))
+	return end
 }
 
 // AskStack asks the program for its stack: it is sent SIGQUIT.

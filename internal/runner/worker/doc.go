@@ -1,7 +1,7 @@
-// Package worker speaks the worker protocol: how a node talks to a
-// long-lived process that runs a seed, whatever its language. It starts the
-// process through the supervisor, gives it packets and takes what it emits;
-// the kinds python and process are settings of it.
+// Package worker talks to a long-lived process that runs a seed: in the worker
+// protocol, whatever its language, or, if it knows nothing of packets, in lines.
+// It starts the process through the supervisor, gives it packets and takes what
+// it emits; the kinds python and process are settings of it.
 //
 // # The worker protocol, version 1
 //
@@ -21,7 +21,8 @@
 //	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824}
 //
 // work is an empty folder of the worker's own, removed after it; max is the
-// most bytes that one output may have. The worker
+// most bytes that one output may have. An injector's hello has "stores": true
+// where it can be told when what it gave is stored: see sync. The worker
 // answers once its seed is loaded and can run, or says why it cannot:
 //
 //	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true}
@@ -31,9 +32,12 @@
 //
 //	{"run": [[n, "Type:STATE", length], ...]}    blob: the data, back to back
 //	{"stop": true}                               end after what you have
+//	{"stored": true}                             the answer to a sync
+//	{"stored": false, "error": "..."}            the same, when it cannot be
 //
 // n counts the packets given to this worker, from 0. If the worker's hello
-// says "meta": true, each entry is [n, state, length, id, ship, attempt]. An
+// says "meta": true, each entry is [n, state, length, id, ship, attempt], and
+// has the run's traceparent after it where the packet belongs to a trace. An
 // injector's run has one entry, with the state "" and length 0. A worker runs
 // packets in order, one at a time; it is given no further run frame before it
 // has told every packet of the last one done. The end of IN is a stop, too.
@@ -45,6 +49,7 @@
 //	"emit": [[n, state, length], ...]    outputs; blob: their data, back to back
 //	"done": [[n], [n, error, output], ...]
 //	"log": ["line", ...]
+//	"sync": true                         say when all outputs so far are stored
 //
 // An output's state is NAME, Type:NAME, or "" for the contract's only output.
 // The emits of a packet come before its done, in the order in which they were
@@ -52,6 +57,9 @@
 // and dones into one frame for up to a millisecond or 64 KiB, no longer; and
 // tells started no later than a millisecond after the run began: the seed's
 // time-out counts from there.
+//
+// After a sync a worker waits for the answer, which is the next frame that it
+// reads: what it emitted before is then as safe as the node's durability says.
 //
 // # Back-pressure
 //

@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"errors"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
@@ -110,5 +108,3 @@ func (l *log) wait() {
 	case <-time.After(2 * time.Second):
 	}
 }
-
-func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

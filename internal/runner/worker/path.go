@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,34 +16,43 @@ const pathsFolder = "data"
 
 // byPath tells whether the seed is given its data's path in place of the data.
 // The supervisor of a program that runs for each packet does this itself.
-func (w *worker) byPath() bool { return w.m.DataPath && w.spec.Role != supervise.Each }
+func (c *child) byPath() bool { return c.m.DataPath && c.spec.Role != supervise.Each }
 
 // asPaths writes the data of a batch into files and returns the batch with
 // their paths as its data, where the seed asks for that with pmk-data.
-func (w *worker) asPaths(batch []packet.Packet) ([]packet.Packet, error) {
-	if !w.byPath() || len(w.m.Contract.In) == 0 {
+func (c *child) asPaths(batch []packet.Packet) ([]packet.Packet, error) {
+	if !c.byPath() || len(c.m.Contract.In) == 0 {
 		return batch, nil
 	}
-	dir := filepath.Join(w.work, pathsFolder)
+	dir := filepath.Join(c.work, pathsFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("a place for the data: %w", err)
 	}
 	out := make([]packet.Packet, len(batch))
 	for i := range batch {
 		path := filepath.Join(dir, strconv.Itoa(i))
-		if err := os.WriteFile(path, []byte(batch[i].Data), 0o600); err != nil {
+		if err := c.writeFile(path, &batch[i]); err != nil {
 			return nil, fmt.Errorf("write the data: %w", err)
 		}
 		out[i] = batch[i]
-		out[i].Data = path
+		out[i].Data, out[i].Blob = path, nil
 	}
 	return out, nil
 }
 
+// writeFile writes the data of p into a new file.
+func (c *child) writeFile(path string, p *packet.Packet) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.writeData(file, p), file.Close())
+}
+
 // removePaths removes what asPaths wrote.
-func (w *worker) removePaths() error {
-	if !w.byPath() {
+func (c *child) removePaths() error {
+	if !c.byPath() {
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(w.work, pathsFolder))
+	return os.RemoveAll(filepath.Join(c.work, pathsFolder))
 }

@@ -2,12 +2,11 @@ package worker
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
@@ -48,34 +47,29 @@ type workers struct {
 }
 
 func (r *workers) Open(ctx context.Context) (runner.Worker, error) {
-	work, err := os.MkdirTemp("", "pmk-work-")
+	c, err := r.start()
 	if err != nil {
 		return nil, err
 	}
-	p, err := supervise.Start(r.spec)
+	var w runner.Worker
+	if r.spec.Role == supervise.Lines {
+		w, err = newLiner(ctx, c)
+	} else {
+		w, err = newWorker(ctx, c)
+	}
 	if err != nil {
-		os.RemoveAll(work)
+		c.Close()
 		return nil, err
 	}
-	w := &worker{workers: r, process: p, work: work, from: bufio.NewReaderSize(p.From, 64<<10), log: newLog(p.Log, r.env.Print)}
-	if err := w.greet(ctx); err != nil {
-		w.idle = false
-		w.Close()
-		return nil, err
-	}
-	w.idle = true
+	c.idle = true
 	return w, nil
 }
 
-// A worker is one process that runs the seed.
+// A worker is one process that runs the seed and speaks the worker protocol.
 type worker struct {
-	*workers
-	process *supervise.Process
-	work    string // its folder
-	from    *bufio.Reader
-	log     *log
-	meta    bool
-	idle    bool // it has no packets
+	*child
+	from *bufio.Reader
+	meta bool
 
 	given int64 // packets so far
 	frame []byte
@@ -83,11 +77,17 @@ type worker struct {
 	reply wire.Reply
 }
 
+func newWorker(ctx context.Context, c *child) (*worker, error) {
+	w := &worker{child: c, from: bufio.NewReaderSize(c.process.From, 64<<10)}
+	return w, w.greet(ctx)
+}
+
 // greet exchanges the hellos.
 func (w *worker) greet(ctx context.Context) error {
 	hello := wire.Hello{
 		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File,
 		In: texts(w.m.Contract.In), Out: texts(w.m.Contract.Out), Work: w.work, Max: w.env.MaxData,
+		Stores: w.env.Stores && w.m.Contract.Injector(),
 	}
 	frame, err := wire.AppendFrame(nil, hello)
 	if err != nil {
@@ -96,21 +96,21 @@ func (w *worker) greet(ctx context.Context) error {
 	defer w.interrupt(ctx)()
 	w.process.From.SetReadDeadline(time.Now().Add(loadTime))
 	if _, err := w.process.To.Write(frame); err != nil {
-		return w.crashed(ctx, err)
+		return w.broken(ctx, err)
 	}
 	header, blob, err := wire.ReadHeader(w.from)
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 		return &runner.Fault{Reason: fmt.Sprintf("was not loaded within %v", loadTime), Output: w.stack(), Hung: true}
 	}
 	if err != nil {
-		return w.crashed(ctx, err)
+		return w.broken(ctx, err)
 	}
 	answer, err := wire.ParseAnswer(header)
 	if err == nil && blob != 0 {
 		err = wire.Violation("a hello with a blob")
 	}
 	if err != nil {
-		return w.crashed(ctx, err)
+		return w.broken(ctx, err)
 	}
 	if answer.Error != "" {
 		return &runner.Fault{Reason: answer.Error, Output: runner.Tail(answer.Output)}
@@ -119,18 +119,12 @@ func (w *worker) greet(ctx context.Context) error {
 	return nil
 }
 
-// interrupt makes a read from the worker return when ctx ends.
-func (w *worker) interrupt(ctx context.Context) (stop func() bool) {
-	w.process.From.SetReadDeadline(time.Time{})
-	return context.AfterFunc(ctx, func() { w.process.From.SetReadDeadline(time.Unix(1, 0)) })
-}
-
 func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink) error {
 	w.idle = false
 	w.log.begin()
 	defer w.interrupt(ctx)()
 	if err := w.give(batch); err != nil {
-		return w.crashed(ctx, err)
+		return w.broken(ctx, err)
 	}
 	r := &run{worker: w, batch: batch, out: out, base: w.given, clock: time.Now()}
 	w.given += int64(len(batch))
@@ -156,7 +150,7 @@ func (w *worker) give(batch []packet.Packet) error {
 			frame = append(frame, ',')
 		}
 		frame = wire.AppendEntry(frame, w.given+int64(i), &batch[i], w.meta)
-		size += int64(len(batch[i].Data))
+		size += batch[i].DataSize()
 	}
 	frame, err = wire.End(append(frame, "]}"...), size)
 	if err != nil {
@@ -171,16 +165,15 @@ func (w *worker) give(batch []packet.Packet) error {
 		return err
 	}
 	w.frame = nil // the goroutine has it
-	data := make([]string, len(batch))
-	for i := range batch {
-		data[i] = batch[i].Data
-	}
+	batch = slices.Clone(batch)
 	// A worker may answer before it has read all: writing must not keep the
 	// answers from being read. The write ends at the latest with the process.
 	go func() {
 		w.process.To.Write(frame) // an error shows as the worker's end
-		for _, d := range data {
-			if _, err := io.WriteString(w.process.To, d); err != nil {
+		for i := range batch {
+			if err := w.writeData(w.process.To, &batch[i]); err != nil {
+				w.cut.Store(&err)
+				w.process.To.Close() // the worker was promised more: it cannot go on
 				return
 			}
 		}
@@ -198,31 +191,28 @@ type run struct {
 	emitted   int       // the packet that emitted last
 	refused   []error   // by packet, why the sink refused an output; nil for none
 	refusedAt time.Time // when the first was refused
-	data      []string  // of the outputs of the frame at hand
+	data      []output  // of the frame at hand
 	clock     time.Time // since when the packet runs, waits for room taken off
 }
 
 // step takes one frame of the worker.
 func (r *run) step(ctx context.Context) error {
 	if r.m.Timeout > 0 {
-		r.process.From.SetReadDeadline(r.clock.Add(r.m.Timeout))
-		if err := ctx.Err(); err != nil {
-			return err // the deadline of interrupt was just overwritten
+		if err := r.limit(ctx, r.clock); err != nil {
+			return err
 		}
 	}
 	header, blob, err := wire.ReadHeader(r.from)
 	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
-			return &runner.Fault{Reason: "timed out after " + r.m.Timeout.String(), Output: r.stack(), Hung: true}
-		}
-		return r.crashed(ctx, err)
+		return r.broken(ctx, err)
 	}
 	r.reply.Reset()
 	if err := r.reply.Parse(header, blob); err != nil {
-		return r.crashed(ctx, err)
+		return r.broken(ctx, err)
 	}
-	if err := r.readOutputs(); err != nil {
-		return r.crashed(ctx, err)
+	defer r.dropOutputs()
+	if err := r.readOutputs(ctx); err != nil {
+		return r.broken(ctx, err)
 	}
 	if r.reply.Started >= 0 {
 		r.clock = time.Now()
@@ -231,7 +221,12 @@ func (r *run) step(ctx context.Context) error {
 		r.env.Print(line)
 	}
 	if err := r.emits(); err != nil {
-		return r.crashed(ctx, err)
+		return r.broken(ctx, err)
+	}
+	if r.reply.Sync {
+		if err := r.sync(); err != nil {
+			return r.broken(ctx, err)
+		}
 	}
 	if r.stubborn() {
 		return &runner.Fault{Reason: r.refusal(r.emitted).Error(), Output: runner.Tail(r.log.tail())}
@@ -253,10 +248,16 @@ func (r *run) emits() error {
 		r.emitted = int(i)
 		if r.refusal(r.emitted) == nil {
 			var err error
-			if e.Size > r.env.MaxData {
-				err = fmt.Errorf("an output of %d bytes; at most %d are allowed", e.Size, r.env.MaxData)
-			} else {
-				err = r.out.Emit(r.emitted, packet.State(e.State), r.data[k])
+			switch d := &r.data[k]; {
+			case e.Size > r.env.MaxData:
+				err = fmt.Errorf("an output of %d bytes; at most %d are allowed (--max-packet)", e.Size, r.env.MaxData)
+			case d.failed != nil:
+				err = d.failed
+			case d.blob != nil:
+				err = r.out.EmitBlob(r.emitted, packet.State(e.State), *d.blob)
+				d.blob = nil
+			default:
+				err = r.out.Emit(r.emitted, packet.State(e.State), d.text)
 			}
 			if err != nil {
 				r.refuse(r.emitted, err)
@@ -265,6 +266,22 @@ func (r *run) emits() error {
 	}
 	r.clock = r.clock.Add(time.Since(began)) // waiting for room is no part of the run
 	return nil
+}
+
+// sync answers once everything emitted so far is stored.
+func (r *run) sync() error {
+	began := time.Now()
+	answer := wire.Stored{Stored: true}
+	if err := r.out.Flush(); err != nil {
+		answer = wire.Stored{Error: err.Error()}
+	}
+	r.clock = r.clock.Add(time.Since(began))
+	frame, err := wire.AppendFrame(nil, answer)
+	if err != nil {
+		return err
+	}
+	_, err = r.process.To.Write(frame)
+	return err
 }
 
 func (r *run) refuse(i int, err error) {
@@ -286,7 +303,7 @@ func (r *run) refusal(i int) error {
 func (r *run) dones(ctx context.Context) error {
 	for _, d := range r.reply.Done {
 		if d.N != r.base+int64(r.done) || r.done == len(r.batch) {
-			return r.crashed(ctx, wire.Violation(fmt.Sprintf("packet %d is done, but %d is running", d.N, r.base+int64(r.done))))
+			return r.broken(ctx, wire.Violation(fmt.Sprintf("packet %d is done, but %d is running", d.N, r.base+int64(r.done))))
 		}
 		var err error
 		if d.Failed {
@@ -302,81 +319,9 @@ func (r *run) dones(ctx context.Context) error {
 	return nil
 }
 
-// readOutputs reads the data of a frame's outputs. Each has memory of its own,
-// which grows as it comes: what a worker announces costs nothing, and an output
-// that is kept keeps no other. One that is too large is read over.
-func (r *run) readOutputs() error {
-	clear(r.data)
-	r.data = r.data[:0]
-	for _, e := range r.reply.Emit {
-		text := ""
-		var err error
-		switch {
-		case e.Size > r.env.MaxData:
-			_, err = io.CopyN(io.Discard, r.from, e.Size)
-		case e.Size <= smallFrame:
-			if int64(cap(r.small)) < e.Size {
-				r.small = make([]byte, smallFrame)
-			}
-			_, err = io.ReadFull(r.from, r.small[:e.Size])
-			text = string(r.small[:e.Size])
-		default:
-			var buf bytes.Buffer
-			_, err = io.CopyN(&buf, r.from, e.Size)
-			text = buf.String()
-		}
-		if err != nil {
-			return err
-		}
-		r.data = append(r.data, text)
-	}
-	return nil
-}
-
 // stubborn tells whether a packet whose output was refused goes on giving more.
 func (r *run) stubborn() bool {
 	return r.refused != nil && r.emitted >= r.done && r.refusal(r.emitted) != nil && time.Since(r.refusedAt) > refusalTime
-}
-
-// crashed is the error of a worker that cannot go on: ctx's, or a fault that
-// says how the process ended or what it did against the protocol.
-func (w *worker) crashed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	reason := err.Error()
-	var violation wire.Violation
-	switch {
-	case errors.As(err, &violation):
-		reason = "broke the worker protocol: " + reason
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed), isBrokenPipe(err):
-		if reason = w.process.Ended(2 * time.Second); reason == "exit status 0" {
-			reason = "ended before its work was done"
-		}
-	}
-	w.process.Close(0)
-	w.log.wait()
-	return &runner.Fault{Reason: reason, Output: runner.Tail(w.log.tail())}
-}
-
-// stack asks a worker that hangs where it is, and ends it.
-func (w *worker) stack() string {
-	if w.process.AskStack() == nil {
-		w.log.settle(stackTime)
-	}
-	w.process.Close(0)
-	w.log.wait()
-	return runner.Tail(w.log.tail())
-}
-
-func (w *worker) Close() error {
-	grace := endTime
-	if !w.idle {
-		grace = 0
-	}
-	err := w.process.Close(grace)
-	w.log.wait()
-	return errors.Join(err, os.RemoveAll(w.work))
 }
 
 func texts(states []packet.State) []string {

@@ -16,6 +16,13 @@ type Hello struct {
 	Out     []string `json:"out"`
 	Work    string   `json:"work"`
 	Max     int64    `json:"max"`
+	Stores  bool     `json:"stores,omitempty"`
+}
+
+// Stored is the node's answer to a worker that asked for it with sync.
+type Stored struct {
+	Stored bool   `json:"stored"`
+	Error  string `json:"error,omitempty"`
 }
 
 // An Answer is the worker's first frame.

@@ -13,6 +13,8 @@ type Reply struct {
 	Emit    []Emit
 	Done    []Done
 	Log     []string
+	// Sync asks to be told when all outputs so far are stored.
+	Sync bool
 }
 
 // An Emit is one output of a packet: its state as the worker wrote it, and how
@@ -33,7 +35,7 @@ type Done struct {
 
 // Reset makes the reply tell nothing, and keeps its memory.
 func (r *Reply) Reset() {
-	r.Started = -1
+	r.Started, r.Sync = -1, false
 	r.Emit, r.Done = r.Emit[:0], r.Done[:0]
 	clear(r.Log)
 	r.Log = r.Log[:0]
@@ -115,7 +117,7 @@ func (r *Reply) parseSlow(header []byte) error {
 		return Violation(fmt.Sprintf("a header that does not parse: %v", err))
 	}
 	var emits, dones [][]json.RawMessage
-	for key, into := range map[string]any{"started": &r.Started, "emit": &emits, "done": &dones, "log": &r.Log} {
+	for key, into := range map[string]any{"started": &r.Started, "emit": &emits, "done": &dones, "log": &r.Log, "sync": &r.Sync} {
 		raw, ok := keys[key]
 		if !ok {
 			continue

@@ -16,18 +16,23 @@ type Entry struct {
 	ID      string
 	Ship    string
 	Attempt int
+	Trace   string // the run's place in a trace, as a traceparent; "" for none
 }
 
 // AppendEntry appends the entry of the packet that is the n-th its worker is
-// given, with its id, ship and attempt if meta.
+// given, with its id, ship and attempt if meta, and then
+// its traceparent if there is one.
 func AppendEntry(dst []byte, n int64, p *packet.Packet, meta bool) []byte {
 	dst = strconv.AppendInt(append(dst, '['), n, 10)
 	dst = AppendString(append(dst, ','), string(p.State))
-	dst = strconv.AppendInt(append(dst, ','), int64(len(p.Data)), 10)
+	dst = strconv.AppendInt(append(dst, ','), p.DataSize(), 10)
 	if meta {
 		dst = AppendString(append(dst, ','), p.ID.String())
 		dst = AppendString(append(dst, ','), p.Ship.String())
 		dst = strconv.AppendInt(append(dst, ','), int64(p.Attempt), 10)
+		if p.Wish != nil && !p.Wish.Trace.IsZero() {
+			dst = AppendString(append(dst, ','), p.Wish.Trace.String())
+		}
 	}
 	return append(dst, ']')
 }
@@ -45,7 +50,7 @@ func ParseRun(header []byte, blob int64) (run []Entry, stop bool, err error) {
 	sum := int64(0)
 	for _, fields := range h.Run {
 		var e Entry
-		if err := decode("run", fields, 3, &e.N, &e.State, &e.Size, &e.ID, &e.Ship, &e.Attempt); err != nil {
+		if err := decode("run", fields, 3, &e.N, &e.State, &e.Size, &e.ID, &e.Ship, &e.Attempt, &e.Trace); err != nil {
 			return nil, false, err
 		}
 		if e.Size < 0 || e.Size > blob-sum {

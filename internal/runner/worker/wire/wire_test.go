@@ -31,6 +31,14 @@ func TestRunRoundTrip(t *testing.T) {
 	}
 }
 
+func TestRunOfABlob(t *testing.T) {
+	p := packet.Packet{State: "In:A", Blob: &packet.Blob{Size: 300_000}}
+	header := append(AppendEntry([]byte(`{"run":[`), 0, &p, false), "]}"...)
+	if run, _, err := ParseRun(header, p.Blob.Size); err != nil || len(run) != 1 || run[0].Size != p.Blob.Size {
+		t.Errorf("read %+v, %v", run, err)
+	}
+}
+
 func TestReplyRoundTrip(t *testing.T) {
 	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2}, {3, `odd "näme"`, 0}}, Done: []Done{{N: 3}, {4, true, "no\nway", "tail"}}, Log: []string{"a line"}}
 	var got Reply

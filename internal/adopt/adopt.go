@@ -1,0 +1,269 @@
+// Package adopt moves what nodes have left behind in data folders that nobody
+// uses any more into the store of a node that runs.
+package adopt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/folder"
+	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/packet"
+)
+
+// Config says what goes where.
+type Config struct {
+	// Data is where the folders of all groups are, and Own the one that the
+	// node has.
+	Data string
+	Own  *folder.Folder
+	// Store and Blobs take the packets.
+	Store store.Store
+	Blobs store.Blobs
+	// Arrived is called after packets have come to the store; nil is nobody.
+	Arrived func()
+	Log     *slog.Logger
+}
+
+// Run moves the frames of every other folder of the group that nobody has
+// locked, one after the other, and removes a folder when all of it is in the
+// store. It returns when there is nothing more to move, or ctx ends; a folder
+// that it was at is then left as it is, so that some of its frames are there
+// twice, and none is lost. What goes wrong with a folder is logged, and does
+// not keep it from the next. It tells whether any of them was damaged.
+func Run(ctx context.Context, cfg Config) (damaged bool) {
+	group := cfg.Own.Node.Group
+	if err := folder.Sweep(cfg.Data, group); err != nil {
+		cfg.Log.Warn("removing what is left of data folders whose packets were taken over", "error", err)
+	}
+	dirs, err := folder.List(cfg.Data, group)
+	if err != nil {
+		cfg.Log.Warn("looking for packets that other nodes have left", "error", err)
+		return false
+	}
+	for _, dir := range dirs {
+		if ctx.Err() != nil {
+			break
+		}
+		if dir == cfg.Own.Dir || !folder.HoldsPackets(dir) {
+			continue
+		}
+		m := &move{Config: cfg, dir: dir}
+		err := m.folder(ctx)
+		var used *folder.InUseError
+		switch {
+		case err == nil, ctx.Err() != nil:
+		case errors.As(err, &used):
+			cfg.Log.Debug(err.Error())
+		default:
+			cfg.Log.Warn(fmt.Sprintf("packets that are left in %s stay there: %v; they are looked for at the next start again", dir, err))
+		}
+		damaged = damaged || m.damaged > 0
+	}
+	return damaged
+}
+
+// A move is that of one folder.
+type move struct {
+	Config
+	dir     string
+	blobs   *blob.Store // of the folder
+	packets int
+	damaged int
+	waited  bool // for room, and that was said
+}
+
+func (m *move) folder(ctx context.Context) error {
+	first := m.Own.Node // should its description be missing
+	from, err := folder.Open(m.dir, first)
+	if err != nil {
+		return err
+	}
+	kept := true
+	defer func() {
+		if kept {
+			_ = from.Close() // nothing was written
+		}
+	}()
+	if g := from.Node.Group; g != first.Group {
+		return fmt.Errorf("it belongs to the group %s", g)
+	}
+	m.blobs = blob.Open(blob.Config{Dir: filepath.Join(m.dir, folder.BlobsDir)})
+	if err := m.look(); err != nil {
+		return err
+	}
+	err = jetstream.Frames(m.dir, func(s jetstream.Stored) error { return m.frame(ctx, s) })
+	if m.packets > 0 {
+		m.arrived()
+	}
+	if err != nil {
+		return err
+	}
+	kept = false
+	if m.damaged == 0 {
+		if err := from.Remove(); err != nil {
+			return err
+		}
+		m.tell("")
+		return nil
+	}
+	aside, err := from.Retire()
+	if err != nil {
+		return err
+	}
+	m.tell(fmt.Sprintf("; %d damaged parts are kept in %s, beside what was taken over: 'pmk store check %s' tells more, remove it when you need it no more", m.damaged, aside, aside))
+	return nil
+}
+
+func (m *move) arrived() {
+	if m.Arrived != nil {
+		m.Arrived()
+	}
+}
+
+// tell says what came from the folder.
+func (m *move) tell(more string) {
+	say := m.Log.Info
+	switch {
+	case more != "":
+		say = m.Log.Error
+	case m.packets == 0:
+		say = m.Log.Debug
+	}
+	packets := "packets"
+	if m.packets == 1 {
+		packets = "packet"
+	}
+	say(fmt.Sprintf("took over %d %s from %s, which no node used%s", m.packets, packets, m.dir, more))
+}
+
+// look reads all of the folder before anything is moved: what a newer version
+// wrote stays where it is, and what is broken is told.
+func (m *move) look() error {
+	var newer error
+	report, err := jetstream.Check(m.dir, func(frame []byte) error {
+		if _, _, err := packet.ParseFrame(frame); errors.Is(err, packet.ErrNewerFrame) {
+			newer = err
+		}
+		return nil // what is damaged is met again
+	})
+	for _, s := range report.Streams {
+		for _, d := range s.Damage {
+			if !d.Torn { // an append that nobody was told had worked
+				m.broken(d.String())
+			}
+		}
+	}
+	// What a node has set aside before is not to go with the folder.
+	aside, globErr := filepath.Glob(filepath.Join(m.dir, folder.DamagedDir, "*"))
+	for _, path := range aside {
+		m.broken(path + " was set aside by a node that could not read it")
+	}
+	return errors.Join(newer, err, globErr)
+}
+
+func (m *move) broken(what string) {
+	m.damaged++
+	m.Log.Error("damaged: " + what)
+}
+
+// frame moves one frame.
+func (m *move) frame(ctx context.Context, s jetstream.Stored) error {
+	_, ps, err := packet.ParseFrame(s.Data)
+	if err != nil || len(ps) == 0 {
+		m.broken(fmt.Sprintf("frame %d of %s: %v", s.Number, s.Place, err))
+		return nil
+	}
+	err = m.untilRoom(ctx, func() error {
+		held := 0
+		defer func() {
+			for i := range ps[:held] {
+				m.drop(&ps[i])
+			}
+		}()
+		for i := range ps {
+			if err := m.blob(ctx, &ps[i]); err != nil {
+				return err
+			}
+			held = i + 1
+		}
+		err := m.Store.Append(ctx, s.Place, store.Frame{Data: s.Data, Packets: len(ps), Rank: store.Descendant})
+		if err == nil {
+			held = 0 // the frame holds them from now on
+		}
+		return err
+	})
+	if err == nil && s.Place.Packets() {
+		m.packets += len(ps)
+	}
+	return err
+}
+
+// The pauses while the store takes nothing.
+const (
+	minPause = 10 * time.Millisecond
+	maxPause = time.Second
+)
+
+// untilRoom does it again until the store takes it.
+func (m *move) untilRoom(ctx context.Context, do func() error) error {
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		err := do()
+		if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) || ctx.Err() != nil {
+			return err
+		}
+		if !m.waited {
+			m.waited = true
+			m.Log.Info(fmt.Sprintf("the packets in %s, which no node uses, are taken over when there is room: %v", m.dir, err))
+		}
+		m.arrived() // what came so far may make the room
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// blob puts the large data of p, if it has any, beside the frames, and holds
+// it. Data that is damaged is told and stays where it is; the packet goes on
+// without, and fails where it is needed, as it would have there.
+func (m *move) blob(ctx context.Context, p *packet.Packet) error {
+	if p.Blob == nil {
+		return nil
+	}
+	m.Blobs.Hold(p.Blob.Sum)
+	if file, err := m.Blobs.Open(*p.Blob); err == nil {
+		return file.Close() // it is there already
+	}
+	file, err := m.blobs.Open(*p.Blob)
+	if err == nil {
+		defer file.Close() // only read
+		if _, err = m.Blobs.Put(ctx, packet.Verify(*p.Blob, file), p.Blob.Size); err == nil {
+			m.drop(p) // Put holds it as well
+			return nil
+		}
+	}
+	switch {
+	case errors.Is(err, store.ErrBroken), errors.Is(err, store.ErrTooLarge), ctx.Err() != nil:
+		m.drop(p)
+		return err
+	}
+	m.broken(fmt.Sprintf("packet %s in %s: %v", p.ID, p.State, err))
+	return nil
+}
+
+func (m *move) drop(p *packet.Packet) {
+	if p.Blob == nil {
+		return
+	}
+	if err := m.Blobs.Drop(p.Blob.Sum); err != nil {
+		m.Log.Debug("removing large data that nobody needs", "error", err)
+	}
+}

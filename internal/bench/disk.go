@@ -1,0 +1,132 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/packet"
+)
+
+// The injector has so many goroutines, each of which gives so many packets at a
+// time and waits until they are stored.
+const (
+	senders    = 16
+	atATime    = 64
+	onTheirWay = senders * atATime
+)
+
+// crowd gives the same text from many goroutines until ctx ends.
+func crowd(c *chain) gofn.Func {
+	texts := slices.Repeat([]string{strings.Repeat("x", payloadSize)}, atATime)
+	return func(ctx context.Context, _ packet.Packet, _ gofn.Emit) error {
+		var group errgroup.Group
+		for range senders {
+			group.Go(func() error {
+				for ctx.Err() == nil {
+					if err := gofn.EmitAll(ctx, "", texts...); err != nil {
+						return err
+					}
+					c.sent.Add(atATime)
+				}
+				return nil
+			})
+		}
+		return group.Wait()
+	}
+}
+
+// disk opens a store on disk in a new folder, and gives what removes it.
+func disk(ctx context.Context) (rest, func() error, error) {
+	dir, err := os.MkdirTemp(".", "pmk-bench-")
+	if err != nil {
+		return rest{}, nil, err
+	}
+	s, err := jetstream.Open(ctx, jetstream.Config{Dir: dir})
+	if err != nil {
+		return rest{}, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return rest{s, node.Disk}, func() error { return errors.Join(s.Close(), os.RemoveAll(dir)) }, nil
+}
+
+func chainDisk(ctx context.Context, env Env) ([]Result, error) {
+	on, closeStore, err := disk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := startChainOn(ctx, env, on, new(transform()), crowd, nil)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	c.unsure = onTheirWay
+	rate, err := rateOf(ctx, &c.got, env.span())
+	return []Result{{"chain.disk", "packets/s", rate}}, errors.Join(err, c.finish(ctx), closeStore())
+}
+
+func chainMemory(ctx context.Context, env Env) ([]Result, error) {
+	c, err := startChainOn(ctx, env, rest{memory.New(memory.Config{Size: 1 << 30}), node.Memory}, new(transform()), crowd, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.unsure = onTheirWay
+	rate, err := rateOf(ctx, &c.got, env.span())
+	return []Result{{"chain.memory", "packets/s", rate}}, errors.Join(err, c.finish(ctx))
+}
+
+// latencyDisk is the chain at 1,000 packets/s on disk, beside an fsync of that
+// disk.
+func latencyDisk(ctx context.Context, env Env) ([]Result, error) {
+	sync50, err := fsyncs(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	on, closeStore, err := disk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p50, p99, err := latencyOn(ctx, env, on, transform())
+	return []Result{
+		{"latency.disk.p50", "µs", p50}, {"latency.disk.p99", "µs", p99}, {"fsync.p50", "µs", sync50},
+	}, errors.Join(err, closeStore())
+}
+
+// fsyncs is the p50 in µs of writing one payload to the end of a file and
+// syncing it, at the pace of the latency measurements.
+func fsyncs(ctx context.Context, env Env) (p50 float64, err error) {
+	file, err := os.CreateTemp(".", "pmk-bench-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	payload := []byte(strings.Repeat("x", payloadSize))
+	var times []time.Duration
+	for range env.span() / pace {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		began := time.Now()
+		if _, err := file.Write(payload); err != nil {
+			return 0, err
+		}
+		if err := file.Sync(); err != nil {
+			return 0, err
+		}
+		times = append(times, time.Since(began))
+	}
+	slices.Sort(times)
+	return float64(times[len(times)/2].Nanoseconds()) / 1e3, nil
+}

@@ -1,0 +1,271 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/recap/pumpkin/internal/mesh/circle"
+	"github.com/recap/pumpkin/internal/mesh/key"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// The chain over two nodes: inject and extract here, the transform on a node in a
+// process of its own, reached over TCP on the loopback interface with mutual TLS,
+// both with stores on disk.
+
+// Over lists the measurements over so many nodes; the other nodes are processes
+// that call [ServeTwo].
+func Over(nodes int, other func() *exec.Cmd) ([]Bench, error) {
+	if nodes != 2 {
+		return nil, fmt.Errorf("--nodes %d: there are measurements of 1 node and of 2", nodes)
+	}
+	return []Bench{
+		{"chain.disk.two", "the transform on another node, stores on disk, 16 senders of 64 packets", func(ctx context.Context, env Env) ([]Result, error) {
+			return chainDiskTwo(ctx, env, other)
+		}},
+		{"latency.disk.two", "the same at 1,000 packets/s, beside an fsync", func(ctx context.Context, env Env) ([]Result, error) {
+			return latencyDiskTwo(ctx, env, other)
+		}},
+	}, nil
+}
+
+// A twoTask is what the other node is told, on its standard input.
+type twoTask struct {
+	Key  string
+	Join string // where the node that measures is
+	Dir  string // for its store
+}
+
+// ServeTwo runs the other node as the first line of in says, until in ends.
+func ServeTwo(ctx context.Context, in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	if !lines.Scan() {
+		return errors.New("the other node of a measurement reads its task from its standard input")
+	}
+	var task twoTask
+	if err := json.Unmarshal(lines.Bytes(), &task); err != nil {
+		return fmt.Errorf("read the task: %w", err)
+	}
+	k, err := key.Parse(task.Key)
+	if err != nil {
+		return err
+	}
+	s, err := jetstream.Open(ctx, jetstream.Config{Dir: task.Dir})
+	if err != nil {
+		return err
+	}
+	n := node.New(node.Config{
+		Name: "bench-transform", Store: s, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
+		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, hello), nil },
+	})
+	if err := errors.Join(n.Host(ctx, transform())...); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return n.Run(running) })
+	_, err = meet(running, &group, n, k, task.Join)
+	if err == nil {
+		for lines.Scan() { // there are none; it is the end that is waited for
+		}
+		err = n.Drain(ctx)
+	}
+	stop()
+	return errors.Join(err, group.Wait(), s.Close())
+}
+
+// meet connects n with others over TCP, with join if that is not empty, until ctx
+// ends; group runs what that takes. It returns where n is reached.
+func meet(ctx context.Context, group *errgroup.Group, n *node.Node, k key.Key, join string) (at string, err error) {
+	tls, err := k.Group(n.Group()).TLS(n.Name())
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	cfg := circle.Config{Host: n, Server: tls.Server, Client: tls.Client, Port: uint16(l.Addr().(*net.TCPAddr).Port), Log: slog.New(slog.DiscardHandler)}
+	if join != "" {
+		cfg.Join = []string{join}
+	}
+	c, err := circle.New(cfg)
+	if err != nil {
+		return "", errors.Join(err, l.Close())
+	}
+	group.Go(func() error { return c.Serve(ctx, l, true) })
+	group.Go(func() error { return c.Run(ctx) })
+	return l.Addr().String(), nil
+}
+
+// startTwo runs the chain with its transform on another node. The injector waits
+// until that is there. end ends both nodes and checks the chain.
+func startTwo(ctx context.Context, env Env, other func() *exec.Cmd, first injector, arrived func(string)) (c *chain, end func() error, err error) {
+	on, closeStore, err := disk(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp(".", "pmk-bench-")
+	if err != nil {
+		return nil, nil, errors.Join(err, closeStore())
+	}
+	met, given := make(chan struct{}), make(chan struct{})
+	giving, enough := context.WithCancel(ctx)
+	c, err = startChainOn(ctx, env, on, nil, func(c *chain) gofn.Func {
+		give := first(c)
+		return func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+			defer close(given)
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(giving, cancel)()
+			select {
+			case <-met:
+				return give(ctx, in, emit)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}, arrived)
+	if err != nil {
+		enough()
+		return nil, nil, errors.Join(err, closeStore(), os.RemoveAll(dir))
+	}
+	running, stop := context.WithCancel(ctx)
+	var group errgroup.Group
+	k := key.New()
+	var process *otherNode
+	at, err := meet(running, &group, c.node, k, "")
+	if err == nil {
+		process, err = startOther(other(), twoTask{Key: k.Text(), Join: at, Dir: dir})
+	}
+	end = func() error {
+		// A node that ends takes nothing more from others: all has to be back
+		// before.
+		enough()
+		<-given
+		err := c.awaitAll(ctx)
+		err = errors.Join(err, c.finish(ctx))
+		if process != nil {
+			err = errors.Join(err, process.end())
+		}
+		stop()
+		return errors.Join(err, group.Wait(), closeStore(), os.RemoveAll(dir))
+	}
+	if err == nil {
+		err = awaitSeed(ctx, c.node, "transform")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	close(met)
+	return c, end, nil
+}
+
+// awaitAll waits until everything that was sent has arrived, if it does.
+func (c *chain) awaitAll(ctx context.Context) error {
+	for limit := time.Now().Add(endWait); c.got.Load() < c.sent.Load() && time.Now().Before(limit); {
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil // finish tells what is missing
+}
+
+// awaitSeed waits until the network of n has the seed.
+func awaitSeed(ctx context.Context, n *node.Node, name seed.Name) error {
+	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); {
+		if _, there := n.Network().Contract(name); there {
+			return nil
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the other node did not come within 10 s")
+}
+
+// An otherNode is the process of the other node.
+type otherNode struct {
+	cmd    *exec.Cmd
+	orders io.WriteCloser
+	errs   strings.Builder
+}
+
+func startOther(cmd *exec.Cmd, task twoTask) (*otherNode, error) {
+	text, err := json.Marshal(task)
+	if err != nil {
+		return nil, err
+	}
+	p := &otherNode{cmd: cmd}
+	cmd.Stderr = &p.errs
+	if p.orders, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := p.orders.Write(append(text, '\n')); err != nil {
+		return nil, errors.Join(err, p.end())
+	}
+	return p, nil
+}
+
+// end ends the process and waits for it.
+func (p *otherNode) end() error {
+	closed := p.orders.Close()
+	late := time.AfterFunc(endWait, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := p.cmd.Wait(); err != nil {
+		return fmt.Errorf("the other node: %w: %s", err, strings.TrimSpace(p.errs.String()))
+	}
+	return closed
+}
+
+func chainDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
+	c, end, err := startTwo(ctx, env, other, crowd, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.unsure = onTheirWay
+	rate, err := rateOf(ctx, &c.got, env.span())
+	return []Result{{"chain.disk.two", "packets/s", rate}}, errors.Join(err, end())
+}
+
+func latencyDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
+	sync50, err := fsyncs(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	w := newStopwatch(int(env.span() / pace))
+	_, end, err := startTwo(ctx, env, other, oneByOne(paced(w.base, w.want)), w.arrived)
+	if err != nil {
+		return nil, err
+	}
+	err = w.wait(ctx)
+	if err := errors.Join(err, end()); err != nil {
+		return nil, err
+	}
+	p50, p99, err := w.percentiles()
+	return []Result{
+		{"latency.disk.two.p50", "µs", p50}, {"latency.disk.two.p99", "µs", p99}, {"fsync.p50", "µs", sync50},
+	}, err
+}

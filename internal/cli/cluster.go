@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/recap/pumpkin/internal/mesh/hub"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store/cluster"
+)
+
+// clusterFlags say which outside cluster is the one store of all nodes.
+type clusterFlags struct {
+	servers []string
+	creds   string
+	tls     cluster.TLS
+}
+
+func (f *clusterFlags) add(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&f.servers, "store", nil, "keep packets in this NATS cluster, which all nodes of the group share: `nats://HOST:PORT,...`")
+	flags.StringVar(&f.creds, "store-creds", "", "the `FILE` with the credentials for --store")
+	flags.StringVar(&f.tls.CA, "store-ca", "", "the `FILE` with the authority of the servers of --store")
+	flags.StringVar(&f.tls.Cert, "store-cert", "", "the `FILE` with this node's certificate for --store")
+	flags.StringVar(&f.tls.Key, "store-key", "", "the `FILE` with that certificate's key")
+}
+
+func (f *clusterFlags) asked() bool { return len(f.servers) > 0 }
+
+// check refuses what the flags cannot mean together.
+func (f *clusterFlags) check(all *storeFlags) error {
+	if !f.asked() {
+		if f.creds != "" || f.tls != (cluster.TLS{}) {
+			return errors.New("--store-creds, --store-ca, --store-cert and --store-key go with --store nats://HOST:PORT")
+		}
+		return nil
+	}
+	for _, server := range f.servers {
+		u, err := url.Parse(server)
+		if err != nil || !slices.Contains([]string{"nats", "tls"}, u.Scheme) || u.Host == "" {
+			return fmt.Errorf("--store %s: expected nats://HOST:PORT or tls://HOST:PORT, several with commas between", hidden(server))
+		}
+	}
+	switch {
+	case all.data != "":
+		return fmt.Errorf("--data %s has no meaning with --store: packets lie in the cluster; leave one of them out", all.data)
+	case all.durability != node.Disk:
+		return fmt.Errorf("--durability %s has no meaning with --store: packets lie in the cluster; leave one of them out", all.durability)
+	}
+	return nil
+}
+
+// hidden is a server's address without a password.
+func hidden(server string) string {
+	if u, err := url.Parse(server); err == nil {
+		return u.Redacted()
+	}
+	return "(an address that cannot be read)"
+}
+
+// clusterMeet is the folder of the sockets of nodes that meet in a cluster.
+const clusterMeet = "nats"
+
+// openCluster opens the store that the group shares.
+func (f *storeFlags) openCluster(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+	s, err := cluster.Open(ctx, cluster.Config{
+		URLs: f.cluster.servers, Creds: f.cluster.creds, TLS: f.cluster.tls, Group: group, Size: int64(f.size), Log: log,
+	})
+	if err != nil {
+		return rest{}, err
+	}
+	blobs := s.Blobs()
+	copies := "one copy of each"
+	if n := s.Replicas(); n > 1 {
+		copies = fmt.Sprintf("%d copies of each", n)
+	}
+	return rest{
+		store: s, blobs: blobs, cluster: s, node: newNodeName(),
+		note:  fmt.Sprintf("packets rest in the cluster at %s, %s, with those of all nodes of the group", s.At(), copies),
+		close: s.Close,
+	}, nil
+}
+
+// joinHub has the node meet the others of its cluster.
+func (c *company) joinHub(ctx context.Context, s *cluster.Store, n *node.Node) error {
+	h, err := hub.Join(ctx, hub.Config{Conn: s.Conn(), Group: n.Group(), Host: n, API: c.api, Replicas: s.Replicas(), Log: c.log})
+	if errors.Is(err, hub.ErrTaken) {
+		return fmt.Errorf("%w: start this one again, it then has another name", err)
+	}
+	c.hub = h
+	return err
+}

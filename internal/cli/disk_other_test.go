@@ -1,0 +1,9 @@
+//go:build !linux
+
+package cli
+
+import "github.com/rogpeppe/go-internal/testscript"
+
+func mounts() bool { return false }
+
+func disk(ts *testscript.TestScript, _ bool, _ []string) { ts.Fatalf("no mounts on this system") }

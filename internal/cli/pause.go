@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+func (a *app) pauseCommand() *cobra.Command {
+	return a.haltCommand(&cobra.Command{
+		Use: "pause SEED...", Short: "Have seeds take no more packets, until they are resumed",
+		Long: `pause has seeds take no more packets, on all nodes or with --on on one. What runs
+is finished. What is queued goes to the seed's inbox in the store, where what comes
+lies as well; nothing is lost. An injector is held in its next output. A pause
+lasts until 'pmk resume', or until the node ends.`,
+		Example: "  pmk pause greet\n  pmk pause greet --on server-1a2b3c4d",
+	}, "paused", (*web.Client).Pause)
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	return a.haltCommand(&cobra.Command{
+		Use: "resume SEED...", Short: "Have paused seeds take packets again",
+		Long:    "resume has seeds that were paused take packets again, on all nodes or with --on on\none: first what lies in their inboxes.",
+		Example: "  pmk resume greet",
+	}, "resumed", (*web.Client).Resume)
+}
+
+// haltCommand completes the two.
+func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*web.Client, context.Context, seed.Name, string) ([]string, error)) *cobra.Command {
+	var f nodeFlags
+	var on string
+	var asJSON bool
+	cmd.Args = usage(cobra.MinimumNArgs(1))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range args {
+			if err := packet.CheckName("seed's name", name); err != nil {
+				return usageError{err}
+			}
+		}
+		client, _, err := f.client(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		all := map[string][]string{}
+		for _, name := range args {
+			nodes, err := do(client.Everywhere(), cmd.Context(), seed.Name(name), on)
+			if err != nil {
+				return err
+			}
+			all[name] = nodes
+			if !asJSON {
+				fmt.Fprintf(a.err, "seed %s %s on %s\n", name, done, strings.Join(nodes, ", "))
+			}
+		}
+		if asJSON {
+			return printJSON(a.out, all)
+		}
+		return nil
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&on, "on", "", "on the node of this `NAME` alone")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/spf13/pflag"
+
+	"github.com/recap/pumpkin/internal/adopt"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/cluster"
+	"github.com/recap/pumpkin/internal/store/folder"
+	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/internal/store/memory"
+)
+
+// memorySize bounds what rests in a store in memory, in bytes, unless
+// --store-size says otherwise.
+const memorySize = 256 << 20
+
+// storeFlags say where packets rest.
+type storeFlags struct {
+	durability node.Durability
+	data       string
+	size       sizeFlag
+	maxPacket  sizeFlag
+	cluster    clusterFlags
+}
+
+func (f *storeFlags) add(flags *pflag.FlagSet) {
+	f.durability = node.Disk
+	f.maxPacket = 1 << 30
+	flags.Var(&f.durability, "durability", "what packets survive: a power cut (disk), the crash of a seed (memory), or neither (none)")
+	flags.Var((*dirFlag)(&f.data), "data", "keep packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
+	flags.Var(&f.size, "store-size", "how much may rest in the store before packets from outside have to wait (default: a tenth of the free disk, or 256 MiB of memory)")
+	flags.Var(&f.maxPacket, "max-packet", "the most data of one packet")
+	f.cluster.add(flags)
+}
+
+const dataHint = "~/.local/share/pumpkin"
+
+func (f *storeFlags) check() error {
+	if f.data != "" && f.durability != node.Disk {
+		return fmt.Errorf("--data %s has no meaning with --durability %s: leave one of them out", f.data, f.durability)
+	}
+	return f.cluster.check(f)
+}
+
+// A rest is an opened store with what belongs to it.
+type rest struct {
+	store    store.Store
+	blobs    store.Blobs
+	cluster  *cluster.Store // where all nodes share one store; else nil
+	node     string         // the node's name
+	note     string         // a line about it
+	dir      string         // the data folder; "" in memory
+	setAside func(store.Place, uint64, []byte) error
+	// adopt, unless nil, takes over what other nodes have left, until ctx
+	// ends, and calls arrived after some came. adopted is set if some of it
+	// was damaged.
+	adopt   func(ctx context.Context, arrived func())
+	adopted *atomic.Bool
+	close   func() error
+}
+
+// trouble says what the user has to see to when a node has ended whose store
+// was like that; its error only stands for the exit status.
+func (r *rest) trouble(st node.StoreStatus, log *slog.Logger) error {
+	if r.dir == "" {
+		return nil // nothing of it is left
+	}
+	var err error
+	if st.Error != "" {
+		err = errStore
+		log.Error(fmt.Sprintf("the node ended while its store in %s could not be written: %s; what it had accepted lies there: see to the disk, then start the node again", r.dir, st.Error))
+	}
+	if len(st.Damage) > 0 {
+		err = errStore
+		log.Error(fmt.Sprintf("the store in %s is damaged: 'pmk store check %s' tells what, and 'pmk store export %s --to DIR' saves what can be read", r.dir, r.dir, r.dir))
+	}
+	if r.adopted.Load() {
+		err = errStore // the folder was named
+	}
+	return err
+}
+
+// open opens the store that the flags ask for.
+func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+	if f.cluster.asked() {
+		return f.openCluster(ctx, group, log)
+	}
+	if f.durability == node.Disk {
+		return f.openDisk(ctx, group, log)
+	}
+	size := int64(f.size)
+	if size == 0 {
+		size = memorySize
+	}
+	s := memory.New(memory.Config{Size: size, Reserve: size / 5})
+	blobs := blob.Open(blob.Config{})
+	return rest{store: s, blobs: blobs, node: newNodeName(), close: func() error { return errors.Join(s.Close(), blobs.Close()) }}, nil
+}
+
+func newNodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	return node.NewName(host)
+}
+
+// openDisk opens the data folder that is named, or the one that a node of the
+// group takes.
+func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+	first := folder.Node{Name: newNodeName(), Group: group, StoreSize: int64(f.size)}
+	own, err := f.folder(first)
+	if err != nil {
+		return rest{}, err
+	}
+	if own.Node.Group != group {
+		return rest{}, errors.Join(
+			fmt.Errorf("the data folder %s belongs to the group %s, this node to %s: start it with --group %s, or choose another with --data DIR", own.Dir, own.Node.Group, group, own.Node.Group),
+			own.Close())
+	}
+	size := own.Node.StoreSize
+	if f.size != 0 {
+		size = int64(f.size)
+	}
+	s, err := jetstream.Open(ctx, jetstream.Config{Dir: own.Dir, Group: group, Size: size, Log: log})
+	if err != nil {
+		return rest{}, errors.Join(err, own.Close())
+	}
+	blobs := blob.Open(blob.Config{Dir: filepath.Join(own.Dir, folder.BlobsDir), Sync: true})
+	adopted := new(atomic.Bool)
+	var take func(context.Context, func())
+	if f.data == "" {
+		take = func(ctx context.Context, arrived func()) {
+			damaged := adopt.Run(ctx, adopt.Config{Data: filepath.Dir(filepath.Dir(own.Dir)), Own: own, Store: s, Blobs: blobs, Arrived: arrived, Log: log})
+			adopted.Store(damaged)
+		}
+	}
+	return rest{
+		adopt: take, adopted: adopted, dir: own.Dir,
+		store: s, blobs: blobs, node: own.Node.Name, note: "packets rest in " + own.Dir,
+		setAside: func(at store.Place, number uint64, data []byte) error {
+			dir := filepath.Join(own.Dir, folder.DamagedDir)
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
+			return folder.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.frame", at, number)), data)
+		},
+		close: func() error { return errors.Join(s.Close(), blobs.Close(), own.Close()) },
+	}, nil
+}
+
+func (f *storeFlags) folder(first folder.Node) (*folder.Folder, error) {
+	if f.data != "" {
+		return folder.Open(f.data, first)
+	}
+	data, err := dataHome()
+	if err != nil {
+		return nil, err
+	}
+	return folder.Find(data, first)
+}
+
+// dataHome is the folder that holds the data folders of this user's nodes.
+func dataHome() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "pumpkin"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("where to keep packets: %w; say where with --data DIR, or keep them in memory with --durability memory", err)
+	}
+	return filepath.Join(home, ".local", "share", "pumpkin"), nil
+}

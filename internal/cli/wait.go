@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/packet"
+)
+
+// An outcome is what became of what was sent.
+type outcome struct {
+	Node    string               `json:"node"`
+	Taken   int                  `json:"taken"`
+	Ended   int                  `json:"ended"` // runs that are over
+	Waiting map[packet.State]int `json:"waiting"`
+}
+
+const (
+	// askOften is how often the node is asked at first; it grows to askSeldom.
+	askOften  = 10 * time.Millisecond
+	askSeldom = time.Second
+)
+
+// await waits until every packet under the id has ended or waits, and says how
+// far it is on a terminal. Its error tells how it ended.
+func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) error {
+	progress := newProgress(a.err)
+	defer progress.clear()
+	var sum node.Ledger
+	at, err := f.status(ctx)
+	if err != nil {
+		return err
+	}
+	name := at.Node
+	for every := askOften; ; every = min(every*3/2, askSeldom) {
+		// The node may be started again meanwhile: the ledger is still there.
+		client, _, err := f.client(ctx)
+		if err == nil {
+			sum, err = client.Ledger(ctx, id)
+			// Every packet was written down when it was taken: a ledger
+			// that lacks some is not the whole of it.
+			if err == nil && sum.Live == 0 && sum.Begun >= taken {
+				err = client.Forget(ctx, id)
+				client.Close()
+				if err != nil {
+					return err
+				}
+				break
+			}
+			client.Close()
+		}
+		if err != nil && ctx.Err() == nil && at.Store.Durability != node.Disk.String() && at.Store.Durability != node.InCluster {
+			return fmt.Errorf("the node %s has ended, and with --durability %s it kept packets in memory alone: what had not ended is lost: %w", name, at.Store.Durability, err)
+		}
+		if err != nil && ctx.Err() == nil {
+			progress.say("waiting for the node: " + err.Error())
+		} else {
+			progress.say(fmt.Sprintf("%s under way, %d over", plural(sum.Live, "packet"), sum.Begun-sum.Live))
+		}
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+			return fmt.Errorf("stopped waiting; the packets go on: %w", ctx.Err())
+		}
+	}
+	progress.clear()
+	waits, failed := 0, 0
+	for state, count := range sum.Waiting {
+		if state.Type() == packet.ErrorType {
+			failed += count
+		} else {
+			waits += count
+		}
+	}
+	out := outcome{Node: name, Taken: taken, Ended: sum.Begun - waits - failed, Waiting: sum.Waiting}
+	if f.json {
+		if err := printJSON(a.out, out); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.err, "%s sent, %s over\n", plural(taken, "packet"), plural(out.Ended, "run"))
+		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
+			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' tells more\n", plural(sum.Waiting[state], "packet"), state, state)
+		}
+	}
+	switch {
+	case failed > 0:
+		return errErrors
+	case waits > 0:
+		return errWaits
+	}
+	return nil
+}
+
+// A progress is one line on a terminal that changes; elsewhere it is nothing.
+type progress struct {
+	out   io.Writer // nil without a terminal
+	begun time.Time
+}
+
+func newProgress(out io.Writer) *progress {
+	file, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return &progress{}
+	}
+	return &progress{out: out, begun: time.Now()}
+}
+
+// say shows the line, unless everything is over in no time.
+func (p *progress) say(line string) {
+	if p.out != nil && time.Since(p.begun) > 300*time.Millisecond {
+		fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+	}
+}
+
+func (p *progress) clear() {
+	if p.out != nil {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
+
+// tellWhenHeld says on standard error why sending does not go on, until the
+// context ends: the store of the node may be full.
+func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
+	for {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return
+		}
+		st, err := client.Status(ctx)
+		if err != nil {
+			continue // the node may be too busy to tell, or gone, which the send will find
+		}
+		if why := st.Store.Held(); why != "" {
+			fmt.Fprintf(a.err, "the node takes nothing for now: %s; waiting (Ctrl-C gives up)\n", why)
+			return
+		}
+	}
+}

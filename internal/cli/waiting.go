@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/packet"
+)
+
+type waitingFlags struct {
+	nodeFlags
+	show  bool
+	limit int
+	json  bool
+}
+
+func (a *app) waitingCommand() *cobra.Command {
+	var f waitingFlags
+	cmd := &cobra.Command{
+		Use:   "waiting [STATE...]",
+		Short: "Show what waits in the network, where and why",
+		Long: `waiting lists the packets that no seed takes: by state, or by the inbox of a
+seed that nobody hosts, on every node of the network, with their number, size and
+age. What failed for the last time waits in Error:SEED. With --show it prints the
+packets themselves.`,
+		Example: `  pmk waiting
+  pmk waiting Error:greet --show
+  pmk waiting Error:greet --show --json | jq .id`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.waiting(cmd.Context(), f, args) },
+	}
+	f.nodeFlags.add(cmd)
+	cmd.Flags().BoolVar(&f.show, "show", false, "print the packets: id, data, and what failed")
+	cmd.Flags().IntVar(&f.limit, "limit", 20, "show at most `N` packets of a state")
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error {
+	wanted, err := parseStates(args)
+	if err != nil {
+		return usageError{err}
+	}
+	if f.limit < 1 {
+		return usageError{fmt.Errorf("--limit %d: expected at least 1", f.limit)}
+	}
+	client, _, err := f.client(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	all, err := client.Network(ctx)
+	if err != nil {
+		return err
+	}
+	waits := []waitingAt{}
+	for _, m := range all.Nodes {
+		for _, w := range m.Waiting {
+			if len(wanted) == 0 || wanted[w.State] {
+				waits = append(waits, waitingAt{m.Node, w})
+			}
+		}
+		if m.Trouble != "" {
+			fmt.Fprintf(a.err, "node %s does not answer; what waits there is not shown: %s\n", m.Node, m.Trouble)
+		}
+	}
+	if f.show {
+		return a.showWaiting(ctx, client.Everywhere(), f, waits)
+	}
+	if f.json {
+		return printJSON(a.out, waits)
+	}
+	if len(waits) == 0 {
+		fmt.Fprintln(a.err, "nothing waits")
+		return nil
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	printWaiting(w, waits, len(all.Nodes) > 1)
+	return w.Flush()
+}
+
+// A waitingAt is what waits in a state or an inbox of one node.
+type waitingAt struct {
+	Node string `json:"node"`
+	node.Waiting
+}
+
+// printWaiting writes a table of what waits; over several nodes it says where.
+func printWaiting(w io.Writer, waits []waitingAt, several bool) {
+	where := func(node string) string {
+		if !several {
+			return ""
+		}
+		return "\t" + node
+	}
+	fmt.Fprintf(w, "WAITING%s\tPACKETS\tSIZE\tFOR\tWHY\n", where("NODE"))
+	for _, q := range waits {
+		fmt.Fprintf(w, "%s%s\t%d\t%s\t%s\t%s\n", q.Place(), where(q.Node), q.Packets, bytesText(q.Bytes), age(q.Since), q.Why)
+	}
+}
+
+func (a *app) showWaiting(ctx context.Context, client *web.Client, f waitingFlags, waits []waitingAt) error {
+	packets := map[packet.State]int{}
+	for _, q := range waits {
+		packets[q.State] += q.Packets
+	}
+	delete(packets, "") // inboxes: their packets are for their seeds
+	for _, state := range slices.Sorted(maps.Keys(packets)) {
+		err := client.Waiting(ctx, state, f.limit, func(shown web.Shown) error {
+			if f.json {
+				return printJSON(a.out, shown.File)
+			}
+			a.printPacket(&shown.File.Packet, shown.Large)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if more := packets[state] - f.limit; more > 0 && !f.json {
+			fmt.Fprintf(a.out, "... and %s more of %s; --limit %d shows them\n", plural(more, "packet"), state, packets[state])
+		}
+	}
+	return nil
+}
+
+// printPacket prints a packet whose data, if large is not 0, has so many bytes
+// and is not at hand.
+func (a *app) printPacket(p *packet.Packet, large int64) {
+	data := excerpt(p.Data)
+	if large > 0 {
+		data = "(" + bytesText(large) + ")"
+	}
+	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, data)
+	if f := p.Fault; f != nil {
+		fmt.Fprintf(a.out, "  was %s, failed %d times: %s\n", f.State, f.Attempts, f.Error)
+		for line := range strings.Lines(f.Output) {
+			fmt.Fprintf(a.out, "    %s\n", strings.TrimRight(line, "\r\n"))
+		}
+	}
+}
+
+// excerpt is the begin of a packet's data on one line.
+func excerpt(data string) string {
+	const most = 60
+	if !utf8.ValidString(data) {
+		return fmt.Sprintf("(%s that are no text)", bytesText(int64(len(data))))
+	}
+	line := []rune(data)
+	if len(line) > most {
+		return fmt.Sprintf("%q... (%s)", string(line[:most]), bytesText(int64(len(data))))
+	}
+	return fmt.Sprintf("%q", data)
+}
+
+func parseStates(args []string) (map[packet.State]bool, error) {
+	states := map[packet.State]bool{}
+	for _, arg := range args {
+		state, err := packet.ParseState(arg)
+		if err != nil {
+			return nil, err
+		}
+		states[state] = true
+	}
+	return states, nil
+}
+
+// selection reads STATE and ID arguments.
+func selection(args []string) (node.Selection, error) {
+	var sel node.Selection
+	for _, arg := range args {
+		if strings.Contains(arg, ":") {
+			state, err := packet.ParseState(arg)
+			if err != nil {
+				return sel, err
+			}
+			sel.States = append(sel.States, state)
+			continue
+		}
+		id, err := packet.ParseID(arg)
+		if err != nil {
+			return sel, fmt.Errorf("%q is neither a state, Type:NAME, nor an id: %w", arg, err)
+		}
+		sel.IDs = append(sel.IDs, id)
+	}
+	return sel, nil
+}
+
+func (a *app) retryCommand() *cobra.Command {
+	var f nodeFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "retry STATE|ID...",
+		Short: "Send waiting packets on again",
+		Long: `retry sends packets that wait on their way again: all of a state, or single ones
+by their id. A packet that failed gets its state back, keeps its id, and goes to
+the seed that failed, with all its attempts again.`,
+		Example: "  pmk retry Error:greet\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*web.Client).Retry)
+		},
+	}
+	f.add(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (a *app) dropCommand() *cobra.Command {
+	var f nodeFlags
+	var asJSON, yes bool
+	cmd := &cobra.Command{
+		Use:     "drop STATE|ID...",
+		Short:   "End waiting packets for good",
+		Long:    "drop ends packets that wait: all of a state, or single ones by their id. They are\ngone for good, so it asks first.",
+		Example: "  pmk drop Error:greet\n  pmk drop --yes String:GREETNG",
+		Args:    usage(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := selection(args); err != nil {
+				return usageError{err}
+			}
+			if !yes {
+				if err := a.confirm("end " + strings.Join(args, ", ") + " for good?"); err != nil {
+					return err
+				}
+			}
+			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*web.Client).Drop)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// confirm asks on the terminal; without one only --yes is an answer.
+func (a *app) confirm(question string) error {
+	file, ok := a.in.(interface{ Fd() uintptr })
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return usageError{errors.New("drop asks first, and there is no terminal to ask on: say --yes if you mean it")}
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing was dropped")
+}
+
+func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*web.Client, context.Context, node.Selection) (int, error)) error {
+	sel, err := selection(args)
+	if err != nil {
+		return usageError{err}
+	}
+	client, _, err := f.client(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	count, err := do(client.Everywhere(), ctx, sel)
+	if asJSON && err == nil {
+		return printJSON(a.out, web.Handled{Count: count})
+	}
+	if count > 0 || err == nil {
+		fmt.Fprintf(a.err, "%s %s\n", plural(count, "packet"), done)
+	}
+	return err
+}

@@ -1,0 +1,20 @@
+package faulttest
+
+import (
+	"math/rand/v2"
+
+	"github.com/recap/pumpkin/internal/web"
+)
+
+// enlarge has one packet in 60 carry 2 MiB.
+func (r *team) enlarge() {
+	for _, f := range r.feeds() {
+		f.draw = func(r *rand.Rand) web.Parcel {
+			id := drawID(r)
+			if r.IntN(60) == 0 {
+				id[1], id[2] = 0, 0
+			}
+			return farParcel(id, r)
+		}
+	}
+}

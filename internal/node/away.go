@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// What goes between this node's store and a peer's: large data that lies beside
+// the frames, both ways, and frames that belong there.
+
+// fetch brings the large data that packets of a peer's frame name into the own
+// store, and holds it. If some of it cannot be had, nothing is held.
+func (n *Node) fetch(from *peer, ps []packet.Packet) error {
+	for i := range ps {
+		b := ps[i].Blob
+		if b == nil {
+			continue
+		}
+		if err := n.fetchBlob(from, *b); err != nil {
+			n.dropBlobs(ps[:i])
+			return fmt.Errorf("packet %s: %w", ps[i].ID, err)
+		}
+	}
+	return nil
+}
+
+func (n *Node) fetchBlob(from *peer, b packet.Blob) error {
+	if n.blobs == nil {
+		return errors.New("there is no place for large data here")
+	}
+	n.holdLeft()
+	n.blobs.Hold(b.Sum)
+	if file, err := n.blobs.Open(b); err == nil {
+		return file.Close() // it is here already
+	}
+	n.drop([]packet.Sum{b.Sum})
+	r, err := from.store.OpenBlob(n.running, b)
+	if err != nil {
+		return err
+	}
+	defer r.Close() // only read
+	// What is too large for new packets here may pass all the same: it was let in
+	// elsewhere.
+	_, err = n.blobs.Put(n.running, packet.Verify(b, r), b.Size)
+	return err
+}
+
+// keep appends a frame to the peer's store, with the large data of its packets.
+func (p *peer) keep(ctx context.Context, to store.Place, frame store.Frame, f *commit) error {
+	var sent []packet.Blob
+	defer func() {
+		for _, b := range sent {
+			if err := p.store.DropBlob(ctx, b); err != nil {
+				p.node.log.Debug("letting go of large data in a peer's store", "node", p.name, "error", err)
+			}
+		}
+	}()
+	for i := range f.packets {
+		b := f.packets[i].Blob
+		if b == nil || f.from[i] != nil && slices.Contains(f.from[i].blobs, b.Sum) {
+			continue // nothing, or what the frame that it comes from holds there
+		}
+		if err := p.send(ctx, *b); err != nil {
+			return fmt.Errorf("send large data to %s: %w", p.name, err)
+		}
+		sent = append(sent, *b)
+	}
+	return p.store.Append(ctx, to, frame)
+}
+
+func (p *peer) send(ctx context.Context, b packet.Blob) error {
+	file, err := p.node.blobs.Open(b)
+	if err != nil {
+		return err
+	}
+	defer file.Close() // only read
+	return p.store.PutBlob(ctx, b, packet.Verify(b, file))
+}

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/recap/pumpkin/internal/predict"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Behind is a seed for which more comes into a node's store than is done.
+type Behind struct {
+	Seed seed.Name `json:"seed"`
+	predict.Behind
+}
+
+// backlogs watch the inboxes of the own store.
+type backlogs struct {
+	mu sync.Mutex
+	of map[seed.Name]*watched
+}
+
+type watched struct {
+	predict.Backlog
+	behind predict.Behind
+}
+
+// behind lists the seeds that fall behind, by name.
+func (b *backlogs) behind() (out []Behind) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(b.of)) {
+		if w := b.of[name]; w.behind.Is() {
+			out = append(out, Behind{name, w.behind})
+		}
+	}
+	return out
+}
+
+// watchBacklogs looks at the inboxes until the node ends, and says which seed
+// falls behind, and which has caught up.
+func (n *Node) watchBacklogs() {
+	tick := time.NewTicker(predict.LookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			places, err := n.store.Places(n.pulling)
+			if err != nil {
+				n.log.Debug("looking at the inboxes", "error", err)
+				continue
+			}
+			n.lookAtBacklogs(now, places)
+		case <-n.pulling.Done():
+			return
+		}
+	}
+}
+
+// lookAtBacklogs is one look. What no node hosts, or is paused, waits, and does not
+// fall behind.
+func (n *Node) lookAtBacklogs(now time.Time, places []store.Count) {
+	snap := n.snap.Load()
+	counts := map[seed.Name]store.Count{}
+	for _, c := range places {
+		if name, ok := c.Place.Seed(); ok && snap.hosted(name) && !snap.stands(name) {
+			counts[name] = c
+		}
+	}
+	b := &n.backlogs
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.of == nil {
+		b.of = map[seed.Name]*watched{}
+	}
+	for name := range counts {
+		if b.of[name] == nil {
+			b.of[name] = new(watched)
+		}
+	}
+	for name, w := range b.of {
+		packets := counts[name].Packets
+		var news bool
+		w.behind, news = w.Look(now, packets, snap.drain(name, packets))
+		switch {
+		case news && w.behind.Is():
+			n.log.Warn(fmt.Sprintf("seed %s falls behind: for %v more has come into the store than it does, and %d packets lie there, %.0f more each second; more workers, or another node with the seed, would help",
+				name, now.Sub(w.behind.Since).Round(time.Second), packets, w.behind.Growth))
+		case news:
+			n.log.Info(fmt.Sprintf("seed %s catches up: %d packets lie in the store for it", name, packets))
+		}
+		if packets == 0 { // nothing to watch
+			delete(b.of, name)
+		}
+	}
+}
+
+// drain is about how long a seed needs for so many packets, by what is known of
+// its cost on all nodes.
+func (snap *snapshot) drain(name seed.Name, packets int) time.Duration {
+	var replicas []predict.Replica
+	if h := snap.hosts[name]; h != nil {
+		replicas = append(replicas, predict.Replica{Line: h.cost.line(), Workers: len(h.slots)})
+	}
+	for _, p := range snap.peers {
+		for _, s := range p.Card().Seeds {
+			if s.Manifest.Name == name && s.Cost > 0 {
+				// A peer says the cost alone: as if it had one worker if it does
+				// not say how many.
+				line := predict.Line{Packet: float64(s.Cost), Mean: 1, Measured: 1}
+				replicas = append(replicas, predict.Replica{Line: line, Workers: cmp.Or(s.Manifest.Workers, 1)})
+			}
+		}
+	}
+	var mean float64
+	for _, r := range replicas {
+		mean = max(mean, r.Line.Bytes)
+	}
+	return predict.DrainOf(packets, int64(float64(packets)*mean), replicas).Time
+}

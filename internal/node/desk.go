@@ -1,0 +1,218 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Selection names packets that wait: all of some states, and some by id.
+type Selection struct {
+	States []packet.State `json:"states,omitempty"`
+	IDs    []packet.ID    `json:"ids,omitempty"`
+}
+
+// ErrNotWaiting is a state or an id that no waiting packet has.
+var ErrNotWaiting = errors.New("does not wait")
+
+// A NotWaitingError names such states and ids.
+type NotWaitingError struct{ Names []string }
+
+func (e *NotWaitingError) Error() string {
+	return fmt.Sprintf("%s: %v; 'pmk waiting --show' lists what does", strings.Join(e.Names, ", "), ErrNotWaiting)
+}
+
+func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
+
+// Show gives the packets that wait in a state, oldest first, until visit
+// returns false.
+func (n *Node) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
+	return n.store.Look(ctx, store.Waiting(state), 0, func(r store.Resting) bool {
+		_, ps, err := packet.ParseFrame(r.Data)
+		if err != nil {
+			n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
+			return true
+		}
+		for i := range ps {
+			if !visit(ps[i]) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Retry sends the packets of a selection on their way again, and returns how
+// many: one that failed gets its state back and goes to the seed that failed,
+// any other is routed anew. They have all their attempts again.
+func (n *Node) Retry(ctx context.Context, sel Selection) (int, error) {
+	return n.handle(ctx, sel, func(it *item) error {
+		n.unfollow(it)
+		place := store.Waiting(it.State)
+		if it.Fault != nil && it.State.Type() == packet.ErrorType {
+			place = store.Inbox(seed.Name(it.State.Name()))
+			it.State, it.Fault = it.Fault.State, nil
+		}
+		it.Rounds, it.Attempt = 0, 0
+		if _, inbox := place.Seed(); !inbox {
+			if to := n.snap.Load().dests(&it.Packet); len(to) > 0 {
+				return n.lay(ctx, it, to, func(*commit) {})
+			}
+		}
+		_, err := n.append(ctx, place, it)
+		return err
+	})
+}
+
+// Drop ends the packets of a selection, and returns how many.
+func (n *Node) Drop(ctx context.Context, sel Selection) (int, error) {
+	return n.handle(ctx, sel, func(it *item) error {
+		n.unfollow(it)
+		it.from.end(1)
+		return nil
+	})
+}
+
+// handle gives each packet of the selection to do, which takes over its count,
+// and waits until they lie where they are to be. The error names what was not
+// found.
+func (n *Node) handle(ctx context.Context, sel Selection, do func(*item) error) (int, error) {
+	n.entering.Add(1)
+	defer n.entering.Add(-1)
+	if n.running.Err() != nil {
+		return 0, ErrDraining
+	}
+	n.holdLeft() // which needs what is held from here on
+	_, done, err := n.alone()
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	places, err := n.store.Places(ctx)
+	if err != nil {
+		return 0, err
+	}
+	whole := map[packet.State]bool{}
+	for _, s := range sel.States {
+		whole[s] = true
+	}
+	ids := map[packet.ID]bool{}
+	for _, id := range sel.IDs {
+		ids[id] = true
+	}
+	count := 0
+	for _, c := range places {
+		state, ok := c.Place.State()
+		if !ok || !whole[state] && len(ids) == 0 {
+			continue
+		}
+		found := map[packet.ID]bool{}
+		k, err := n.handleState(ctx, state, c.Frames, func(p *packet.Packet) bool {
+			if ids[p.ID] {
+				found[p.ID] = true
+			}
+			return whole[state] || ids[p.ID]
+		}, do)
+		count += k
+		if err != nil {
+			return count, err
+		}
+		if k > 0 {
+			whole[state] = false
+		}
+		for id := range found {
+			ids[id] = false
+		}
+	}
+	return count, missing(sel, whole, ids)
+}
+
+// missing names what of the selection no packet had.
+func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool) error {
+	var names []string
+	for _, s := range sel.States {
+		if whole[s] {
+			names = append(names, string(s))
+		}
+	}
+	for _, id := range sel.IDs {
+		if ids[id] {
+			names = append(names, id.String())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &NotWaitingError{names}
+}
+
+// handleState does it to the packets of one state, in the oldest frames of that
+// number: what comes back because it fails again is not retried once more.
+func (n *Node) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*item) error) (count int, err error) {
+	n.waits.hands.Lock()
+	defer n.waits.hands.Unlock()
+	for next := uint64(0); ; {
+		found, err := n.some(ctx, state, next)
+		if err != nil || len(found) == 0 {
+			return count, err
+		}
+		for i := range found {
+			if frames--; frames < 0 {
+				return count, nil
+			}
+			next = found[i].Number + 1
+			k, err := n.handleFrame(ctx, state, &found[i], match, do)
+			count += k
+			if err != nil {
+				return count, err
+			}
+		}
+	}
+}
+
+func (n *Node) handleFrame(ctx context.Context, state packet.State, r *store.Resting, match func(*packet.Packet) bool, do func(*item) error) (count int, err error) {
+	_, ps, err := packet.ParseFrame(r.Data)
+	if err != nil {
+		n.damaged(store.Waiting(state), &waitingFrame{node: n, state: state, Resting: r}, err)
+		return 0, nil
+	}
+	matches := make([]bool, len(ps))
+	for i := range ps {
+		if matches[i] = match(&ps[i]); matches[i] {
+			count++
+		}
+	}
+	if count == 0 || !n.waits.claim(state, r.Number) {
+		return 0, nil
+	}
+	lease := &waitingFrame{node: n, state: state, Resting: r, gone: make(chan struct{})}
+	from := n.origin(nil, "", lease, ps)
+	for i := range ps {
+		it := &item{Packet: ps[i], from: from}
+		if matches[i] {
+			err = do(it)
+		} else {
+			_, err = n.append(ctx, store.Waiting(state), it)
+		}
+		if err != nil {
+			for range ps[i:] {
+				n.giveUp(it)
+			}
+			return 0, err
+		}
+	}
+	select {
+	case <-lease.gone:
+		if lease.failed != nil {
+			return 0, lease.failed
+		}
+		return count, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}

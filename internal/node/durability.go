@@ -1,0 +1,43 @@
+package node
+
+import "fmt"
+
+// Durability says what a node's packets survive.
+type Durability uint8
+
+const (
+	// None: packets that stay on the node do not pass through a store.
+	None Durability = iota
+	// Memory: they lie in a store in memory and survive the crash of a seed.
+	Memory
+	// Disk: they lie in a store on disk and survive a power cut.
+	Disk
+)
+
+var durabilities = [...]string{None: "none", Memory: "memory", Disk: "disk"}
+
+func (d Durability) String() string { return durabilities[d] }
+
+// Set reads what String writes.
+func (d *Durability) Set(s string) error {
+	for i, name := range durabilities {
+		if s == name {
+			*d = Durability(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no durability; expected disk, memory or none", s)
+}
+
+// Type names the values of a flag.
+func (*Durability) Type() string { return "disk|memory|none" }
+
+// stored tells whether roots are stored before they are in.
+func (n *Node) stored() bool { return n.cfg.Durability != None }
+
+// durable tells whether what lies in the store outlives the node.
+func (n *Node) durable() bool { return n.cfg.Durability == Disk }
+
+// Remembers tells whether the node knows at its next start that an injector
+// with pmk-once has ended.
+func (n *Node) Remembers() bool { return n.durable() }

@@ -1,0 +1,302 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+)
+
+// newStoredWorld is a world on a store of its own, whatever the tests run with.
+func newStoredWorld(t *testing.T, s store.Store, d Durability) *world {
+	w := newWorld(t)
+	open := w.cfg.Open
+	w.Node = New(Config{Name: "test", Run: "run", Store: s, Durability: d, Open: open})
+	return w
+}
+
+func failAlways(context.Context, packet.Packet, gofn.Emit) error { return errors.New("no such galaxy") }
+
+// A resting is a frame of a store, read.
+type resting struct {
+	header  packet.FrameHeader
+	packets []packet.Packet
+}
+
+func lying(t *testing.T, s store.Store, at store.Place) (out []resting) {
+	t.Helper()
+	err := s.Look(t.Context(), at, 0, func(r store.Resting) bool {
+		h, ps, err := packet.ParseFrame(r.Data)
+		if err != nil {
+			t.Error(err)
+		}
+		out = append(out, resting{h, ps})
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func appendFrame(t *testing.T, s store.Store, at store.Place, h packet.FrameHeader, ps ...packet.Packet) {
+	t.Helper()
+	if err := s.Append(t.Context(), at, store.Frame{Data: packet.AppendFrame(nil, h, ps), Packets: len(ps)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func somePackets(n int, state packet.State) (out []packet.Packet) {
+	for i := range n {
+		id := packet.HashID("some", fmt.Sprint(i))
+		out = append(out, packet.Packet{ID: id, Ship: packet.Ship{Root: id, Node: "test"}, State: state, Data: fmt.Sprint(i)})
+	}
+	return out
+}
+
+// die has n nodes take what lies in the place and end without a verdict.
+func die(t *testing.T, s store.Store, at store.Place, n int) {
+	t.Helper()
+	for range n {
+		leases, err := s.Pull(t.Context(), at, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range leases {
+			l.Release(0)
+		}
+	}
+}
+
+func TestDelaysGrowAndVary(t *testing.T) {
+	want := firstDelay
+	for attempt := 1; attempt < 40; attempt++ {
+		seen := map[time.Duration]bool{}
+		for range 20 {
+			d := retryDelay(attempt)
+			if d < want*3/4 || d > want*5/4 {
+				t.Errorf("attempt %d: a delay of %v; expected %v, a quarter more or less", attempt, d, want)
+			}
+			seen[d] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("attempt %d: 20 delays are %d different ones", attempt, len(seen))
+		}
+		want = min(2*want, maxDelay)
+	}
+}
+
+func TestALongDelayIsSpentInTheStore(t *testing.T) {
+	s := memory.New(memory.Config{})
+	w := newStoredWorld(t, s, Memory)
+	bad := w.seed("bad", "A:A ->", func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
+		if in.Data == "0" {
+			return errors.New("no such galaxy")
+		}
+		return nil
+	})
+	bad.Retries = 10
+	ps := somePackets(3, "A:A")
+	ps[0].Attempt = 4 // the fifth delay is over a second
+	appendFrame(t, s, "in.bad", packet.FrameHeader{}, ps...)
+	w.host(bad)
+	w.start()
+	var left []resting
+	testenv.Eventually(t, 10*time.Second, "the failed packet leaves its frame", func() bool {
+		left = lying(t, s, "in.bad")
+		return len(left) == 1 && len(left[0].packets) == 1
+	})
+	p := left[0].packets[0]
+	if wait := time.Until(left[0].header.NotBefore); wait > 2*time.Second || wait < 500*time.Millisecond {
+		t.Errorf("it waits for %v; expected about 1.6s", wait)
+	}
+	if p.ID != ps[0].ID || p.Attempt != 5 || p.State != "A:A" {
+		t.Errorf("what waits is %+v", p)
+	}
+}
+
+// TestFailuresHoldUpNobody has every second packet fail for ever, with more of
+// them than may wait in memory.
+func TestFailuresHoldUpNobody(t *testing.T) {
+	for _, d := range []Durability{None, Memory} {
+		t.Run(d.String(), func(t *testing.T) {
+			t.Parallel()
+			s := memory.New(memory.Config{})
+			w := newStoredWorld(t, s, d)
+			const total = 1000 // in memory alone, failures keep their places in the queue
+			var end basket
+			half := w.seed("half", "A:A -> B:B", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+				if in.Data == "bad" {
+					return errors.New("no such galaxy")
+				}
+				return emit("", in.Data)
+			})
+			half.Retries = 1000
+			w.host(half, w.seed("end", "B:B ->", end.run))
+			w.start()
+			in := w.Intake()
+			for i := range total {
+				data := []string{"good", "bad"}[i%2]
+				if err := in.Put(t.Context(), packet.Packet{State: "A:A", Data: data}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			testenv.Eventually(t, 10*time.Second, "all good ones get through", func() bool { return end.count() == total/2 })
+			if d == Memory {
+				testenv.Eventually(t, 10*time.Second, "what waits long is in the store", func() bool {
+					stored := 0
+					for _, f := range lying(t, s, "in.half") {
+						if f.header.NotBefore.IsZero() {
+							continue
+						}
+						stored += len(f.packets)
+					}
+					return stored >= total/2-maxDelayed
+				})
+			}
+		})
+	}
+}
+
+func TestARetryDoesNotKeepANodeFromFinishing(t *testing.T) {
+	w := newStoredWorld(t, memory.New(memory.Config{}), Memory)
+	var errs basket
+	bad := w.seed("bad", "A:A ->", failAlways)
+	bad.Retries = 8 // half a minute of delays
+	w.host(bad, w.seed("repair", "Error:bad ->", errs.run))
+	w.start()
+	w.inject("A:A", "x", nil)
+	began := time.Now()
+	w.drain()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	errs.want(t, "x")
+	if f := errs.got[0].Fault; f == nil || f.Attempts != 9 {
+		t.Errorf("the fault is %+v", f)
+	}
+}
+
+func TestAFrameIsSplitAfterThreeDeaths(t *testing.T) {
+	rec := newRecorder(memory.New(memory.Config{}))
+	w := newStoredWorld(t, rec, Memory)
+	var end basket
+	appendFrame(t, rec, "in.end", packet.FrameHeader{}, somePackets(3, "A:A")...)
+	die(t, rec.Store, "in.end", splitAfter)
+	var mu sync.Mutex
+	var singles []packet.FrameHeader
+	rec.refuse = func(_ store.Place, f store.Frame) error {
+		h, ps, err := packet.ParseFrame(f.Data)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(ps) == 1 {
+			singles = append(singles, h)
+		}
+		return err
+	}
+	w.host(w.seed("end", "A:A ->", end.run))
+	w.start()
+	testenv.Eventually(t, 10*time.Second, "all arrive", func() bool { return end.count() == 3 })
+	w.drain()
+	end.want(t, "0", "1", "2")
+	if len(singles) != 3 {
+		t.Errorf("%d frames of one packet were made, want 3", len(singles))
+	}
+	for _, h := range singles {
+		if h.Deliveries != splitAfter {
+			t.Errorf("a single says that it was delivered %d times", h.Deliveries)
+		}
+	}
+}
+
+func TestAPacketFailsAfterTenDeaths(t *testing.T) {
+	s := memory.New(memory.Config{})
+	w := newStoredWorld(t, s, Memory)
+	var end, errs basket
+	ps := somePackets(3, "A:A")
+	appendFrame(t, s, "in.end", packet.FrameHeader{Deliveries: 3}, ps[0]) // from a split
+	die(t, s, "in.end", maxDeliveries-3)
+	appendFrame(t, s, "in.end", packet.FrameHeader{}, ps[1])
+	die(t, s, "in.end", 1)
+	appendFrame(t, s, "in.end", packet.FrameHeader{}, ps[2])
+	w.host(w.seed("end", "A:A ->", end.run), w.seed("repair", "Error:end ->", errs.run))
+	w.start()
+	w.drain()
+	errs.want(t, "0")
+	end.want(t, "1", "2")
+	p := errs.got[0]
+	if p.ID != ps[0].ID || p.Fault == nil || p.Fault.State != "A:A" || !strings.Contains(p.Fault.Error, "deliveries ended without a verdict") {
+		t.Errorf("the failed one is %+v, %+v", p, p.Fault)
+	}
+}
+
+// TestGivenBackIsNoDeath has a frame given back more often than a packet may
+// be delivered, because the store takes nothing: it goes on when there is room.
+func TestGivenBackIsNoDeath(t *testing.T) {
+	rec := newRecorder(memory.New(memory.Config{}))
+	rec.hurry = true
+	w := newStoredWorld(t, rec, Memory)
+	var mu sync.Mutex
+	refused := 0
+	rec.refuse = func(to store.Place, _ store.Frame) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if to != "wait.B.B" || refused > 2*maxDeliveries {
+			return nil
+		}
+		refused++
+		return store.ErrFull
+	}
+	w.host(w.seed("ab", "A:A -> B:B", give("b")))
+	w.start()
+	w.inject("A:A", "a", nil)
+	testenv.Eventually(t, 10*time.Second, "it waits in its state", func() bool { return len(lying(t, rec, "wait.B.B")) == 1 })
+	if failed := lying(t, rec, "wait.Error.ab"); len(failed) > 0 {
+		t.Errorf("%d packets have failed", len(failed))
+	}
+}
+
+// TestWhatALongRunGaveIsStored looks at the store while the next seed has what
+// a run of over 50 ms gave, and of a short one.
+func TestWhatALongRunGaveIsStored(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cost time.Duration
+		from store.Place // where the packet lies until it has ended
+	}{
+		{"long", longRun + 10*time.Millisecond, "in.next"},
+		{"short", 0, "in.first"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := memory.New(memory.Config{})
+			w := newStoredWorld(t, s, Memory)
+			running, gate := make(chan struct{}), make(chan struct{})
+			w.host(w.seed("first", "A:A -> B:B", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+				time.Sleep(c.cost)
+				return emit("", in.Data)
+			}), w.seed("next", "B:B ->", func(context.Context, packet.Packet, gofn.Emit) error {
+				close(running)
+				<-gate
+				return nil
+			}))
+			w.start()
+			w.inject("A:A", "x", nil)
+			<-running
+			testenv.Eventually(t, 10*time.Second, "one frame, in "+string(c.from), func() bool {
+				places, err := s.Places(t.Context())
+				return err == nil && len(places) == 1 && places[0].Place == c.from
+			})
+			close(gate)
+			w.drain()
+		})
+	}
+}

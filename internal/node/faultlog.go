@@ -1,0 +1,93 @@
+package node
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner"
+)
+
+// A faultLog says what happened once: the same failure of a seed again within
+// quiet is counted and told with the next line.
+type faultLog struct {
+	mu     sync.Mutex
+	reason string
+	told   time.Time
+	more   int
+	recent []SeedError // the newest first
+}
+
+const quiet = 10 * time.Second
+
+func (f *faultLog) warn(n *Node, what string, err error) {
+	var run *runner.Fault
+	output := ""
+	if errors.As(err, &run) {
+		output = run.Output
+	}
+	f.mu.Lock()
+	reason := err.Error()
+	f.remember(reason, output, time.Now())
+	if reason == f.reason && time.Since(f.told) < quiet {
+		f.more++
+		f.mu.Unlock()
+		n.log.Debug(what, "error", err)
+		return
+	}
+	more := f.more
+	f.reason, f.told, f.more = reason, time.Now(), 0
+	f.mu.Unlock()
+	args := []any{"error", err}
+	if output != "" {
+		args = append(args, "output", output)
+	}
+	if more > 0 {
+		args = append(args, "more like the last", more)
+	}
+	n.log.Warn(what, args...)
+}
+
+// A SeedError is one way in which a seed has failed lately on a node.
+type SeedError struct {
+	// At is when it failed so last, and Count how often since it is remembered.
+	At    time.Time `json:"at"`
+	Count int       `json:"count"`
+	Error string    `json:"error"`
+	// Output is the end of what the seed had printed then.
+	Output string `json:"output,omitempty"`
+}
+
+// The bounds of what is remembered of a seed's failures: packets that failed for
+// the last time carry the whole of theirs.
+const (
+	maxErrors      = 3
+	maxErrorText   = 512
+	maxErrorOutput = 1024
+)
+
+// remember puts a failure in front of the others. The caller holds f.mu.
+func (f *faultLog) remember(reason, output string, at time.Time) {
+	e := SeedError{At: at, Count: 1, Error: reason}
+	if len(reason) > maxErrorText {
+		e.Error = strings.ToValidUTF8(reason[:maxErrorText], "") + "..."
+	}
+	if i := slices.IndexFunc(f.recent, func(old SeedError) bool { return old.Error == e.Error }); i >= 0 {
+		e.Count += f.recent[i].Count
+		f.recent = slices.Delete(f.recent, i, i+1)
+	}
+	if cut := len(output) - maxErrorOutput; cut > 0 {
+		output = "..." + strings.ToValidUTF8(output[cut:], "")
+	}
+	e.Output = strings.Clone(output) // a tail would keep all of it
+	f.recent = slices.Insert(f.recent[:min(len(f.recent), maxErrors-1)], 0, e)
+}
+
+// errors are those that are remembered, the newest first.
+func (f *faultLog) errors() []SeedError {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.recent)
+}

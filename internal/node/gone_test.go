@@ -1,0 +1,163 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// gated is a seed with one worker, which waits at the gate.
+func (w *world) gated(name, contract string, gate chan struct{}, into *basket) seed.Manifest {
+	m := w.seed(name, contract, func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		<-gate
+		return into.run(ctx, in, emit)
+	})
+	m.Workers, m.File = 1, name
+	return m
+}
+
+// unhostWhole unhosts a seed whose worker is held at its gate, and returns when
+// what was queued for it lies elsewhere.
+func (w *world) unhostWhole(name seed.Name) {
+	w.t.Helper()
+	h := w.snap.Load().hosts[name]
+	w.Unhost(name)
+	testenv.Eventually(w.t, 10*time.Second, "the queue is closed", func() bool {
+		h.queue.mu.Lock()
+		defer h.queue.mu.Unlock()
+		return h.queue.gone
+	})
+}
+
+// TestPacketsOfARenamedSeed: what lay in the queue of a seed that had it alone
+// goes to the seed that came before the old one went, as when a file's pmk-name
+// is edited.
+func TestPacketsOfARenamedSeed(t *testing.T) {
+	w := newWorld(t)
+	gate := make(chan struct{})
+	var a, b basket
+	w.host(w.gated("a", "T:S ->", gate, &a))
+	w.start()
+	for range 10 {
+		w.inject("T:S", "x", nil)
+	}
+	testenv.Eventually(t, 10*time.Second, "one runs and others are queued", func() bool {
+		queued, running := w.InFlight()
+		return queued > 0 && running == 1
+	})
+	w.host(w.seed("b", "T:S ->", b.run))
+	w.unhostWhole("a")
+	testenv.Eventually(t, 10*time.Second, "the new seed has what was queued", func() bool { return b.count() > 0 })
+	close(gate)
+	testenv.Eventually(t, 10*time.Second, "the old seed has gone", func() bool { return w.leftCount() == 0 })
+	w.drain()
+	left, err := w.count(t.Context())
+	if err != nil || a.count()+b.count()+left != 10 {
+		t.Errorf("of 10 packets the old seed ran %d, the new one %d, and %d lie in the store; %v", a.count(), b.count(), left, err)
+	}
+}
+
+// TestTheCopyOfASeedThatIsGone waits in the seed's inbox, and who follows it is
+// told so.
+func TestTheCopyOfASeedThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	gate := make(chan struct{})
+	var a, b basket
+	w.host(w.gated("a", "T:S ->", gate, &a), w.seed("b", "T:S ->", b.run))
+	w.start()
+	w.inject("T:S", "first", nil)
+	testenv.Eventually(t, 10*time.Second, "the first runs", func() bool { _, running := w.InFlight(); return running >= 1 })
+	id := packet.NewID()
+	w.inject("T:S", "second", &packet.Wish{Follow: id})
+	testenv.Eventually(t, 10*time.Second, "the other has its copies", func() bool { return b.count() == 2 })
+	w.unhostWhole("a")
+	close(gate)
+	testenv.Eventually(t, 10*time.Second, "the copy waits", func() bool {
+		places, err := w.store.Places(t.Context())
+		return err == nil && a.count() == 1 && len(places) > 0 && places[0].Place == store.Inbox("a") && places[0].Packets == 1
+	})
+	testenv.Eventually(t, 10*time.Second, "the ledger says so", func() bool {
+		sum, err := w.Ledger(t.Context(), id)
+		return err == nil && sum.Live == 0 && sum.Waiting["T:S"] == 1
+	})
+	w.host(w.seed("a", "T:S ->", a.run))
+	testenv.Eventually(t, 10*time.Second, "it runs when the seed is back", func() bool { return a.count() == 2 })
+}
+
+// TestAForgottenLedger leaves nothing behind, whatever becomes of its packets.
+func TestAForgottenLedger(t *testing.T) {
+	w := newWorld(t)
+	var a basket
+	w.start()
+	for range 5 {
+		id := packet.NewID()
+		w.inject("T:S", "x", &packet.Wish{Follow: id})
+		if err := w.Forget(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.host(w.seed("a", "T:S ->", a.run))
+	testenv.Eventually(t, 10*time.Second, "all run", func() bool { return a.count() == 5 })
+	w.drain()
+	places, err := w.store.Places(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range places {
+		t.Errorf("left: %+v", c)
+	}
+	w.committers.Range(func(l, _ any) bool {
+		if _, ok := l.(lane).place.Ledger(); ok {
+			t.Errorf("left: %+v", l)
+		}
+		return true
+	})
+}
+
+// TestAnErrorOfMegabytes is cut to what a frame takes.
+func TestAnErrorOfMegabytes(t *testing.T) {
+	w := newWorld(t)
+	w.host(w.seed("a", "T:S ->", func(context.Context, packet.Packet, gofn.Emit) error {
+		return errors.New(strings.Repeat("é", 1<<20))
+	}))
+	w.start()
+	w.inject("T:S", "x", nil)
+	var got packet.Packet
+	testenv.Eventually(t, 10*time.Second, "it waits in Error:a", func() bool {
+		err := w.Show(t.Context(), "Error:a", func(p packet.Packet) bool {
+			got = p
+			return false
+		})
+		return err == nil && got.Fault != nil
+	})
+	if n := len(got.Fault.Error); n > runner.MaxTail+3 || !strings.HasPrefix(got.Fault.Error, "éé") {
+		t.Errorf("the error has %d bytes", n)
+	}
+}
+
+// TestPullsEndWithTheirSeed: editing a seed leaves no pull behind.
+func TestPullsEndWithTheirSeed(t *testing.T) {
+	w := newWorld(t)
+	var a basket
+	w.host(w.seed("a", "T:S ->", a.run))
+	w.start()
+	w.inject("T:S", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "it runs", func() bool { return a.count() == 1 })
+	before := runtime.NumGoroutine()
+	for range 40 {
+		w.host(w.seed("a", "T:S ->", a.run))
+	}
+	testenv.Eventually(t, 10*time.Second, "the old seeds and their pulls end", func() bool {
+		return w.leftCount() == 0 && runtime.NumGoroutine() < before+10
+	})
+}

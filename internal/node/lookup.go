@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/trace"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// The bounds of a look through the store for the packets of one ship.
+const (
+	maxTraced  = 1_000_000 // packets that are looked at
+	maxFound   = 10_000    // that are told
+	lookupTime = 2 * time.Second
+)
+
+// Trace tells what the node knows of the ship that an id means, that of the ship
+// or of one of its packets. It looks through the store as well, if stored. Where
+// the id means several ships, it names them alone.
+func (n *Node) Trace(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
+	share := trace.Share{Node: n.cfg.Name, Keeps: n.history.keeps()}
+	see := func(ship packet.Ship) bool {
+		if !slices.Contains(share.Ships, ship) {
+			share.Ships = append(share.Ships, keptShip(ship))
+		}
+		return len(share.Ships) < trace.MaxShips
+	}
+	n.history.each(func(r *trace.Run) bool {
+		return !id.Means(r.Packet) && !id.Means(r.Ship.Root) || see(r.Ship)
+	})
+	if !stored {
+		n.tell(&share)
+		return share, nil
+	}
+	if len(share.Ships) == 0 {
+		partial, err := n.browse(ctx, func(p *packet.Packet, _ trace.Rest) bool {
+			return !id.Means(p.ID) && !id.Means(p.Ship.Root) || see(p.Ship)
+		})
+		share.Partial = partial
+		if err != nil || len(share.Ships) == 0 {
+			return share, err
+		}
+	}
+	n.tell(&share)
+	if len(share.Ships) != 1 {
+		return share, nil
+	}
+	partial, err := n.browse(ctx, func(p *packet.Packet, r trace.Rest) bool {
+		if p.Ship == share.Ships[0] {
+			share.Rests = append(share.Rests, n.restOf(p, r))
+		}
+		return len(share.Rests) < maxFound
+	})
+	share.Partial = share.Partial || partial
+	return share, err
+}
+
+// tell adds the runs of the only ship.
+func (n *Node) tell(share *trace.Share) {
+	if len(share.Ships) != 1 {
+		return
+	}
+	n.history.each(func(r *trace.Run) bool {
+		if r.Ship == share.Ships[0] {
+			share.Runs = append(share.Runs, *r)
+		}
+		return true
+	})
+}
+
+// browse gives the packets in the store to visit until it returns false,
+// with where they lie, and tells whether that were not all.
+func (n *Node) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest) bool) (partial bool, err error) {
+	limit, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	places, err := n.store.Places(limit)
+	looked := 0
+	for _, c := range places {
+		if !c.Place.Packets() || partial || err != nil {
+			continue
+		}
+		err = n.store.Look(limit, c.Place, 0, func(r store.Resting) bool {
+			head, ps, err := packet.ParseFrame(r.Data)
+			if err != nil {
+				return true // whoever takes it out finds that as well, and says so
+			}
+			rest := trace.Rest{Node: n.cfg.Name, Since: r.Since}
+			if name, inbox := c.Place.Seed(); inbox {
+				rest.Seed, rest.NotBefore = string(name), head.NotBefore
+			}
+			for i := range ps {
+				partial = partial || !visit(&ps[i], rest)
+			}
+			looked += len(ps)
+			partial = partial || looked >= maxTraced || limit.Err() != nil
+			return !partial
+		})
+	}
+	if err != nil && limit.Err() != nil && ctx.Err() == nil {
+		return true, nil
+	}
+	return partial, err
+}
+
+// restOf completes what is told of a packet that lies in the store.
+func (n *Node) restOf(p *packet.Packet, r trace.Rest) trace.Rest {
+	r.Packet, r.State, r.Failed = p.ID, p.State, p.Attempt
+	snap := n.snap.Load()
+	switch {
+	case r.Seed == "" && len(snap.dests(p)) == 0:
+		r.Why = snap.whyWaits(p)
+	case r.Seed != "" && !snap.hosted(seed.Name(r.Seed)):
+		r.Why = "no node hosts the seed " + r.Seed
+	}
+	if p.Fault != nil {
+		r.Error, r.Failed = p.Fault.Error, p.Fault.Attempts
+	}
+	for hop := p.Trail; hop != nil && len(r.Trail) < trace.MaxTrail; hop = hop.Prev {
+		r.Trail = append(r.Trail, trace.Hop{Seed: hop.Seed, Node: hop.Node, At: hop.At})
+	}
+	slices.Reverse(r.Trail)
+	if p.Wish != nil && p.Wish.Track {
+		r.Data = dataOf(p)
+	}
+	return r
+}

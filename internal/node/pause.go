@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/seed"
+)
+
+// ErrNotHosted is a seed that this node does not host.
+var ErrNotHosted = errors.New("the node does not host the seed")
+
+// Pause has a seed of this node take no more packets until [Node.Resume] or the
+// end of the node; a newer version of it is paused as well. What runs is finished.
+// What is queued goes into the seed's inbox in the store, as does what comes; other
+// nodes that host the seed take it from there. An injector is held in its next
+// emit. It is no error if the seed is paused already.
+func (n *Node) Pause(ctx context.Context, name seed.Name) error {
+	n.entering.Add(1)
+	defer n.entering.Add(-1)
+	h, rest, err := n.pause(name)
+	if err != nil || h == nil {
+		return err
+	}
+	n.log.Info(fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name))
+	return h.shelve(ctx, rest)
+}
+
+// pause closes the way to the seed, and gives what was queued for it. The host is
+// nil where nothing is to be done.
+func (n *Node) pause(name seed.Name) (h *host, rest []item, err error) {
+	n.change.Lock()
+	defer n.change.Unlock()
+	hosts := n.snap.Load().hosts
+	h = hosts[name]
+	switch {
+	case n.closed || n.injecting.Err() != nil:
+		return nil, nil, ErrDraining
+	case h == nil:
+		return nil, nil, fmt.Errorf("pause %s: %w", name, ErrNotHosted)
+	case h.paused():
+		return nil, nil, nil
+	}
+	n.halted[name] = make(chan struct{})
+	n.swap(maps.Clone(hosts), nil)
+	h.pulls.rest()
+	rest = h.queue.close()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for timer, it := range h.delayed {
+		timer.Stop()
+		rest = append(rest, it)
+	}
+	h.queue.unhold(len(h.delayed))
+	clear(h.delayed)
+	return h, rest, nil
+}
+
+// Resume has a paused seed take packets again. It is no error if it does already.
+func (n *Node) Resume(name seed.Name) error {
+	n.change.Lock()
+	defer n.change.Unlock()
+	hosts := n.snap.Load().hosts
+	h, resumed := hosts[name], n.halted[name]
+	switch {
+	case n.closed:
+		return ErrDraining
+	case h == nil && resumed == nil:
+		return fmt.Errorf("resume %s: %w", name, ErrNotHosted)
+	case resumed == nil:
+		return nil
+	}
+	delete(n.halted, name)
+	if h != nil {
+		h.queue.reopen() // before anybody is sent there
+		h.resumed.Store(nil)
+	}
+	close(resumed)
+	n.swap(maps.Clone(hosts), nil)
+	n.log.Info(fmt.Sprintf("seed %s runs again", name))
+	return nil
+}
+
+// keepPaused marks the hosts whose seed is paused. The caller holds n.change.
+func (n *Node) keepPaused(hosts map[seed.Name]*host) {
+	for name, resumed := range n.halted {
+		if h := hosts[name]; h != nil && !h.paused() {
+			h.resumed.Store(&resumed)
+		}
+	}
+}
+
+func (h *host) paused() bool { return h.resumed.Load() != nil }
+
+// awaitResume returns once the seed is not paused; the error is ctx's.
+func (h *host) awaitResume(ctx context.Context) error {
+	for {
+		resumed := h.resumed.Load()
+		if resumed == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-*resumed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// stands tells whether the seed's inbox lies still: its only host is this node,
+// and it is paused.
+func (snap *snapshot) stands(name seed.Name) bool {
+	h := snap.hosts[name]
+	return h != nil && h.paused() && len(snap.net.Replicas(name)) == 1
+}
+
+// shelve lays packets into the seed's inbox, and waits for those that lie nowhere
+// else.
+func (h *host) shelve(ctx context.Context, rest []item) error {
+	n := h.node
+	var flying []*commit
+	for i := range rest {
+		it := &rest[i]
+		c := n.committer(lane{into: it.into(), place: store.Inbox(h.manifest.Name), rank: store.Descendant, sole: it.sole})
+		f, err := c.add(n.running, it, time.Time{})
+		switch {
+		case err != nil:
+			n.giveUp(it)
+		case it.from == nil && (len(flying) == 0 || flying[len(flying)-1] != f):
+			flying = append(flying, f)
+		}
+	}
+	for _, f := range flying {
+		if err := f.await(ctx); err != nil {
+			return fmt.Errorf("pause %s: store what was queued: %w", h.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// A Rested is a packet that lies in the node's store.
+type Rested struct {
+	packet.Packet
+	// Place is where it lies: under its state, or in a seed's inbox. One in an
+	// inbox may be at work already.
+	Place store.Place
+	// Since is when it was stored there.
+	Since time.Time
+	// NotBefore is when it is tried again; the zero time is as soon as can be.
+	NotBefore time.Time
+}
+
+// ErrTooMany is a look at the store that was given up, since there is too much.
+var ErrTooMany = errors.New("there is too much in the store to look at all of it")
+
+// maxLooked is how many frames one look goes through.
+const maxLooked = 20_000
+
+// Rests gives the packets of a state that lie in the node's store, those that wait
+// first, then those in the inboxes of seeds, until visit returns false. The error
+// is [ErrTooMany] where it did not come to the end.
+func (n *Node) Rests(ctx context.Context, state packet.State, visit func(Rested) bool) error {
+	return n.look(ctx, func(at store.Place) bool {
+		if waits, ok := at.State(); ok {
+			return waits == state
+		}
+		name, inbox := at.Seed()
+		contract, hosted := n.snap.Load().net.Contract(name)
+		return inbox && (!hosted || contract.Takes(state))
+	}, func(r Rested) bool { return r.State != state || visit(r) })
+}
+
+// Find gives all that lies in the node's store of the packet with this id: a copy
+// for each seed that accepted it, until visit returns false. The error is
+// [ErrTooMany] where it did not come to the end.
+func (n *Node) Find(ctx context.Context, id packet.ID, visit func(Rested) bool) error {
+	return n.look(ctx, store.Place.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
+}
+
+// look goes through the places that are meant, states first.
+func (n *Node) look(ctx context.Context, means func(store.Place) bool, visit func(Rested) bool) error {
+	places, err := n.store.Places(ctx)
+	if err != nil {
+		return err
+	}
+	left, more := maxLooked, true
+	for _, inboxes := range []bool{false, true} {
+		for _, c := range places {
+			if _, inbox := c.Place.Seed(); inbox != inboxes || !more || !means(c.Place) {
+				continue
+			}
+			err := n.store.Look(ctx, c.Place, 0, func(r store.Resting) bool {
+				if left--; left < 0 {
+					return false
+				}
+				header, ps, err := packet.ParseFrame(r.Data)
+				if err != nil {
+					n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Place, err))
+					return true
+				}
+				for i := range ps {
+					if more = visit(Rested{ps[i], c.Place, r.Since, header.NotBefore}); !more {
+						return false
+					}
+				}
+				return true
+			})
+			if err != nil {
+				return err
+			}
+			if left < 0 {
+				return ErrTooMany
+			}
+		}
+	}
+	return nil
+}
+
+// OpenData reads the data of a packet that lies here, wherever that is.
+func (n *Node) OpenData(p *packet.Packet) (io.ReadCloser, error) {
+	switch {
+	case p.Blob == nil:
+		return io.NopCloser(strings.NewReader(p.Data)), nil
+	case n.blobs == nil:
+		return nil, errors.New("there is no large data here")
+	}
+	return n.blobs.Open(*p.Blob)
+}

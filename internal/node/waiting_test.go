@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+)
+
+// A hooked is a store with something to do before a pull, and after a look.
+type hooked struct {
+	store.Store
+	pull   func() error
+	looked func(at store.Place, found int)
+}
+
+func (h *hooked) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+	if h.pull != nil {
+		if err := h.pull(); err != nil {
+			return nil, err
+		}
+	}
+	return h.Store.Pull(ctx, from, most)
+}
+
+func (h *hooked) Look(ctx context.Context, at store.Place, from uint64, visit func(store.Resting) bool) error {
+	var found []store.Resting
+	err := h.Store.Look(ctx, at, from, func(r store.Resting) bool {
+		found = append(found, r)
+		return true
+	})
+	if h.looked != nil {
+		h.looked(at, len(found))
+	}
+	for _, r := range found {
+		if !visit(r) {
+			break
+		}
+	}
+	return err
+}
+
+// TestAWaitingFrameIsMovedOnce has a second look see a frame that the first
+// has moved out by the time the second gets to it.
+func TestAWaitingFrameIsMovedOnce(t *testing.T) {
+	rec := newRecorder(memory.New(memory.Config{}))
+	gate, blocked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	rec.refuse = func(to store.Place, _ store.Frame) error {
+		if to == "in.end" {
+			once.Do(func() { close(blocked) })
+			<-gate
+		}
+		return nil
+	}
+	var looks atomic.Int64
+	s := &hooked{Store: rec}
+	s.looked = func(at store.Place, found int) {
+		if at != "wait.A.A" || found == 0 || looks.Add(1) != 2 {
+			return
+		}
+		close(gate)
+		testenv.Eventually(t, 10*time.Second, "the frame is gone", func() bool {
+			rec.mu.Lock()
+			defer rec.mu.Unlock()
+			return rec.lies[spot{"wait.A.A", somePackets(1, "A:A")[0].ID}] == 0
+		})
+		time.Sleep(5 * time.Millisecond) // for what follows its removal, which shows nowhere
+	}
+	appendFrame(t, rec, "wait.A.A", packet.FrameHeader{}, somePackets(1, "A:A")...)
+	w := newStoredWorld(t, s, Memory)
+	var end basket
+	w.host(w.seed("end", "A:A ->", end.run))
+	w.start()
+	<-blocked
+	w.waits.rescan()
+	testenv.Eventually(t, 10*time.Second, "a second look", func() bool { return looks.Load() >= 2 })
+	w.drain()
+	end.want(t, "0")
+}
+
+func TestPullsThatFailAreToldOnceAndTriedAgain(t *testing.T) {
+	var tries atomic.Int64
+	s := &hooked{Store: memory.New(memory.Config{}), pull: func() error {
+		if tries.Add(1) < 5 {
+			return errors.New("no such inbox")
+		}
+		return nil
+	}}
+	w, book := newLoggedWorld(t, s, Memory)
+	var end basket
+	w.host(w.seed("end", "A:A ->", end.run))
+	w.start()
+	w.inject("A:A", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "it arrives", func() bool { return end.count() == 1 })
+	if book.count("no such inbox") != 1 {
+		t.Errorf("the log says %d times what is wrong", book.count("no such inbox"))
+	}
+	testenv.Eventually(t, 10*time.Second, "the log says that it goes on", func() bool { return book.count("takes packets again") == 1 })
+}
+
+// TestRanks tells roots from what descends from them, where nothing was stored
+// before.
+func TestRanks(t *testing.T) {
+	root, hop := packet.NewID(), &packet.Hop{Seed: "a", Depth: 1}
+	ship := packet.Ship{Root: root}
+	for _, c := range []struct {
+		what string
+		it   item
+		want store.Rank
+	}{
+		{"from outside", item{Packet: packet.Packet{ID: root, Ship: ship}}, store.Root},
+		{"from outside, of another ship", item{Packet: packet.Packet{ID: packet.NewID(), Ship: ship}}, store.Root},
+		{"from an injector", item{Packet: packet.Packet{ID: root, Ship: ship, Trail: hop}}, store.Root},
+		{"of a packet from outside", item{Packet: packet.Packet{ID: root.Child(1, 0), Ship: ship, Trail: hop}}, store.Descendant},
+		{"a root that failed", item{Packet: packet.Packet{ID: root, Ship: ship, Trail: hop, Fault: &packet.Fault{}}}, store.Descendant},
+		{"pulled", item{Packet: packet.Packet{ID: root, Ship: ship}, from: &origin{}}, store.Descendant},
+	} {
+		if got := rank(&c.it); got != c.want {
+			t.Errorf("%s: rank %d, want %d", c.what, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/internal/runner/worker/wire"
+)
+
+// A child is a long-lived process that runs the seed, in whatever way it is
+// spoken to: how it starts, what it prints, how it ends.
+type child struct {
+	*workers
+	process *supervise.Process
+	work    string   // its folder
+	lock    *os.File // of that
+	log     *log
+	idle    bool // it has no packets
+	// cut says why the process gets less data than it was promised.
+	cut atomic.Pointer[error]
+}
+
+func (r *workers) start() (*child, error) {
+	folder, err := newFolder()
+	if err != nil {
+		return nil, fmt.Errorf("a folder for the worker: %w", err)
+	}
+	c := &child{workers: r, work: folder.Name(), lock: folder}
+	if c.process, err = supervise.Start(r.spec); err != nil {
+		return nil, errors.Join(err, c.remove())
+	}
+	c.log = newLog(c.process.Log, r.env.Print)
+	return c, nil
+}
+
+// interrupt makes a read from the process return when ctx ends.
+func (c *child) interrupt(ctx context.Context) (stop func() bool) {
+	c.process.From.SetReadDeadline(time.Time{})
+	return context.AfterFunc(ctx, func() { c.process.From.SetReadDeadline(past()) })
+}
+
+// limit makes a read from the process return at the end of the seed's time-out.
+// Its error is ctx's, whose interrupt it may just have overwritten.
+func (c *child) limit(ctx context.Context, since time.Time) error {
+	c.process.From.SetReadDeadline(since.Add(c.m.Timeout))
+	return ctx.Err()
+}
+
+// past is a deadline that makes what waits return at once.
+func past() time.Time { return time.Unix(1, 0) }
+
+// broken is the error of a process that cannot go on: ctx's, or a fault that
+// says that it hung, how it ended, or what it did against the rules.
+func (c *child) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &runner.Fault{Reason: "timed out after " + c.m.Timeout.String(), Output: c.stack(), Hung: true}
+	}
+	reason := err.Error()
+	var violation wire.Violation
+	switch {
+	case errors.As(err, &violation):
+		reason = "broke the worker protocol: " + reason
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed), errors.Is(err, syscall.EPIPE):
+		if reason = c.process.Ended(2 * time.Second); reason == "exit status 0" {
+			reason = "ended before its work was done"
+		}
+		if cut := c.cut.Load(); cut != nil {
+			reason = "read large data: " + (*cut).Error()
+		}
+	}
+	c.process.Close(0)
+	c.log.wait()
+	return &runner.Fault{Reason: reason, Output: runner.Tail(c.log.tail())}
+}
+
+// stack asks a process that hangs where it is, and ends it.
+func (c *child) stack() string {
+	if c.process.AskStack() == nil {
+		c.log.settle(stackTime)
+	}
+	c.process.Close(0)
+	c.log.wait()
+	return runner.Tail(c.log.tail())
+}
+
+func (c *child) Close() error {
+	grace := endTime
+	if !c.idle {
+		grace = 0
+	}
+	err := c.process.Close(grace)
+	c.log.wait()
+	return errors.Join(err, c.remove())
+}
+
+// remove removes the folder.
+func (c *child) remove() error {
+	err := os.RemoveAll(c.work)
+	c.lock.Close() // only opened; an error means that it was closed before
+	return err
+}

@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// folderPrefix begins the names of workers' folders in the temporary folder.
+const folderPrefix = "pmk-work-"
+
+// newFolder makes the folder of a worker. The file is its lock, which ends with
+// the node, however it ends, and tells [Sweep] that the folder is in use.
+func newFolder() (*os.File, error) {
+	for {
+		dir, err := os.MkdirTemp("", folderPrefix)
+		if err != nil {
+			return nil, err
+		}
+		file, err := os.Open(dir)
+		if err == nil {
+			lock(file, 0) // where there are no locks nothing is swept either
+			if _, err = os.Lstat(dir); err == nil {
+				return file, nil
+			}
+			file.Close() // only opened
+		}
+		if !errors.Is(err, os.ErrNotExist) { // else it was swept before the lock
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+}
+
+// Sweep removes the folders of workers whose node has gone without doing so.
+func Sweep() error {
+	var failed error
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
+	for _, dir := range dirs {
+		file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			continue // another user's, or gone
+		}
+		if lock(file, unix.LOCK_NB) == nil {
+			failed = errors.Join(failed, os.RemoveAll(dir))
+		}
+		file.Close() // only opened
+	}
+	return errors.Join(err, failed)
+}
+
+func lock(file *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|how); err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// Changes is what has happened between two looks at the network.
+type Changes struct {
+	At      time.Time `json:"at"`
+	Changes []Change  `json:"changes"`
+}
+
+// A Change is one thing that has happened: to a node, to a seed on a node, or to a
+// state.
+type Change struct {
+	Kind string `json:"kind"` // node, seed, state
+	// Change is came, gone; of a node also leaving, silent, answers; of a seed
+	// changed, paused, resumed, failed; of a state waits and cleared.
+	Change string       `json:"change"`
+	Node   string       `json:"node,omitempty"`
+	Seed   seed.Name    `json:"seed,omitempty"`
+	State  packet.State `json:"state,omitempty"`
+	Text   string       `json:"text,omitempty"` // for people
+}
+
+// Counters are the seeds, states and nodes whose counts have changed.
+type Counters struct {
+	At     time.Time       `json:"at"`
+	Seeds  []SeedCounters  `json:"seeds"`
+	States []StateCounters `json:"states"`
+	Nodes  []NodeCounters  `json:"nodes,omitempty"`
+}
+
+// NodeCounters are how a node does.
+type NodeCounters struct {
+	Node string    `json:"node"`
+	Load node.Load `json:"load"`
+	Used int64     `json:"used"` // bytes in its store
+}
+
+func (c SeedCounters) same(d SeedCounters) bool {
+	return c.In == d.In && c.Out == d.Out && c.Failed == d.Failed && c.GaveUp == d.GaveUp && c.Ahead == d.Ahead &&
+		c.Running == d.Running && c.Workers == d.Workers && c.Cost == d.Cost && c.Drain == d.Drain && c.DrainError == d.DrainError && c.Paused == d.Paused &&
+		maps.Equal(c.InStates, d.InStates) && maps.Equal(c.OutStates, d.OutStates)
+}
+
+// counters are those that are not as they were before.
+func counters(before, now *Network) Counters {
+	c := Counters{Seeds: []SeedCounters{}, States: []StateCounters{}}
+	seeds := map[seed.Name]SeedCounters{}
+	for i := range before.Seeds {
+		seeds[before.Seeds[i].Name] = before.Seeds[i].SeedCounters
+	}
+	for i := range now.Seeds {
+		s := now.Seeds[i].SeedCounters
+		if old, ok := seeds[s.Name]; !ok || !s.same(old) {
+			c.Seeds = append(c.Seeds, s)
+		}
+	}
+	states := map[packet.State]StateCounters{}
+	for i := range before.States {
+		states[before.States[i].State] = before.States[i].StateCounters
+	}
+	for i := range now.States {
+		s := now.States[i].StateCounters
+		if old, ok := states[s.State]; !ok || s.Waiting != old.Waiting || s.Bytes != old.Bytes || !s.Since.Equal(old.Since) {
+			c.States = append(c.States, s)
+		}
+	}
+	return c
+}
+
+// loads are how all nodes do.
+func loads(now *Network) (all []NodeCounters) {
+	for _, m := range now.Nodes {
+		all = append(all, NodeCounters{m.Node, m.Load, m.Store.Used})
+	}
+	return all
+}
+
+// shape is all of the network that does not change while packets move: of the same
+// shape, counters say the rest.
+func shape(all *Network) string {
+	var b strings.Builder
+	for _, m := range all.Nodes {
+		fmt.Fprintf(&b, "%q %q %q %t %q %q %q %d\n", m.Node, m.Version, m.At, m.Leaving, m.Trouble, m.Run, m.Store.Error, len(m.Store.Damage))
+		for _, r := range m.Refused {
+			fmt.Fprintf(&b, "refused %q %q\n", r.Manifest.Name, r.Why)
+		}
+	}
+	for i := range all.Seeds {
+		s := &all.Seeds[i]
+		fmt.Fprintf(&b, "%q %q %q %q\n", s.Name, s.Kind, s.Contract, s.About)
+		for _, r := range s.Replicas {
+			fmt.Fprintf(&b, "at %q %q %d %t\n", r.Node, r.Version, r.Since.UnixNano(), r.Paused)
+		}
+	}
+	for i := range all.States {
+		s := &all.States[i]
+		fmt.Fprintf(&b, "%q %q %q %q\n", s.State, s.Producers, s.Acceptors, s.Nearest)
+	}
+	for _, o := range all.Outsiders {
+		fmt.Fprintf(&b, "out %q %q %q\n", o.Node, o.At, o.Why)
+	}
+	return b.String()
+}
+
+// changes are what has happened between two looks, as people would say it.
+func changes(before, now *Network) []Change {
+	return slices.Concat(nodeChanges(before, now), seedChanges(before, now), stateChanges(before, now))
+}
+
+func nodeChanges(before, now *Network) (out []Change) {
+	known := map[string]*Member{}
+	for i := range before.Nodes {
+		known[before.Nodes[i].Node] = &before.Nodes[i]
+	}
+	add := func(change, name, text string) {
+		out = append(out, Change{Kind: "node", Change: change, Node: name, Text: text})
+	}
+	for i := range now.Nodes {
+		m := &now.Nodes[i]
+		old := known[m.Node]
+		delete(known, m.Node)
+		if old == nil {
+			add("came", m.Node, m.Version)
+			old = &Member{}
+		}
+		if m.Leaving && !old.Leaving {
+			add("leaving", m.Node, "")
+		}
+		switch {
+		case m.Trouble != "" && old.Trouble == "":
+			add("silent", m.Node, m.Trouble)
+		case m.Trouble == "" && old.Trouble != "":
+			add("answers", m.Node, "")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		add("gone", name, "")
+	}
+	return out
+}
+
+func seedChanges(before, now *Network) (out []Change) {
+	type at struct {
+		seed seed.Name
+		node string
+	}
+	known := map[at]*Replica{}
+	for i := range before.Seeds {
+		s := &before.Seeds[i]
+		for k := range s.Replicas {
+			known[at{s.Name, s.Replicas[k].Node}] = &s.Replicas[k]
+		}
+	}
+	for i := range now.Seeds {
+		s := &now.Seeds[i]
+		for k := range s.Replicas {
+			r := &s.Replicas[k]
+			add := func(change, text string) {
+				out = append(out, Change{Kind: "seed", Change: change, Node: r.Node, Seed: s.Name, Text: text})
+			}
+			old := known[at{s.Name, r.Node}]
+			delete(known, at{s.Name, r.Node})
+			switch {
+			case old == nil:
+				add("came", s.Contract.String())
+				old = &Replica{Failed: r.Failed}
+			case old.Version != r.Version:
+				add("changed", s.Contract.String())
+			}
+			if r.Paused && !old.Paused {
+				add("paused", "")
+			} else if old.Paused && !r.Paused {
+				add("resumed", "")
+			}
+			if r.Failed > old.Failed && len(r.Errors) > 0 {
+				add("failed", r.Errors[0].Error)
+			}
+		}
+	}
+	for i := range before.Seeds {
+		s := &before.Seeds[i]
+		for _, r := range s.Replicas {
+			if known[at{s.Name, r.Node}] != nil {
+				out = append(out, Change{Kind: "seed", Change: "gone", Node: r.Node, Seed: s.Name})
+			}
+		}
+	}
+	return out
+}
+
+func stateChanges(before, now *Network) (out []Change) {
+	known := map[packet.State]int{}
+	for i := range before.States {
+		known[before.States[i].State] = before.States[i].Waiting
+	}
+	for i := range now.States {
+		s := &now.States[i]
+		old := known[s.State]
+		delete(known, s.State)
+		switch {
+		case s.Waiting > 0 && old == 0:
+			out = append(out, Change{Kind: "state", Change: "waits", State: s.State, Text: s.Why})
+		case s.Waiting == 0 && old > 0:
+			out = append(out, Change{Kind: "state", Change: "cleared", State: s.State})
+		}
+	}
+	for _, state := range slices.Sorted(maps.Keys(known)) {
+		if known[state] > 0 {
+			out = append(out, Change{Kind: "state", Change: "cleared", State: state})
+		}
+	}
+	return out
+}

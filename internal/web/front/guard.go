@@ -1,0 +1,158 @@
+package front
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A guard lets requests in.
+type guard struct {
+	next     http.Handler
+	near     bool // the address is loopback
+	token    [sha256.Size]byte
+	cookie   string
+	secure   bool
+	names    []string // hosts that are no addresses
+	origins  http.CrossOriginProtection
+	maxBody  int64
+	patience time.Duration
+}
+
+func newGuard(cfg Config, near bool, port int) *guard {
+	g := &guard{
+		next: cfg.Handler, near: near, token: sha256.Sum256([]byte(cfg.Token)), secure: cfg.TLS != nil, maxBody: cfg.MaxBody, patience: cfg.Patience,
+		// Cookies are of a host, whatever the port: nodes beside each other have one
+		// each.
+		cookie: "pumpkin_" + strconv.Itoa(port),
+		names:  []string{"localhost"},
+	}
+	if name, err := os.Hostname(); err == nil && !near {
+		name = strings.ToLower(name)
+		g.names = append(g.names, name, name+".local")
+	}
+	return g
+}
+
+// policy is what a page from here may do: load what lies here, and show images that
+// its own script has made of data.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; " +
+	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if api(r) {
+		h.Set("Cache-Control", "no-store")
+	}
+	switch {
+	case !g.knows(r.Host):
+		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("the host %q is not this node: use its address, such as %s:%d", r.Host, Host, Port))
+	case !g.ownOrigin(r):
+		refuse(w, http.StatusForbidden, "the request comes from another site than this node's own page")
+	case r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.Query().Has("token"):
+		g.admit(w, r)
+	case g.needsToken(r) && !g.hasToken(r):
+		h.Set("WWW-Authenticate", `Bearer realm="pumpkin"`)
+		refuse(w, http.StatusUnauthorized, "the token is missing or wrong: open the link that the node prints at its start, or send the header Authorization: Bearer TOKEN; on another address than loopback it is what 'pmk key token' prints")
+	case r.ContentLength > g.maxBody:
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request has %d bytes; at most %d are allowed", r.ContentLength, g.maxBody))
+	default:
+		paced, done := pace(w, r, g.patience)
+		defer done()
+		r.Body = http.MaxBytesReader(w, r.Body, g.maxBody)
+		g.next.ServeHTTP(paced, r)
+	}
+}
+
+// api tells whether a request is for data, not for what a page is made of.
+func api(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/metrics"
+}
+
+// knows tells whether the host of a request is this machine. An address cannot be
+// made to lead elsewhere; a name can, by whoever owns it.
+func (g *guard) knows(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return !g.near || ip.Unmap().IsLoopback()
+	}
+	return slices.Contains(g.names, strings.ToLower(host))
+}
+
+// ownOrigin tells whether a request is not one that a page of another site has made
+// the browser send.
+func (g *guard) ownOrigin(r *http.Request) bool {
+	if api(r) {
+		switch r.Header.Get("Sec-Fetch-Site") {
+		case "", "none", "same-origin":
+		default:
+			return false
+		}
+	}
+	return g.origins.Check(r) == nil
+}
+
+func (g *guard) needsToken(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return !g.near
+	}
+	return true
+}
+
+func (g *guard) hasToken(r *http.Request) bool {
+	if kind, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(kind, "Bearer") {
+		return g.is(token)
+	}
+	cookie, err := r.Cookie(g.cookie)
+	return err == nil && g.is(cookie.Value)
+}
+
+// is compares in the same time for every wrong token.
+func (g *guard) is(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
+}
+
+// admit answers the visit of a link with a token: the cookie has it from here on, and
+// the address of the page does not.
+func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
+	token := r.URL.Query().Get("token")
+	if !g.is(token) {
+		refuse(w, http.StatusUnauthorized, "the token of this link is not that of the node: it may have been started again since; open the link that it has printed then")
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: g.cookie, Value: token, Path: "/", HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteStrictMode})
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// refuse answers a problem document (RFC 9457).
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(struct { // an error here is the client's going away
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Taken  int    `json:"taken"`
+	}{http.StatusText(status), status, detail, 0})
+}

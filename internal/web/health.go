@@ -1,0 +1,41 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/recap/pumpkin/internal/node"
+)
+
+// Health is the answer of a node that is well.
+type Health struct {
+	Status string `json:"status"` // "ok"
+}
+
+// healthRoutes are for what watches the node from outside.
+func healthRoutes(mux *router, n *node.Node) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, "application/json", Health{"ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := unready(n); err != nil {
+			refuse(w, http.StatusServiceUnavailable, 0, err)
+			return
+		}
+		reply(w, http.StatusOK, "application/json", Health{"ok"})
+	})
+}
+
+// unready says why the node takes no packets; nil is that it does.
+func unready(n *node.Node) error {
+	switch {
+	case n.Leaving():
+		return node.ErrDraining
+	case !n.Started():
+		return errors.New("the node is not ready: its seeds are being loaded")
+	}
+	if st := n.StoreStatus(); st.Held() != "" {
+		return errors.New("the node is not ready: packets wait to be taken: " + st.Held())
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
+)
+
+// TestReady: a node is ready from its start until its end, while its store takes
+// packets; else it says why not. It is well all the time.
+func TestReady(t *testing.T) {
+	n := node.New(node.Config{Name: "test", Durability: node.Memory, Store: memory.New(memory.Config{Size: 3 << 10}), Blobs: blob.Open(blob.Config{})})
+	h := Handler(Config{Node: n})
+	ask := func(path string) (status int, detail string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		var problem Problem
+		if w.Code != http.StatusOK && (w.Header().Get("Content-Type") != problemType || json.NewDecoder(w.Body).Decode(&problem) != nil) {
+			t.Errorf("%s: %d with %s", path, w.Code, w.Header().Get("Content-Type"))
+		}
+		return w.Code, problem.Detail
+	}
+	expect := func(when string, status int, why string) {
+		t.Helper()
+		if got, detail := ask("/readyz"); got != status || !strings.Contains(detail, why) {
+			t.Errorf("%s: %d %s; expected %d %s", when, got, detail, status, why)
+		}
+		if got, _ := ask("/healthz"); got != http.StatusOK {
+			t.Errorf("%s: healthz %d", when, got)
+		}
+	}
+	expect("before the start", http.StatusServiceUnavailable, "seeds are being loaded")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	testenv.Eventually(t, 10*time.Second, "the node is ready", func() bool { status, _ := ask("/readyz"); return status == http.StatusOK })
+	large := packet.Packet{State: "A:A", Data: strings.Repeat("x", 2<<10)} // there is room for one
+	if err := n.Inject(t.Context(), large); err != nil {
+		t.Fatal(err)
+	}
+	injected := make(chan error, 1)
+	go func() { injected <- n.Inject(t.Context(), large) }()
+	testenv.Eventually(t, 10*time.Second, "the store is full", func() bool { status, _ := ask("/readyz"); return status != http.StatusOK })
+	expect("with a full store", http.StatusServiceUnavailable, "its store is full")
+	if _, err := n.Drop(t.Context(), node.Selection{States: []packet.State{"A:A"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-injected; err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, 20*time.Second, "there is room again", func() bool { status, _ := ask("/readyz"); return status == http.StatusOK })
+	if err := n.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("while it ends", http.StatusServiceUnavailable, "takes no more packets")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,190 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/trace"
+	"github.com/recap/pumpkin/packet"
+)
+
+// traceTime is how long a node has to tell what it knows of a ship: it may look
+// through its store for seconds.
+const traceTime = 6 * time.Second
+
+// errUnknown is an id that no node knows.
+var errUnknown = errors.New("no node knows a packet or a ship of this id: hops of ended packets are kept for a while alone; those sent with --track, --wait, --goal or --stop longest")
+
+// An ambiguousError is the begin of several ids.
+type ambiguousError struct {
+	id    trace.Prefix
+	ships []packet.Ship
+}
+
+func (e *ambiguousError) Error() string {
+	names := make([]string, len(e.ships))
+	for i, s := range e.ships {
+		names[i] = s.String()
+	}
+	return fmt.Sprintf("%s is the begin of several ids, give more of it; the ships are %s", e.id, strings.Join(names, ", "))
+}
+
+// Trace asks for the family of the packet or the ship that has the id, or of
+// which it is the begin.
+func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
+	var t trace.Trace
+	return t, c.call(ctx, http.MethodGet, "/api/v1/trace/"+url.PathEscape(id), nil, &t)
+}
+
+// share asks what the one node knows of the id.
+func (c *Client) share(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
+	path := "/api/v1/trace/" + id.String() + "/share"
+	if !stored {
+		path += "?stored=no"
+	}
+	var s trace.Share
+	return s, c.call(ctx, http.MethodGet, path, nil, &s)
+}
+
+// share tells what this node knows of a ship.
+func share(w http.ResponseWriter, r *http.Request, n *node.Node) {
+	id, err := trace.ParsePrefix(r.PathValue("id"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, 0, err)
+		return
+	}
+	s, err := n.Trace(r.Context(), id, r.URL.Query().Get("stored") != "no")
+	if err != nil {
+		refuse(w, http.StatusServiceUnavailable, 0, err)
+		return
+	}
+	reply(w, http.StatusOK, "application/json", s)
+}
+
+// trace tells what all nodes know of a ship, as one tree.
+func (net *network) trace(w http.ResponseWriter, r *http.Request) {
+	id, err := trace.ParsePrefix(r.PathValue("id"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, 0, err)
+		return
+	}
+	t, err := net.family(r.Context(), id)
+	var several *ambiguousError
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, "application/json", t)
+	case errors.Is(err, errUnknown):
+		refuse(w, http.StatusNotFound, 0, err)
+	case errors.As(err, &several):
+		refuse(w, http.StatusConflict, 0, err)
+	default:
+		refuse(w, http.StatusServiceUnavailable, 0, err)
+	}
+}
+
+// family asks all nodes, this one first, what they know of what the id means.
+func (net *network) family(ctx context.Context, id trace.Prefix) (trace.Trace, error) {
+	peers := net.Node.Peers()
+	shares, silent, err := net.shares(ctx, peers, id)
+	if err != nil {
+		return trace.Trace{}, err
+	}
+	var ships []packet.Ship
+	seen := map[packet.Ship]bool{}
+	for _, s := range shares {
+		for _, ship := range s.Ships {
+			if !seen[ship] {
+				seen[ship], ships = true, append(ships, ship)
+			}
+		}
+	}
+	switch len(ships) {
+	case 0:
+		return trace.Trace{}, notFound(shares, silent)
+	case 1:
+	default:
+		return trace.Trace{}, &ambiguousError{id: id, ships: ships}
+	}
+	ship, asked := ships[0], packet.ID{}
+	if !id.Means(ship.Root) {
+		// Where the packet itself was not, others of its family may have been.
+		if shares, silent, err = net.shares(ctx, peers, trace.PrefixOf(ship.Root)); err != nil {
+			return trace.Trace{}, err
+		}
+		asked = meant(id, shares)
+	}
+	t := trace.Build(ship, asked, shares)
+	t.Notes = append(t.Notes, silent...)
+	return t, nil
+}
+
+// meant is the packet that the id means, if one is known.
+func meant(id trace.Prefix, shares []trace.Share) packet.ID {
+	for _, s := range shares {
+		for i := range s.Runs {
+			if id.Means(s.Runs[i].Packet) {
+				return s.Runs[i].Packet
+			}
+		}
+		for i := range s.Rests {
+			if id.Means(s.Rests[i].Packet) {
+				return s.Rests[i].Packet
+			}
+		}
+	}
+	return packet.ID{}
+}
+
+// shares asks all nodes at a time. silent names those that did not answer.
+func (net *network) shares(ctx context.Context, peers []mesh.Peer, id trace.Prefix) (shares []trace.Share, silent []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, traceTime)
+	defer cancel()
+	type answer struct {
+		share trace.Share
+		err   error
+	}
+	answers := make([]chan answer, len(peers))
+	for i, p := range peers {
+		answers[i] = make(chan answer, 1)
+		go func() {
+			// The store of who has none of its own was looked through here.
+			s, err := NewClientOver(p).share(ctx, id, p.Store() != nil)
+			answers[i] <- answer{s, err}
+		}()
+	}
+	own, err := net.Node.Trace(ctx, id, true)
+	shares = append(shares, own)
+	for i, p := range peers {
+		a := <-answers[i]
+		if a.err != nil {
+			silent = append(silent, fmt.Sprintf("node %s does not answer; what it knows is not shown: %v", p.Card().Node, a.err))
+			continue
+		}
+		shares = append(shares, a.share)
+	}
+	return shares, silent, err
+}
+
+// notFound says why there may be nothing of an id.
+func notFound(shares []trace.Share, silent []string) error {
+	text := ""
+	for _, s := range shares {
+		if s.Keeps.OneIn > 1 {
+			text += fmt.Sprintf("; node %s runs so many packets now that it keeps one ship in %d", s.Node, s.Keeps.OneIn)
+		}
+		if s.Partial {
+			text += fmt.Sprintf("; not all of what lies in the store of node %s was looked through", s.Node)
+		}
+	}
+	for _, s := range silent {
+		text += "; " + s
+	}
+	return fmt.Errorf("%w%s", errUnknown, text)
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+func TestTrace(t *testing.T) {
+	_, client := serve(t)
+	id, near, far := packet.ID{0xab, 0xcd, 1}, packet.ID{0xab, 0xcd, 2}, packet.ID{0xff, 1}
+	if _, err := client.Send(t.Context(), list(io.EOF, Parcel{ID: id, State: "A:A", Track: true, Data: []byte("data")}, Parcel{ID: near, State: "A:A"}, Parcel{ID: far, State: "A:A"})); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{id.String(), "abcd01", "test:" + id.String(), "abcd010000"} {
+		got, err := client.Trace(t.Context(), text)
+		if err != nil || got.Ship != "test:"+id.String() || len(got.Roots) != 1 || len(got.Notes) != 0 {
+			t.Fatalf("the trace of %s is %+v, %v", text, got, err)
+		}
+		root := got.Roots[0]
+		if root.Packet != id || root.Born == nil || len(root.Rests) != 1 || root.Rests[0].Why != "no seed accepts it" || root.Rests[0].Data == nil || root.Rests[0].Data.Head != "data" {
+			t.Errorf("the packet is %+v", root)
+		}
+	}
+	for text, status := range map[string]int{"abcd": http.StatusConflict, "abce": http.StatusNotFound, "abc": http.StatusBadRequest, "xyzzy": http.StatusBadRequest} {
+		_, err := client.Trace(t.Context(), text)
+		var problem *Problem
+		if !errors.As(err, &problem) || problem.Status != status {
+			t.Errorf("the trace of %s is answered %v, expected status %d", text, err, status)
+		}
+	}
+}
+
+// TestTraceparent has packets belong to the trace that they, or else their
+// request, say.
+func TestTraceparent(t *testing.T) {
+	n, client := serve(t)
+	const own, request = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-2222222222222222-00"
+	post := func(header, kind, query, body string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://node/api/v1/packets"+query, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Traceparent", header)
+		req.Header.Set("Content-Type", kind)
+		resp, err := client.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	for i, c := range []struct{ header, kind, query, body, want string }{
+		{request, "application/json", "", `{"state": "A:S0"}{"state": "A:S0"}`, request},
+		{request, "application/json", "", `{"state": "A:S1", "traceparent": "` + own + `"}`, own},
+		{request, rawData, "?parcel=" + url.QueryEscape(`{"state": "A:S2"}`), "data", request},
+		{"nonsense", "application/json", "", `{"state": "A:S3"}`, ""},
+	} {
+		if status := post(c.header, c.kind, c.query, c.body); status != http.StatusOK {
+			t.Fatalf("request %d is answered with %d", i, status)
+		}
+		err := n.Show(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), func(p packet.Packet) bool {
+			got := ""
+			if p.Wish != nil {
+				got = p.Wish.Trace.String()
+			}
+			if got != c.want {
+				t.Errorf("a packet of request %d belongs to %q, expected %q", i, got, c.want)
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status := post("", "application/json", "", `{"state": "A:A", "traceparent": "nonsense"}`); status != http.StatusBadRequest {
+		t.Errorf("a packet with a traceparent that is none is answered with %d", status)
+	}
+}
