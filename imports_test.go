@@ -37,6 +37,12 @@ func importRules() []importRule {
 		{who: "internal/dtn/dtntest", may: append(slices.Clone(values), "internal/dtn")},
 		{who: "internal/dtn/...", may: append(slices.Clone(values), "internal/dtn/..."), never: []string{"context", "time", "sync", "os", "net", "log"}},
 
+		// What is known of packets' ways, and the picture of it.
+		{who: "internal/trace", may: values, never: []string{"os", "net", "log", "sync", "context"}},
+
+		{who: "internal/spans/spanstest"},
+		{who: "internal/spans", may: append(slices.Clone(values), "internal/trace")},
+
 		{who: "internal/runner", may: values},
 		{who: "internal/runner/runnertest", may: append(slices.Clone(runner), "internal/testenv")},
 		{who: "internal/runner/gofn", may: runner},
@@ -45,18 +51,29 @@ func importRules() []importRule {
 		{who: "internal/runner/process", may: worker},
 		{who: "internal/runner/python", may: append(slices.Clone(worker), "python", "internal/local")},
 		{who: "internal/store", may: values},
-		{who: "internal/store/...", may: append(slices.Clone(values), "internal/store")},
-		{who: "internal/mesh", may: values},
-		{who: "internal/mesh/...", may: append(slices.Clone(values), "internal/mesh", "internal/local")},
+		{who: "internal/store/storetest", may: append(slices.Clone(values), "internal/store", "internal/testenv")},
+		// The data folder is no store: whoever keeps something there locks it.
+		{who: "internal/store/folder", may: values},
+		{who: "internal/store/layout", may: append(slices.Clone(values), "internal/store")},
+		{who: "internal/store/...", may: append(slices.Clone(values), "internal/store", "internal/store/folder", "internal/store/layout")},
+		// Moves what lies on the disk, between data folders alone.
+		{who: "internal/adopt", may: append(slices.Clone(values), "internal/store", "internal/store/blob", "internal/store/folder", "internal/store/jetstream")},
+		{who: "internal/mesh", may: append(slices.Clone(values), "internal/store")},
+		{who: "internal/mesh/...", may: append(slices.Clone(values), "internal/mesh/...", "internal/store", "internal/local")},
 
-		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/runner", "internal/store", "internal/mesh")},
+		{who: "internal/predict", never: []string{"context", "sync", "os", "net", "log"}},
+		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace")},
 		{who: "internal/inject", may: values},
 		{who: "internal/local", may: []string{"packet"}},
 		{who: "internal/testenv"},
+		{who: "internal/faulttest/lossy", may: []string{"internal/testenv"}},
+		{who: "internal/faulttest/lan", may: []string{"internal/testenv"}},
+		{who: "internal/faulttest"}, // tests alone
+		{who: "internal/faulttest/sink", may: []string{"."}},
 		{who: "python"},
 
 		// These put the parts together.
-		{who: "internal/web/...", may: append(slices.Clone(values), "internal/dtn/...", "internal/node", "internal/local", "internal/web/...")},
+		{who: "internal/web/...", may: append(slices.Clone(values), "internal/dtn/...", "internal/predict", "internal/node", "internal/local", "internal/mesh", "internal/store", "internal/trace", "internal/web/...")},
 		{who: "internal/bench/...", may: []string{"..."}},
 		{who: "internal/load/...", may: []string{"..."}},
 		{who: "internal/cli/...", may: []string{"..."}},
@@ -86,6 +103,20 @@ func TestImports(t *testing.T) {
 	}
 	for _, found := range breaches(importRules(), graph) {
 		t.Error(found)
+	}
+}
+
+// TestProgram holds the program to what it is made of: what only tests need is
+// no part of it.
+func TestProgram(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/pmk").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for pkg := range strings.FieldsSeq(string(out)) {
+		if means("github.com/hanwen/go-fuse/...", pkg) || means("internal/faulttest/...", short(pkg)) || means("internal/testenv/...", short(pkg)) || pkg == "testing" {
+			t.Errorf("pmk holds package %s, which is for tests", pkg)
+		}
 	}
 }
 

@@ -38,11 +38,20 @@ type Packet = packet.Packet
 // State is what data is at a point of its way: Type:NAME.
 type State = packet.State
 
-// Emit gives one output and returns when the network had room for it. The
-// state is NAME, Type:NAME, or "" for the contract's only output. Its error
-// ends the run: return it. It is for the goroutine that the seed was called
-// on.
+// Emit gives one output and returns when the network had room for it; what an
+// injector gives is then as safe as the node's durability says. The state is
+// NAME, Type:NAME, or "" for the contract's only output. Its error ends the
+// run: return it. It is for the goroutine that the seed was called on, except
+// that an injector without a time-out may call it from several at a time:
+// their packets reach the disk together.
 type Emit = gofn.Emit
+
+// EmitAll gives an output of an injector for each data, and returns when all of
+// them are as safe as the node's durability says: where packets rest on disk, they
+// share what one emit after the other would wait for. ctx is that of the run.
+func EmitAll(ctx context.Context, state State, data ...string) error {
+	return gofn.EmitAll(ctx, state, data...)
+}
 
 // A Seed is one function with a contract.
 type Seed struct {
