@@ -11,53 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/inject"
-	"github.com/recap/pumpkin/internal/local"
-	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
-
-// nodeFlags say which node of this machine is meant.
-type nodeFlags struct{ group, node string }
-
-func (f *nodeFlags) add(cmd *cobra.Command) {
-	f.group = node.DefaultGroup
-	cmd.Flags().Var((*nameFlag)(&f.group), "group", "the group of the node")
-	cmd.Flags().StringVar(&f.node, "node", "", "ask the node of this `NAME`; else any of the network")
-}
-
-// A noNodeError says that there is no running node to talk to.
-type noNodeError string
-
-func (e noNodeError) Error() string { return string(e) }
-
-func (noNodeError) Is(target error) bool { return target == local.ErrNone }
-
-// client connects to the running node that the flags mean.
-func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
-	peers, err := local.Find(ctx, f.group, f.node)
-	if errors.Is(err, local.ErrNone) || (err == nil && len(peers) == 0) {
-		which := "no node of the group " + f.group
-		if f.node != "" {
-			which = "no node " + f.node + " of the group " + f.group
-		}
-		return nil, "", noNodeError(which + " runs on this machine for you; start one with 'pmk', or 'pmk seeds/', and try again")
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	// Nodes that meet are one network, and any of them speaks for it.
-	var names []string
-	for i, p := range peers {
-		if i == 0 || p.Meet != peers[i-1].Meet {
-			names = append(names, p.Node)
-		}
-	}
-	if len(names) > 1 {
-		return nil, "", usageError{fmt.Errorf("nodes of %d networks run here, with keys of their own: say which with --node %s", len(names), strings.Join(names, " or --node "))}
-	}
-	return web.NewClient(peers[0].Dial), peers[0].Node, nil
-}
 
 type sendFlags struct {
 	nodeFlags

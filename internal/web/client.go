@@ -47,6 +47,11 @@ func (c *Client) Network(ctx context.Context) (Network, error) {
 // Close lets go of the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// Healthy asks whether the node is there; nil is that it is.
+func (c *Client) Healthy(ctx context.Context) error {
+	return c.call(ctx, http.MethodGet, "/healthz", nil, new(Health))
+}
+
 // Status asks what the node does.
 func (c *Client) Status(ctx context.Context) (node.Status, error) {
 	var st node.Status
