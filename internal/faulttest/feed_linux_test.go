@@ -134,7 +134,7 @@ func parcel(r *rand.Rand) web.Parcel {
 	id := drawID(r)
 	state := packet.State("String:RAW")
 	if r.IntN(2) == 0 {
-		state = "String:TODO"
+		state = "String:NEW"
 	}
 	return web.Parcel{ID: id, State: state, Data: []byte(dataOf(id))}
 }

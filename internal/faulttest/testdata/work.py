@@ -1,3 +1,3 @@
-# pmk: String:TODO -> String:DONE
+# pmk: String:NEW -> String:DONE
 def run(data):
     return data

@@ -27,6 +27,17 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
+// wire has a peer reach e by way of a cable.
+func wire(t *testing.T, e *end) (*meshtest.Cable, *Peer) {
+	t.Helper()
+	cable := meshtest.NewCable(t, e.addr.Network(), e.addr.String())
+	conn, err := net.Dial("tcp", cable.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cable, e.meet(conn, Client{})
+}
+
 // hold has the peer lease three frames, and a pull that waits.
 func hold(t *testing.T, e *end, p *Peer) (leases []store.Lease, waits *errgroup.Group) {
 	t.Helper()
@@ -86,12 +97,7 @@ func gone(t *testing.T, e *end, p *Peer, leases []store.Lease, waits *errgroup.G
 func TestDeath(t *testing.T) {
 	each(t, func(t *testing.T, network string) {
 		e := serve(t, network, nil)
-		cable := meshtest.NewCable(t, e.addr.Network(), e.addr.String())
-		conn, err := net.Dial("tcp", cable.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := e.meet(conn, Client{})
+		cable, p := wire(t, e)
 		leases, waits := hold(t, e, p)
 		cable.Break()
 		gone(t, e, p, leases, waits, time.Second)
@@ -101,12 +107,7 @@ func TestDeath(t *testing.T) {
 func TestCutCable(t *testing.T) {
 	t.Parallel()
 	e := serve(t, "tcp", nil)
-	cable := meshtest.NewCable(t, "tcp", e.addr.String())
-	conn, err := net.Dial("tcp", cable.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := e.meet(conn, Client{})
+	cable, p := wire(t, e)
 	leases, waits := hold(t, e, p)
 	cable.Cut()
 	gone(t, e, p, leases, waits, 8*time.Second)

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"io"
-	"net"
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/mesh/meshtest"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
@@ -46,12 +44,7 @@ func TestIdle(t *testing.T) {
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
 	e := serve(t, "tcp", nil)
-	cable := meshtest.NewCable(t, "tcp", e.addr.String())
-	conn, err := net.Dial("tcp", cable.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := e.meet(conn, Client{})
+	cable, p := wire(t, e)
 	data := bytes.Repeat([]byte("x"), store.MaxFrame)
 	const frames = 5
 	for range frames {
@@ -92,12 +85,7 @@ func TestSlowLink(t *testing.T) {
 func TestCutSocket(t *testing.T) {
 	t.Parallel()
 	e := serve(t, "unix", nil)
-	cable := meshtest.NewCable(t, "unix", e.addr.String())
-	conn, err := net.Dial("tcp", cable.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := e.meet(conn, Client{})
+	cable, p := wire(t, e)
 	leases, waits := hold(t, e, p)
 	cable.Cut()
 	gone(t, e, p, leases, waits, 8*time.Second)
