@@ -59,13 +59,14 @@ func importRules() []importRule {
 		// Moves what lies on the disk, between data folders alone.
 		{who: "internal/adopt", may: append(slices.Clone(values), "internal/store", "internal/store/blob", "internal/store/folder", "internal/store/jetstream")},
 		{who: "internal/mesh", may: append(slices.Clone(values), "internal/store")},
-		{who: "internal/mesh/...", may: append(slices.Clone(values), "internal/mesh/...", "internal/store", "internal/local")},
+		{who: "internal/mesh/...", may: append(slices.Clone(values), "internal/mesh/...", "internal/store", "internal/local", "internal/pause")},
 
 		{who: "internal/predict", never: []string{"context", "sync", "os", "net", "log"}},
-		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace")},
+		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace", "internal/pause")},
 		{who: "internal/inject", may: values},
 		{who: "internal/local", may: []string{"packet"}},
 		{who: "internal/testenv"},
+		{who: "internal/pause"},
 		{who: "internal/faulttest/lossy", may: []string{"internal/testenv"}},
 		{who: "internal/faulttest/lan", may: []string{"internal/testenv"}},
 		{who: "internal/faulttest"}, // tests alone

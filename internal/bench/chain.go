@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
@@ -182,29 +183,18 @@ func rateOf(ctx context.Context, count *atomic.Int64, span time.Duration) (float
 		if time.Now().After(limit) {
 			return 0, errors.New("nothing has arrived for 10 s")
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return 0, err
+		if !pause.For(ctx, time.Millisecond) {
+			return 0, ctx.Err()
 		}
 	}
-	if err := sleep(ctx, span/4); err != nil {
-		return 0, err
+	if !pause.For(ctx, span/4) {
+		return 0, ctx.Err()
 	}
 	began, before := time.Now(), count.Load()
-	if err := sleep(ctx, span); err != nil {
-		return 0, err
+	if !pause.For(ctx, span) {
+		return 0, ctx.Err()
 	}
 	return float64(count.Load()-before) / time.Since(began).Seconds(), nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func chainNone(ctx context.Context, env Env) ([]Result, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -157,8 +158,8 @@ func awaitRuns(ctx context.Context, n *node.Node, want uint64) error {
 		case s.In >= want && s.Stored == 0 && s.Running == 0:
 			return nil
 		}
-		if err := sleep(ctx, 2*time.Millisecond); err != nil {
-			return err
+		if !pause.For(ctx, 2*time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 	return errors.New("the seed has not come to an end for a minute")

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/recap/pumpkin/internal/pause"
 )
 
 // A scaleProcess is a node that is measured from outside.
@@ -88,8 +90,8 @@ func (p *scaleProcess) await(ctx context.Context, most time.Duration, is func(sc
 		if time.Now().After(limit) {
 			return fmt.Errorf("after %v the node had sent %d packets and taken %d", most, p.report().Sent, p.report().Got)
 		}
-		if err := sleep(ctx, reportEvery/4); err != nil {
-			return err
+		if !pause.For(ctx, reportEvery/4) {
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -99,8 +101,8 @@ func (p *scaleProcess) await(ctx context.Context, most time.Duration, is func(sc
 // until something has come out: on a busy machine a short one sees nothing.
 func (p *scaleProcess) rates(ctx context.Context, span time.Duration) (in, out float64, err error) {
 	began, before := time.Now(), p.report()
-	if err := sleep(ctx, span); err != nil {
-		return 0, 0, err
+	if !pause.For(ctx, span) {
+		return 0, 0, ctx.Err()
 	}
 	if err := p.await(ctx, time.Minute, func(r scaleReport) bool { return r.Got > before.Got }); err != nil {
 		return 0, 0, err

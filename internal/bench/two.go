@@ -19,6 +19,7 @@ import (
 	"github.com/recap/pumpkin/internal/mesh/circle"
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -183,8 +184,8 @@ func startTwo(ctx context.Context, env Env, other func() *exec.Cmd, first inject
 // awaitAll waits until everything that was sent has arrived, if it does.
 func (c *chain) awaitAll(ctx context.Context) error {
 	for limit := time.Now().Add(endWait); c.got.Load() < c.sent.Load() && time.Now().Before(limit); {
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return err
+		if !pause.For(ctx, time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 	return nil // finish tells what is missing
@@ -196,8 +197,8 @@ func awaitSeed(ctx context.Context, n *node.Node, name seed.Name) error {
 		if _, there := n.Network().Contract(name); there {
 			return nil
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return err
+		if !pause.For(ctx, time.Millisecond) {
+			return ctx.Err()
 		}
 	}
 	return errors.New("the other node did not come within 10 s")

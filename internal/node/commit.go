@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -284,7 +285,7 @@ func (c *committer) store(f *commit, buf []byte) ([]byte, error) {
 		if !waits || !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) {
 			return buf, err
 		}
-		if !pause(n.injecting, wait) {
+		if !pause.For(n.injecting, wait) {
 			return buf, ErrDraining
 		}
 	}
@@ -315,7 +316,7 @@ func (n *Node) storeTrouble(err error) {
 	}
 	n.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost, and it goes on when there is room (pmk ps shows what waits)", err))
 	n.goroutines.Go(func() {
-		for pause(n.running, maxPause) {
+		for pause.For(n.running, maxPause) {
 			quiet := n.clock.now()-time.Duration(n.failed.Load()) > troubleTime
 			if st := n.store.State(); quiet && st.Err == nil && (st.Size == 0 || st.Used < st.Size) {
 				n.trouble.Store(false)

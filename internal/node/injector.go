@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -47,7 +48,7 @@ func (h *host) inject(ctx context.Context) {
 		}
 		// Rounds begin at even distances; one that took longer than that
 		// is followed at once by the next, and none is made up for.
-		if !pause(ctx, h.manifest.Every-time.Since(began)) {
+		if !pause.For(ctx, h.manifest.Every-time.Since(began)) {
 			return
 		}
 	}
@@ -73,7 +74,7 @@ func (h *host) injectRound(ctx context.Context, round int) (ended bool) {
 		delay := retryDelay(run.Attempt)
 		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d of %d, next in %v",
 			h.name, run.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
-		if !pause(ctx, delay) {
+		if !pause.For(ctx, delay) {
 			return false
 		}
 	}
@@ -184,16 +185,4 @@ func (v *injectorSink) Flush() error {
 		return nil
 	}
 	return v.in.Flush(context.Background()) // the end of the node lands every commit
-}
-
-// pause waits for d; false means that ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

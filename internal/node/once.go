@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -43,7 +44,7 @@ func (n *Node) endedBefore(ctx context.Context, h *host) bool {
 			break
 		}
 		n.log.Debug("looking whether an injector has ended before", "seed", h.name, "error", err)
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return true // the node ends
 		}
 	}

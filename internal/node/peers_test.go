@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
@@ -129,7 +130,7 @@ func TestNearFirst(t *testing.T) {
 	var near, far basket
 	slow := func(into *basket) gofn.Func {
 		return func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
-			pause(ctx, 20*time.Millisecond) // long enough that others' work beside does not count
+			pause.For(ctx, 20*time.Millisecond) // long enough that others' work beside does not count
 			return into.run(ctx, in, emit)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -155,7 +156,7 @@ func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, 
 		default:
 			n.log.Debug("pulling from a peer", "node", from.name, "error", err)
 		}
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return
 		}
 		wait = min(2*wait, maxPause)

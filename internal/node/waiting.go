@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -115,7 +116,7 @@ func (n *Node) moveWaiting() {
 				break
 			}
 			n.log.Debug("looking through what waits", "error", err)
-			if !pause(n.pulling, wait) {
+			if !pause.For(n.pulling, wait) {
 				return
 			}
 		}
@@ -189,7 +190,7 @@ func (n *Node) alone() (held context.Context, done func(), err error) {
 		return nil, func() {}, err
 	}
 	return held, func() {
-		for n.waits.moves() && pause(held, drainPoll) {
+		for n.waits.moves() && pause.For(held, drainPoll) {
 		}
 		release()
 	}, nil
@@ -397,7 +398,7 @@ func (f *waitingFrame) Release(after time.Duration) error {
 	w.unclaim(f.state, f.Number(), false)
 	f.settled(errStays)
 	f.node.goroutines.Go(func() {
-		if pause(f.node.pulling, after) {
+		if pause.For(f.node.pulling, after) {
 			w.mu.Lock()
 			st := w.state(f.state)
 			st.look, st.next = true, min(st.next, f.Number())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 )
 
 const (
@@ -42,7 +43,7 @@ func (b *Beacon) send(ctx context.Context, conn *net.UDPConn) {
 		case <-b.announce:
 			ahead = early()
 		case <-b.answer:
-			if !pause(ctx, rand.N(answerWithin)) {
+			if !pause.For(ctx, rand.N(answerWithin)) {
 				return
 			}
 		}
@@ -62,7 +63,7 @@ func (b *Beacon) send(ctx context.Context, conn *net.UDPConn) {
 		if len(ahead) > 0 {
 			next, ahead = ahead[0], ahead[1:]
 		}
-		if !pause(ctx, gap) {
+		if !pause.For(ctx, gap) {
 			return
 		}
 		due.Reset(next - gap)
@@ -90,16 +91,4 @@ func (b *Beacon) say(conn *net.UDPConn, number uint64) error {
 		b.counts.sent.Add(1)
 	}
 	return failed
-}
-
-// pause waits for d; false means that ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -78,7 +79,7 @@ func (h *Hub) claim(ctx context.Context) error {
 		if time.Now().After(end) {
 			return late
 		}
-		if !pause(ctx, strikeAfter) {
+		if !pause.For(ctx, strikeAfter) {
 			return ctx.Err()
 		}
 	}
@@ -181,17 +182,5 @@ func (h *Hub) leave() {
 	}
 	if err != nil {
 		h.log.Debug("removing this node's card from the cluster", "error", err)
-	}
-}
-
-// pause waits; false means that ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -83,7 +84,7 @@ func (h *Hub) sound(ctx context.Context, boot packet.ID) answer {
 		if got != silence || strike == strikes {
 			return got
 		}
-		if !pause(ctx, strikeAfter) {
+		if !pause.For(ctx, strikeAfter) {
 			return unknown
 		}
 	}
