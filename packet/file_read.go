@@ -99,8 +99,8 @@ func readFile(v strict.Value) (File, error) {
 	p.Ship = field(r, "ship", readShip)
 	p.Container = field(r, "container", parsed(ParseID))
 	p.Fragment = field(r, "fragment", readFragment)
-	p.Attempt = field(r, "attempt", count)
-	p.Rounds = field(r, "rounds", count)
+	p.Attempt = int32(field(r, "attempt", count))
+	p.Rounds = int32(field(r, "rounds", count))
 	p.Trail = field(r, "hops", readHops)
 	p.Fault = field(r, "fault", readFault)
 	wish := Wish{

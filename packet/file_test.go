@@ -219,7 +219,7 @@ func drawFile(t *rapid.T) File {
 		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), Track: coin.Draw(t, "track"), Deadline: at, Follow: p.ID, Trace: TraceContext{Trace: [16]byte{1}, Span: [8]byte{2}, Flags: 1}}
 	}
 	if coin.Draw(t, "failed") {
-		p.Attempt, p.Rounds = rapid.IntRange(0, 9).Draw(t, "attempt"), rapid.IntRange(0, 9).Draw(t, "rounds")
+		p.Attempt, p.Rounds = rapid.Int32Range(0, 9).Draw(t, "attempt"), rapid.Int32Range(0, 9).Draw(t, "rounds")
 		p.Fault = &Fault{Error: rapid.String().Draw(t, "error"), Output: rapid.String().Draw(t, "output"), State: state("was"), Attempts: 3}
 	}
 	return f

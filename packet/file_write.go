@@ -17,8 +17,8 @@ type fileJSON struct {
 	Fragment  *fragmentJSON `json:"fragment,omitempty"`
 	State     string        `json:"state"`
 	dataJSON
-	Attempt  int        `json:"attempt,omitempty"`
-	Rounds   int        `json:"rounds,omitempty"`
+	Attempt  int32      `json:"attempt,omitempty"`
+	Rounds   int32      `json:"rounds,omitempty"`
 	Hops     []hopJSON  `json:"hops,omitempty"`
 	Fault    *faultJSON `json:"fault,omitempty"`
 	Stop     string     `json:"stop,omitempty"`

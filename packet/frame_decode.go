@@ -125,7 +125,7 @@ func (d *decoder) packet(p, before *Packet) {
 		p.Fragment = Fragment{d.part(), d.part()}
 	}
 	if bits&hasTries != 0 {
-		p.Attempt, p.Rounds = d.count(), d.count()
+		p.Attempt, p.Rounds = int32(d.count()), int32(d.count())
 	}
 	if bits&hasTrail != 0 {
 		p.Trail = d.trail()

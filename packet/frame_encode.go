@@ -105,8 +105,8 @@ func (e *encoder) packet(b []byte, p, before *Packet) []byte {
 	}
 	if p.Attempt != 0 || p.Rounds != 0 {
 		bits |= hasTries
-		b = appendCount(b, p.Attempt)
-		b = appendCount(b, p.Rounds)
+		b = appendCount(b, int(p.Attempt))
+		b = appendCount(b, int(p.Rounds))
 	}
 	if p.Trail != nil {
 		bits |= hasTrail

@@ -287,7 +287,7 @@ func somePackets(t *rapid.T) []Packet {
 		}
 		if rapid.Bool().Draw(t, "unusual") {
 			ps[i].Container, ps[i].Fragment = anyID.Draw(t, "container"), Fragment{rapid.Uint32().Draw(t, "index"), rapid.Uint32().Draw(t, "count")}
-			ps[i].Attempt, ps[i].Rounds = anyInt.Draw(t, "attempt"), anyInt.Draw(t, "rounds")
+			ps[i].Attempt, ps[i].Rounds = int32(anyInt.Draw(t, "attempt")), int32(anyInt.Draw(t, "rounds"))
 			ps[i].Fault = &Fault{anyText.Draw(t, "error"), anyText.Draw(t, "output"), State(anyName.Draw(t, "state")), anyInt.Draw(t, "attempts")}
 			ps[i].Blob = &Blob{Sum{byte(i)}, rapid.Int64Min(0).Draw(t, "size")}
 		}

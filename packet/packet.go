@@ -30,11 +30,13 @@ type Packet struct {
 	// Blob is where the data lies that is too large for Data, which is then
 	// empty; else nil. Whoever runs a seed gives it the data.
 	Blob *Blob
-	// Attempt counts the runs that this packet has failed so far.
-	Attempt int
+	// Attempt counts the runs that this packet has failed so far. The counts are 32
+	// bits wide so that a Packet is a multiple of 16 bytes: a copy of any other size
+	// is made of moves that overlap, and reading it right away has to wait for them.
+	Attempt int32
 	// Rounds counts the Error: states that this packet and those it
 	// descends from came through.
-	Rounds int
+	Rounds int32
 	// Trail is the newest hop, nil for a packet that no seed has given.
 	Trail *Hop
 	// Wish is what the sender asked for, nil for nothing.

@@ -51,7 +51,7 @@ type lane struct {
 	rank  store.Rank
 	// attempt sets apart the packets that are to be tried again later: those
 	// of one attempt wait for about the same time. 0 is for all others.
-	attempt int
+	attempt int32
 	// sole: no other seed accepted the packets.
 	sole bool
 }

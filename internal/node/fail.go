@@ -20,7 +20,7 @@ const (
 	maxDelay   = time.Minute
 )
 
-func retryDelay(attempt int) time.Duration {
+func retryDelay(attempt int32) time.Duration {
 	d := min(firstDelay<<min(attempt-1, 16), maxDelay)
 	return d + time.Duration((rand.Float64()-0.5)*0.5*float64(d))
 }
@@ -30,7 +30,7 @@ func retryDelay(attempt int) time.Duration {
 func (h *host) fail(it *item, err error) {
 	it.Attempt++
 	h.slots[0].failed.Add(1)
-	if it.Attempt > h.manifest.Retries {
+	if int(it.Attempt) > h.manifest.Retries {
 		h.giveUp(it, err)
 		return
 	}
@@ -135,7 +135,7 @@ func (h *host) giveUp(it *item, err error) {
 	h.gaveUps.Add(1)
 	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %d attempts: it goes to %s",
 		h.name, it.ID, it.Attempt, packet.ErrorState(h.name)), err)
-	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: it.Attempt}
+	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {
 		fault.Output = run.Output

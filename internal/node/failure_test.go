@@ -79,7 +79,7 @@ func die(t *testing.T, s store.Store, at store.Place, n int) {
 
 func TestDelaysGrowAndVary(t *testing.T) {
 	want := firstDelay
-	for attempt := 1; attempt < 40; attempt++ {
+	for attempt := int32(1); attempt < 40; attempt++ {
 		seen := map[time.Duration]bool{}
 		for range 20 {
 			d := retryDelay(attempt)

@@ -67,7 +67,7 @@ func (h *host) injectRound(ctx context.Context, round int) (ended bool) {
 		if err == nil || ctx.Err() != nil {
 			return err == nil
 		}
-		if run.Attempt > h.manifest.Retries {
+		if int(run.Attempt) > h.manifest.Retries {
 			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %d attempts", h.name, run.Attempt), err)
 			return false
 		}

@@ -25,6 +25,7 @@ func (s *slot) begin(i int) {
 	s.kept.on = p.Wish != nil || s.node.history.samples(p.Ship.Root)
 	if s.kept.on {
 		s.kept = keeping{on: true, began: s.node.clock.now(), away: s.away}
+		s.timing = s.timing || s.host.inline // what it took is kept, its outputs not counted
 	}
 }
 
@@ -83,10 +84,10 @@ func (n *Node) keep(r *trace.Run, wish *packet.Wish) {
 func (h *host) runOf(p *packet.Packet, err error) trace.Run {
 	r := trace.Run{
 		Packet: p.ID, Ship: keptShip(p.Ship), Seed: h.name, Node: h.node.cfg.Name, At: time.Now(),
-		State: unique.Make(p.State).Value(), Attempt: p.Attempt + 1, Sink: len(h.manifest.Contract.Out) == 0,
+		State: unique.Make(p.State).Value(), Attempt: int(p.Attempt) + 1, Sink: len(h.manifest.Contract.Out) == 0,
 	}
 	if err != nil {
-		r.Error, r.Last = strings.Clone(brief(err.Error())), p.Attempt >= h.manifest.Retries
+		r.Error, r.Last = strings.Clone(brief(err.Error())), int(p.Attempt) >= h.manifest.Retries
 	}
 	return r
 }

@@ -108,7 +108,7 @@ func (n *Node) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest
 
 // restOf completes what is told of a packet that lies in the store.
 func (n *Node) restOf(p *packet.Packet, r trace.Rest) trace.Rest {
-	r.Packet, r.State, r.Failed = p.ID, p.State, p.Attempt
+	r.Packet, r.State, r.Failed = p.ID, p.State, int(p.Attempt)
 	snap := n.snap.Load()
 	switch {
 	case r.Seed == "" && len(snap.dests(p)) == 0:

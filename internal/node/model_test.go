@@ -148,7 +148,7 @@ func (m *model) fn(s *modelSeed) gofn.Func {
 		if f.slow {
 			time.Sleep(longRun + 10*time.Millisecond)
 		}
-		failing := in.Attempt < f.fails
+		failing := int(in.Attempt) < f.fails
 		if !failing || m.spill {
 			for _, state := range f.gives {
 				if err := emit(state, strconv.Itoa(depth-1)); err != nil {

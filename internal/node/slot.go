@@ -228,9 +228,8 @@ func (h *host) runInline(from *slot, it *item) bool {
 	s.countIn(s.one[:])
 	s.now, s.depth, s.borrowed = from.now, from.depth+1, true
 	s.runs++
-	// A run that is kept says how long it took, its outputs not counted.
 	measured := s.runs%sampleEvery == 0
-	s.timing, s.away = measured || h.node.history.samples(it.Ship.Root), 0
+	s.timing, s.away = measured, 0
 	var begun time.Duration
 	if measured {
 		begun = h.node.clock.now()
@@ -302,10 +301,16 @@ func (s *slot) output(child *item, i int, state packet.State, data string) (*por
 		s.emitting, s.index = i, 0
 	}
 	parent := &s.batch[i]
-	child.ID, child.Ship = parent.ID.Child(s.host.key, s.index), parent.Ship
-	child.Container, child.Fragment = parent.Container, parent.Fragment
-	child.State, child.Data, child.Rounds = out.state, data, parent.Rounds
-	child.from, child.Blob = s.from[i], s.blob
+	// One by one: an assignment of several values goes by way of temporaries.
+	child.ID = parent.ID.Child(s.host.key, s.index)
+	child.Ship = parent.Ship
+	child.Container = parent.Container
+	child.Fragment = parent.Fragment
+	child.State = out.state
+	child.Data = data
+	child.Rounds = parent.Rounds
+	child.from = s.from[i]
+	child.Blob = s.blob
 	s.index++
 	s.out[out.index].Add(1)
 	if s.kept.on {

@@ -149,7 +149,7 @@ func gather(n *node.Node, ask shownAsked, each func(func(node.Rested) bool) erro
 func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
 	p := Packet{
 		ID: r.ID, Ship: r.Ship.String(), State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
-		Attempt: r.Attempt, Rounds: r.Rounds, Hops: []Hop{}, HopCount: r.Hops(),
+		Attempt: int(r.Attempt), Rounds: int(r.Rounds), Hops: []Hop{}, HopCount: r.Hops(),
 	}
 	if name, inbox := r.Place.Seed(); inbox {
 		p.Seed = name

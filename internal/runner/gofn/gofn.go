@@ -114,7 +114,7 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 	}
 	for i := range batch {
 		w.i = i
-		out.Done(i, call(ctx, w.fn, batch[i], w.emit))
+		out.Done(i, call(ctx, w.fn, &batch[i], w.emit))
 	}
 	return nil
 }
@@ -122,13 +122,13 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 func (w *worker) Close() error { return nil }
 
 // call runs fn and makes a panic its error.
-func call(ctx context.Context, fn Func, in packet.Packet, emit Emit) (err error) {
+func call(ctx context.Context, fn Func, in *packet.Packet, emit Emit) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &runner.Fault{Reason: fmt.Sprintf("panic: %v", r), Output: runner.Tail(string(debug.Stack()))}
 		}
 	}()
-	return fn(ctx, in, emit)
+	return fn(ctx, *in, emit)
 }
 
 // runTimed runs each packet in a goroutine that it can leave behind.
@@ -150,7 +150,7 @@ func (w *worker) runOne(ctx context.Context, in packet.Packet, i int, out runner
 	}
 	begun := time.Now()
 	ended := make(chan error, 1)
-	go func() { ended <- call(run, w.fn, in, gate.emit) }()
+	go func() { ended <- call(run, w.fn, &in, gate.emit) }()
 	timer := time.NewTimer(w.timeout)
 	defer timer.Stop()
 	for {
