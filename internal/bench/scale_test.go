@@ -2,42 +2,15 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
 
-// asNode has the test's binary be a node that is measured.
-const asNode = "PMK_BENCH_TEST_NODE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asNode) != "" {
-		if err := ServeScale(context.Background(), os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
 func testScale(t *testing.T) Scale {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Scale{
-		Command: func() *exec.Cmd {
-			cmd := exec.Command(self)
-			cmd.Env = append(os.Environ(), asNode+"=1")
-			return cmd
-		},
-		Dir: t.TempDir(), Backlog: 100_000, Packets: 5000, Seeds: []int{1, 10}, For: time.Nanosecond,
-	}
+	return Scale{Command: asNode(t, "scale"), Dir: t.TempDir(), Backlog: 100_000, Packets: 5000, Seeds: []int{1, 10}, For: time.Nanosecond}
 }
 
 // TestScale measures everything at a small size.

@@ -25,12 +25,12 @@ func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench [NAME...]", Short: "Measure what a node can do on this machine",
 		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. Without a NAME it takes about 45 seconds:\n\n" + about.String(),
-		Example: "  pmk bench\n  pmk bench chain.none latency --json\n  pmk bench --nodes 2",
+		Example: "  pmk bench\n  pmk bench chain.none latency --json\n  pmk bench --nodes 2\n  pmk bench --nodes 11",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if asNode {
 				// The terminal's Ctrl-C is for the process that measures.
 				signal.Ignore(os.Interrupt, syscall.SIGTERM)
-				return bench.ServeTwo(cmd.Context(), a.in)
+				return bench.ServeOther(cmd.Context(), a.in)
 			}
 			all := bench.All()
 			if len(names) == 0 {
@@ -67,7 +67,7 @@ func (a *app) benchCommand() *cobra.Command {
 			return a.printBench(bench.ThisMachine(), results, asJSON)
 		},
 	}
-	cmd.Flags().IntVar(&nodes, "nodes", 1, "with 2, the transform is on another node: chain.disk.two and latency.disk.two")
+	cmd.Flags().IntVar(&nodes, "nodes", 1, "with 2, the transform is on another node: chain.disk.two and latency.disk.two; with more, it is on all the others: replicas")
 	cmd.Flags().BoolVar(&asNode, "as-node", false, "be the other node of a measurement")
 	_ = cmd.Flags().MarkHidden("as-node") // it is there
 	jsonFlag(cmd, &asJSON)

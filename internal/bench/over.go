@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,40 +29,49 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// The chain over two nodes: inject and extract here, the transform on a node in a
-// process of its own, reached over TCP on the loopback interface with mutual TLS,
-// both with stores on disk.
+// The chain over several nodes: inject and extract here, the transform on nodes in
+// processes of their own, reached over TCP on the loopback interface with mutual
+// TLS, all with stores on disk.
+
+// mostNodes is how many nodes one machine measures at a time.
+const mostNodes = 64
 
 // Over lists the measurements over so many nodes; the other nodes are processes
-// that call [ServeTwo].
+// that call [ServeOther].
 func Over(nodes int, other func() *exec.Cmd) ([]Bench, error) {
-	if nodes != 2 {
-		return nil, fmt.Errorf("--nodes %d: there are measurements of 1 node and of 2", nodes)
+	on := func(name, about string, run func(context.Context, Env, func() *exec.Cmd) ([]Result, error)) Bench {
+		return Bench{name, about, func(ctx context.Context, env Env) ([]Result, error) { return run(ctx, env, other) }}
 	}
-	return []Bench{
-		{"chain.disk.two", "the transform on another node, stores on disk, 16 senders of 64 packets", func(ctx context.Context, env Env) ([]Result, error) {
-			return chainDiskTwo(ctx, env, other)
-		}},
-		{"latency.disk.two", "the same at 1,000 packets/s, beside an fsync", func(ctx context.Context, env Env) ([]Result, error) {
-			return latencyDiskTwo(ctx, env, other)
-		}},
-	}, nil
+	switch {
+	case nodes == 2:
+		return []Bench{
+			on("chain.disk.two", "the transform on another node, stores on disk, 16 senders of 64 packets", chainDiskTwo),
+			on("latency.disk.two", "the same at 1,000 packets/s, beside an fsync", latencyDiskTwo),
+		}, nil
+	case nodes > 2 && nodes <= mostNodes:
+		return []Bench{on("replicas", "a seed that sleeps, on each of the other nodes, beside one alone", func(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
+			return replicas(ctx, env, other, nodes-1)
+		})}, nil
+	}
+	return nil, fmt.Errorf("--nodes %d: there are measurements of 1 node to %d", nodes, mostNodes)
 }
 
-// A twoTask is what the other node is told, on its standard input.
-type twoTask struct {
-	Key  string
-	Join string // where the node that measures is
-	Dir  string // for its store
+// An otherTask is what another node is told, on its standard input.
+type otherTask struct {
+	Name  string        // of the node
+	Sleep time.Duration // before each output of its transform
+	Key   string
+	Join  string // where the node that measures is
+	Dir   string // for its store
 }
 
-// ServeTwo runs the other node as the first line of in says, until in ends.
-func ServeTwo(ctx context.Context, in io.Reader) error {
+// ServeOther runs another node as the first line of in says, until in ends.
+func ServeOther(ctx context.Context, in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	if !lines.Scan() {
 		return errors.New("the other node of a measurement reads its task from its standard input")
 	}
-	var task twoTask
+	var task otherTask
 	if err := json.Unmarshal(lines.Bytes(), &task); err != nil {
 		return fmt.Errorf("read the task: %w", err)
 	}
@@ -74,10 +84,16 @@ func ServeTwo(ctx context.Context, in io.Reader) error {
 		return err
 	}
 	n := node.New(node.Config{
-		Name: "bench-transform", Store: s, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, hello), nil },
+		Name: task.Name, Store: s, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
+		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
+			return gofn.Open(m, after(task.Sleep)), nil
+		},
 	})
-	if err := errors.Join(n.Host(ctx, transform())...); err != nil {
+	middle := transform()
+	if task.Sleep > 0 {
+		middle.Workers = 1
+	}
+	if err := errors.Join(n.Host(ctx, middle)...); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	running, stop := context.WithCancel(ctx)
@@ -118,9 +134,23 @@ func meet(ctx context.Context, group *errgroup.Group, n *node.Node, k key.Key, j
 	return l.Addr().String(), nil
 }
 
-// startTwo runs the chain with its transform on another node. The injector waits
-// until that is there. end ends both nodes and checks the chain.
-func startTwo(ctx context.Context, env Env, other func() *exec.Cmd, first injector, arrived func(string)) (c *chain, end func() error, err error) {
+// after is the function of a transform that sleeps first.
+func after(d time.Duration) gofn.Func {
+	if d == 0 {
+		return hello
+	}
+	return func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		if !pause.For(ctx, d) {
+			return ctx.Err()
+		}
+		return hello(ctx, in, emit)
+	}
+}
+
+// startOver runs the chain with its transform on other nodes, which sleep so long
+// for each packet. The injector waits until they are there. end ends all nodes and
+// checks the chain.
+func startOver(ctx context.Context, env Env, other func() *exec.Cmd, sleeps []time.Duration, first injector, arrived func(string)) (c *chain, end func() error, err error) {
 	on, closeStore, err := disk(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -152,11 +182,16 @@ func startTwo(ctx context.Context, env Env, other func() *exec.Cmd, first inject
 	}
 	running, stop := context.WithCancel(ctx)
 	var group errgroup.Group
+	var processes []*otherNode
 	k := key.New()
-	var process *otherNode
 	at, err := meet(running, &group, c.node, k, "")
-	if err == nil {
-		process, err = startOther(other(), twoTask{Key: k.Text(), Join: at, Dir: dir})
+	for i := 0; i < len(sleeps) && err == nil; i++ {
+		var p *otherNode
+		task := otherTask{Name: fmt.Sprintf("bench-transform-%d", i+1), Sleep: sleeps[i], Key: k.Text(), Join: at}
+		task.Dir = filepath.Join(dir, task.Name)
+		if p, err = startOther(other(), task); err == nil {
+			processes = append(processes, p)
+		}
 	}
 	end = func() error {
 		// A node that ends takes nothing more from others: all has to be back
@@ -165,14 +200,14 @@ func startTwo(ctx context.Context, env Env, other func() *exec.Cmd, first inject
 		<-given
 		err := c.awaitAll(ctx)
 		err = errors.Join(err, c.finish(ctx))
-		if process != nil {
-			err = errors.Join(err, process.end())
+		for _, p := range processes {
+			err = errors.Join(err, p.end())
 		}
 		stop()
 		return errors.Join(err, group.Wait(), closeStore(), os.RemoveAll(dir))
 	}
 	if err == nil {
-		err = awaitSeed(ctx, c.node, "transform")
+		err = awaitReplicas(ctx, c.node, "transform", len(sleeps))
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, end())
@@ -191,27 +226,28 @@ func (c *chain) awaitAll(ctx context.Context) error {
 	return nil // finish tells what is missing
 }
 
-// awaitSeed waits until the network of n has the seed.
-func awaitSeed(ctx context.Context, n *node.Node, name seed.Name) error {
-	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); {
-		if _, there := n.Network().Contract(name); there {
+// awaitReplicas waits until so many nodes of the network of n have the seed.
+func awaitReplicas(ctx context.Context, n *node.Node, name seed.Name, count int) error {
+	there := 0
+	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); {
+		if there = len(n.Network().Replicas(name)); there == count {
 			return nil
 		}
 		if !pause.For(ctx, time.Millisecond) {
 			return ctx.Err()
 		}
 	}
-	return errors.New("the other node did not come within 10 s")
+	return fmt.Errorf("%d of %d other nodes came within 30 s", there, count)
 }
 
-// An otherNode is the process of the other node.
+// An otherNode is the process of another node.
 type otherNode struct {
 	cmd    *exec.Cmd
 	orders io.WriteCloser
 	errs   strings.Builder
 }
 
-func startOther(cmd *exec.Cmd, task twoTask) (*otherNode, error) {
+func startOther(cmd *exec.Cmd, task otherTask) (*otherNode, error) {
 	text, err := json.Marshal(task)
 	if err != nil {
 		return nil, err
@@ -236,13 +272,13 @@ func (p *otherNode) end() error {
 	late := time.AfterFunc(endWait, func() { _ = p.cmd.Process.Kill() })
 	defer late.Stop()
 	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("the other node: %w: %s", err, strings.TrimSpace(p.errs.String()))
+		return fmt.Errorf("another node: %w: %s", err, strings.TrimSpace(p.errs.String()))
 	}
 	return closed
 }
 
 func chainDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
-	c, end, err := startTwo(ctx, env, other, crowd, nil)
+	c, end, err := startOver(ctx, env, other, []time.Duration{0}, crowd, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +293,7 @@ func latencyDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Res
 		return nil, err
 	}
 	w := newStopwatch(int(env.span() / pace))
-	_, end, err := startTwo(ctx, env, other, oneByOne(paced(w.base, w.want)), w.arrived)
+	_, end, err := startOver(ctx, env, other, []time.Duration{0}, oneByOne(paced(w.base, w.want)), w.arrived)
 	if err != nil {
 		return nil, err
 	}
