@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -113,7 +115,7 @@ func streamsDir(dir string) string {
 }
 
 // streamFiles are the files of one stream, without what is in them: a stream
-// may be larger than the memory.
+// may be larger than the memory, and so may a list of its frames.
 type streamFiles struct {
 	report StreamReport
 	blocks []*blockFile
@@ -122,11 +124,33 @@ type streamFiles struct {
 }
 
 type blockFile struct {
-	path  string
-	index int
+	path   string
+	index  int
+	frames []span // the numbers of its frames, also of those that are gone
+	flaws  []flaw
+	// whole are its records, with their data only as long as the block is read;
+	// of a block without flaws, they are forgotten then.
 	whole []record
-	flaws []flaw
-	data  []byte // only as long as the block is read
+	data  []byte
+}
+
+// A span is numbers one after the other, both ends included.
+type span struct{ first, last uint64 }
+
+// add puts a number into the last span of the block, or a new one.
+func (b *blockFile) add(number uint64) {
+	if n := len(b.frames); n > 0 && b.frames[n-1].last+1 == number {
+		b.frames[n-1].last = number
+		return
+	}
+	b.frames = append(b.frames, span{number, number})
+}
+
+// has tells whether the block has a frame of that number, which may be gone. A
+// block's frames are in the order of their numbers.
+func (b *blockFile) has(number uint64) bool {
+	i := sort.Search(len(b.frames), func(i int) bool { return b.frames[i].last >= number })
+	return i < len(b.frames) && b.frames[i].first <= number
 }
 
 // A frameRecord is a frame's record and the file that has it.
@@ -135,38 +159,50 @@ type frameRecord struct {
 	file string
 }
 
-// frames are those that rest in the stream, without their data.
-func (s *streamFiles) frames() []frameRecord {
-	var all []frameRecord
-	for _, b := range s.blocks {
-		all = append(all, s.framesIn(b)...)
-	}
-	return all
+// has tells whether a frame of that number rests in the stream.
+func (s *streamFiles) has(number uint64) bool {
+	return !s.gone[number] && s.lies(number)
 }
 
-func (s *streamFiles) framesIn(b *blockFile) []frameRecord {
-	var all []frameRecord
-	for _, r := range b.whole {
-		if !r.erased && !r.tombstone && !s.gone[r.number] {
-			all = append(all, frameRecord{r, b.path})
+// lies tells whether a block has a frame of that number, which may be gone.
+func (s *streamFiles) lies(number uint64) bool {
+	return slices.ContainsFunc(s.blocks, func(b *blockFile) bool { return b.has(number) })
+}
+
+// count is how many frames rest in the stream.
+func (s *streamFiles) count() int {
+	n := 0
+	for _, b := range s.blocks {
+		for _, f := range b.frames {
+			n += int(f.last - f.first + 1) //nolint:gosec // each stands for a record that was read
 		}
 	}
-	return all
+	for number := range s.gone {
+		if s.lies(number) {
+			n--
+		}
+	}
+	return n
 }
 
 // each reads the blocks again, and calls visit with every frame that rests in
 // them.
 func (s *streamFiles) each(visit func(frameRecord) error) error {
+	var room []byte
 	for _, known := range s.blocks {
-		b, err := readBlockFile(s.report.Dir, s.report.Place, known.index)
+		b, err := readBlockFile(s.report.Dir, s.report.Place, known.index, room)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		for _, f := range s.framesIn(b) {
-			if err := visit(f); err != nil {
+		room = b.data
+		for _, r := range b.whole {
+			if r.erased || r.tombstone || s.gone[r.number] {
+				continue
+			}
+			if err := visit(frameRecord{r, b.path}); err != nil {
 				return err
 			}
 		}
@@ -214,8 +250,9 @@ func readStream(dir string, at store.Place) (*streamFiles, error) {
 	if err != nil {
 		return nil, err
 	}
+	var room []byte
 	for i, index := range indexes {
-		b, err := readBlockFile(dir, at, index)
+		b, err := readBlockFile(dir, at, index, room)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // its frames went meanwhile
 		}
@@ -238,12 +275,17 @@ func readStream(dir string, at store.Place) (*streamFiles, error) {
 			st.last = max(st.last, rec.number)
 			if rec.tombstone || rec.erased {
 				st.gone[rec.number] = true
+			} else {
+				b.add(rec.number)
 			}
 		}
 		for i := range b.whole {
 			b.whole[i].data = nil
 		}
-		b.data = nil
+		if len(b.flaws) == 0 {
+			b.whole = nil
+		}
+		room, b.data = b.data, nil
 		st.blocks = append(st.blocks, b)
 	}
 	// The server writes its index at its end, and now and then: what the index
@@ -259,17 +301,26 @@ func readStream(dir string, at store.Place) (*streamFiles, error) {
 		})
 		st.last = known
 	}
-	r.Frames = len(st.frames())
+	r.Frames = st.count()
 	return st, nil
 }
 
-// readBlockFile reads a block of a stream.
-func readBlockFile(dir string, at store.Place, index int) (*blockFile, error) {
+// readBlockFile reads a block of a stream, into room if that is large enough.
+func readBlockFile(dir string, at store.Place, index int, room []byte) (*blockFile, error) {
 	b := &blockFile{path: filepath.Join(dir, "msgs", strconv.Itoa(index)+".blk"), index: index}
-	var err error
-	if b.data, err = os.ReadFile(b.path); err != nil {
+	file, err := os.Open(b.path)
+	if err != nil {
 		return nil, fmt.Errorf("read a block: %w", err)
 	}
+	defer file.Close()
+	into := bytes.NewBuffer(room[:0])
+	if info, err := file.Stat(); err == nil {
+		into.Grow(int(info.Size()) + bytes.MinRead) // it is not made larger while it is filled
+	}
+	if _, err := into.ReadFrom(file); err != nil {
+		return nil, fmt.Errorf("read a block: %w", err)
+	}
+	b.data = into.Bytes()
 	b.whole, b.flaws = readBlock(blockHash(layout.StreamName(at), index), at, b.data)
 	return b, nil
 }

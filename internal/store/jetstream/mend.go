@@ -137,12 +137,8 @@ func (s *Store) mendLeases(st *streamFiles) error {
 		s.tell(fmt.Sprintf("%s: the blocks end at frame %d, and there were frames up to %d", st.report.Dir, st.last, t.highest[at]))
 		t.drop(at, st.last) // their numbers come again
 	}
-	rest := map[uint64]bool{}
-	for _, f := range st.frames() {
-		rest[f.number] = true
-	}
 	for k := range t.count {
-		if k.at == at && !rest[k.number] {
+		if k.at == at && !st.has(k.number) {
 			delete(t.count, k) // it ended when the process did
 		}
 	}
