@@ -46,6 +46,9 @@ func (a *app) benchCommand() *cobra.Command {
 				}
 			}
 			picked, err := bench.Select(all, names)
+			if err != nil && nodes != 1 {
+				err = fmt.Errorf("with --nodes %d, %w", nodes, err)
+			}
 			if err != nil {
 				return usageError{err}
 			}
