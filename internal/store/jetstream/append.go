@@ -60,6 +60,7 @@ func (s *Store) publish(ctx context.Context, to store.Place, f store.Frame) (sto
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.lines[to] == l && l.epoch == epoch {
+			s.tally.stored(key{to, number})
 			l.stored(number, f.Data)
 			return true, nil
 		}

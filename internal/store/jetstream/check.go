@@ -79,7 +79,11 @@ type Stored struct {
 // nobody.
 func Check(dir string, verify func(frame []byte) error) (Report, error) {
 	var report Report
-	err := readStreams(dir, func(st *streamFiles) error {
+	t, _, err := openTally(filepath.Join(dir, tallyFile))
+	if err != nil {
+		return report, err
+	}
+	err = readStreams(dir, t, func(st *streamFiles) error {
 		r := st.report
 		if verify != nil {
 			err := st.each(func(f frameRecord) error {
@@ -102,7 +106,7 @@ func Check(dir string, verify func(frame []byte) error) (Report, error) {
 // first, until it returns an error. A frame that was acknowledged just before
 // a crash may be among them.
 func Frames(dir string, visit func(Stored) error) error {
-	return readStreams(dir, func(st *streamFiles) error {
+	return readStreams(dir, nil, func(st *streamFiles) error {
 		return st.each(func(f frameRecord) error {
 			return visit(Stored{Place: st.report.Place, Number: f.number, Packets: layout.PacketsIn(f.subject), Since: f.since, Data: slices.Clone(f.data)})
 		})
@@ -121,6 +125,7 @@ type streamFiles struct {
 	blocks []*blockFile
 	gone   map[uint64]bool // by tombstones and erasures
 	last   uint64          // the highest number of all records
+	unmade bool            // the node stopped while the stream was made: it has nothing
 }
 
 type blockFile struct {
@@ -210,8 +215,9 @@ func (s *streamFiles) each(visit func(frameRecord) error) error {
 	return nil
 }
 
-// readStreams reads one stream after the other. A store without any is empty.
-func readStreams(dir string, visit func(*streamFiles) error) error {
+// readStreams reads one stream after the other, with the tally of the folder or
+// nil. A store without any is empty.
+func readStreams(dir string, t *tally, visit func(*streamFiles) error) error {
 	entries, err := os.ReadDir(streamsDir(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -224,7 +230,7 @@ func readStreams(dir string, visit func(*streamFiles) error) error {
 		if !ok || !e.IsDir() {
 			continue
 		}
-		st, err := readStream(filepath.Join(streamsDir(dir), e.Name()), at)
+		st, err := readStream(filepath.Join(streamsDir(dir), e.Name()), at, t)
 		if err == nil {
 			err = visit(st)
 		}
@@ -235,17 +241,14 @@ func readStreams(dir string, visit func(*streamFiles) error) error {
 	return nil
 }
 
-// readStream reads all blocks of a stream.
-func readStream(dir string, at store.Place) (*streamFiles, error) {
+// readStream reads all blocks of a stream. What the server had under way when it was
+// killed is no damage, and whether it had, the tally tells: it makes the first block of
+// a stream before its description, and once the last frame of the last block has ended,
+// it makes the next, writes into it up to where the numbers went, and removes the one
+// before.
+func readStream(dir string, at store.Place, t *tally) (*streamFiles, error) {
 	st := &streamFiles{report: StreamReport{Place: at, Dir: dir}, gone: map[uint64]bool{}}
 	r := &st.report
-	for _, name := range []string{"meta.inf", "meta.sum"} {
-		// Said of the first only: one without the other is no better.
-		if what := checkMeta(dir, layout.StreamName(at)); what != "" {
-			r.Damage = append(r.Damage, Damage{File: filepath.Join(dir, name), What: what})
-			break
-		}
-	}
 	indexes, err := blockIndexes(filepath.Join(dir, "msgs"))
 	if err != nil {
 		return nil, err
@@ -261,8 +264,8 @@ func readStream(dir string, at store.Place) (*streamFiles, error) {
 		}
 		r.Bytes += int64(len(b.data))
 		r.Whole += len(b.whole)
-		if len(b.data) == 0 {
-			r.Damage = append(r.Damage, Damage{File: b.path, Torn: i == len(indexes)-1, What: "the file is empty: the node stopped when it had just made it, or the file was cut"})
+		if last := i == len(indexes)-1; len(b.data) == 0 && !(last && (t.ended(at, st.last) || st.last == 0 && t.never(at))) {
+			r.Damage = append(r.Damage, Damage{File: b.path, Torn: last, What: "the file is empty: the node stopped when it had just made it, or the file was cut"})
 		}
 		for _, f := range b.flaws {
 			d := Damage{File: b.path, Offset: int64(f.offset), Length: int64(f.length), Number: f.number, What: f.what}
@@ -300,6 +303,11 @@ func readStream(dir string, at store.Place) (*streamFiles, error) {
 			What: fmt.Sprintf("the blocks end at frame %d, and there were frames up to %d", st.last, known),
 		})
 		st.last = known
+	}
+	if what := checkMeta(dir, layout.StreamName(at)); what != "" {
+		if st.unmade = st.last == 0 && len(r.Damage) == 0 && t.never(at); !st.unmade {
+			r.Damage = slices.Insert(r.Damage, 0, Damage{File: filepath.Join(dir, "meta.inf"), What: what})
+		}
 	}
 	r.Frames = st.count()
 	return st, nil

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -347,5 +348,104 @@ func TestDescriptionLost(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestBlockJustMade has a node killed when the server had made a block for what comes
+// after frames that had all ended. If they had not, an empty block is one that was cut.
+func TestBlockJustMade(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	for i := range 3 {
+		add(t, s, greet, fmt.Sprint(i))
+	}
+	killed := copyDir(t, dir)
+	blocks := files(t, killed, "*.blk")
+	if len(blocks) != 1 || filepath.Base(blocks[0]) != "1.blk" {
+		t.Fatalf("the blocks are %v", blocks)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(blocks[0]), "2.blk"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := func(expect int) {
+		t.Helper()
+		report, err := Check(killed, nil)
+		if err != nil || report.Damaged() != expect {
+			t.Errorf("the check says %+v, %v; expected %d damaged", report, err, expect)
+		}
+		s := open(t, Config{Dir: copyDir(t, killed)})
+		if told := s.State().Damage; len(told) != expect {
+			t.Errorf("the store says %q; expected %d damaged", told, expect)
+		}
+		for i := range 3 {
+			if l := pullOne(t, s, greet); string(l.Data()) != fmt.Sprint(i) {
+				t.Errorf("frame %d is %q", i, l.Data())
+			}
+		}
+	}
+	damaged(1)
+	for i := range 3 {
+		if err := pullOne(t, s, greet).Ack(); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 { // one has not ended
+			copyTally(t, dir, killed)
+			damaged(1)
+		}
+	}
+	copyTally(t, dir, killed)
+	damaged(0)
+}
+
+// TestStreamJustMade has a node killed while the server made a stream, or before it
+// wrote the first frame into it. Once there was a frame, that is damage.
+func TestStreamJustMade(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Config{Dir: dir})
+	add(t, s, greet, "there")
+	for _, broken := range []func(at string) error{
+		func(at string) error { return os.RemoveAll(filepath.Join(at, "msgs")) },
+		func(at string) error { return os.Truncate(filepath.Join(at, "msgs", "1.blk"), 0) },
+		func(at string) error {
+			return errors.Join(os.Truncate(filepath.Join(at, "msgs", "1.blk"), 0), os.Remove(filepath.Join(at, "meta.inf")))
+		},
+		func(at string) error {
+			return errors.Join(os.RemoveAll(filepath.Join(at, "msgs")), os.Truncate(filepath.Join(at, "meta.sum"), 0))
+		},
+	} {
+		for _, had := range []bool{true, false} {
+			killed := copyDir(t, dir)
+			if err := broken(filepath.Dir(filepath.Dir(files(t, killed, "1.blk")[0]))); err != nil {
+				t.Fatal(err)
+			}
+			if !had {
+				if err := os.Remove(filepath.Join(killed, tallyFile)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report, err := Check(killed, nil)
+			if err != nil || !had && report.Damaged() > 0 {
+				t.Errorf("the check says %+v, %v", report, err)
+			}
+			s := open(t, Config{Dir: killed})
+			if told := s.State().Damage; (len(told) > 0) != had {
+				t.Errorf("there was a frame: %v; the store says %q", had, told)
+			}
+			add(t, s, greet, "goes on")
+			if l := pullOne(t, s, greet); string(l.Data()) != "goes on" {
+				t.Errorf("got %q", l.Data())
+			}
+		}
+	}
+}
+
+func copyTally(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(from, tallyFile))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(to, tallyFile), data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -42,7 +42,13 @@ func (s *Store) mend() ([]loss, error) {
 	if broken > 0 {
 		s.tell(fmt.Sprintf("%s: %d lines cannot be read; how often those frames were leased is forgotten", t.path, broken))
 	}
-	err = readStreams(s.cfg.Dir, func(st *streamFiles) error {
+	err = readStreams(s.cfg.Dir, t, func(st *streamFiles) error {
+		if st.unmade {
+			if err := os.RemoveAll(st.report.Dir); err != nil {
+				return fmt.Errorf("remove a stream that was not made to its end: %w", err)
+			}
+			return nil
+		}
 		aside := ""
 		for _, d := range st.report.Damage {
 			s.tell(d.String())
@@ -97,7 +103,7 @@ func (s *Store) losses() ([]loss, error) {
 		if !ok {
 			continue
 		}
-		st, err := readStream(dir, at)
+		st, err := readStream(dir, at, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ import (
 // Its lines are
 //
 //	crc32 + count number place    handed out so often
-//	crc32 - 0 number place        ended
+//	crc32 - 0 number place        ended, or the first that was stored
 //	crc32 ! 0 0 place             the place was cleared: its numbers begin anew
 //
 // It is guarded by the store's lock.
@@ -31,8 +31,8 @@ type tally struct {
 	file  *os.File
 	size  int
 	count map[key]int
-	// highest is the highest number that was handed out of each place: the
-	// blocks must reach as far.
+	// highest is the highest number that was handed out of each place, or the first
+	// that was stored: the blocks must reach as far.
 	highest map[store.Place]uint64
 }
 
@@ -164,6 +164,32 @@ func (t *tally) end(k key) {
 		delete(t.count, k)
 		t.note("-", 0, k)
 	}
+}
+
+// stored notes that a frame is in a place, if it is the first that is known of.
+func (t *tally) stored(k key) {
+	if t.highest[k.at] == 0 {
+		t.highest[k.at] = k.number
+		t.note("-", 0, k)
+	}
+}
+
+// never tells whether no frame is known that was in the place, ever. A nil tally does
+// not know.
+func (t *tally) never(at store.Place) bool { return t != nil && t.highest[at] == 0 }
+
+// ended tells whether the frames of a place were handed out up to that number, which
+// is not 0, and have all ended. A nil tally does not know.
+func (t *tally) ended(at store.Place, number uint64) bool {
+	if t == nil || number == 0 || t.highest[at] < number {
+		return false
+	}
+	for k := range t.count {
+		if k.at == at {
+			return false
+		}
+	}
+	return true
 }
 
 // clear forgets a place.
