@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -112,7 +113,8 @@ func (t *tally) drop(at store.Place, above uint64) {
 	}
 }
 
-// rewrite writes only what is to be told.
+// rewrite writes only what is to be told. Where there is no room for that, it goes on
+// with the file as it is: that tells the same, at more length.
 func (t *tally) rewrite() error {
 	if t.path == "" {
 		return nil
@@ -124,15 +126,17 @@ func (t *tally) rewrite() error {
 	for k, n := range t.count {
 		text.WriteString(tallyLine("+", n, k))
 	}
-	_ = t.close() // what it held is in text
-	if err := folder.WriteFile(t.path, []byte(text.String())); err != nil {
-		return fmt.Errorf("write how often frames were leased: %w", err)
+	size := text.Len()
+	wrote := folder.WriteFile(t.path, []byte(text.String()))
+	if wrote != nil {
+		size = 0 // not again with the next line
 	}
-	file, err := os.OpenFile(t.path, os.O_WRONLY|os.O_APPEND, 0)
+	file, err := os.OpenFile(t.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("write how often frames were leased: %w", err)
+		return fmt.Errorf("write how often frames were leased: %w", errors.Join(wrote, err))
 	}
-	t.file, t.size = file, text.Len()
+	_ = t.close() // the file that is open now tells what it held
+	t.file, t.size = file, size
 	return nil
 }
 
@@ -144,6 +148,11 @@ func (t *tally) note(what string, n int, k key) {
 	}
 	line := tallyLine(what, n, k)
 	wrote, _ := t.file.WriteString(line)
+	if 0 < wrote && wrote < len(line) { // or the next line would be broken, too
+		if end, err := t.file.Seek(0, io.SeekEnd); err == nil && t.file.Truncate(end-int64(wrote)) == nil {
+			wrote = 0
+		}
+	}
 	if t.size += wrote; t.size > tallySize && t.size > 2*len(line)*(len(t.count)+len(t.highest)) {
 		_ = t.rewrite()
 	}
