@@ -25,6 +25,9 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	opts := []nats.Option{
 		nats.Name("pmk"), nats.Timeout(dialWait),
+		// Every pull has a subscription. The library's own number, 65,536, takes half
+		// a MiB each.
+		nats.SyncQueueLen(maxWaiting),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.IgnoreAuthErrorAbort(), // a server that comes back may refuse for a while
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),

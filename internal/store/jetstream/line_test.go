@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +153,41 @@ func TestLessThanKnown(t *testing.T) {
 		} else if err := l.Ack(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestReadAllocates bounds what reading a frame from the disk takes in memory beside
+// the frame: the library's own queue for a subscription is half a MiB.
+func TestReadAllocates(t *testing.T) { // not parallel: it counts for the process
+	s := open(t, Config{})
+	add(t, s, greet, "frame")
+	const reads, most = 100, 64 << 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range reads {
+		frames, err := s.eng.read(t.Context(), greet, 1, maxBatch)
+		if err != nil || len(frames) != 1 {
+			t.Fatalf("got %d frames and %v; expected one", len(frames), err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / reads; each > most {
+		t.Errorf("a read takes %d bytes; expected at most %d", each, most)
+	} else {
+		t.Logf("a read takes %d bytes", each)
+	}
+}
+
+// TestReadBatch reads as much at once as may be asked for: the queue of the
+// subscription holds it.
+func TestReadBatch(t *testing.T) {
+	t.Parallel()
+	s := open(t, Config{})
+	for i := range maxBatch + 1 {
+		add(t, s, greet, fmt.Sprint(i+1))
+	}
+	frames, err := s.eng.read(t.Context(), greet, 1, maxBatch)
+	if err != nil || len(frames) != maxBatch {
+		t.Fatalf("got %d frames and %v; expected %d", len(frames), err, maxBatch)
 	}
 }

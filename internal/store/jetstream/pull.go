@@ -212,8 +212,8 @@ func (l *line) isGone(number uint64) bool {
 	return number < l.floor || l.gone[number]
 }
 
-// read reads up to most frames of a place, from that number on, oldest first; none
-// if there is none.
+// read reads up to most frames of a place, at most maxBatch, from that number on, oldest
+// first; none if there is none.
 func (e *engine) read(ctx context.Context, at store.Place, from uint64, most int) ([]store.Resting, error) {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()

@@ -54,6 +54,9 @@ const (
 	ready = 60 * time.Second
 	// callWait bounds one call of the server's interface.
 	callWait = 10 * time.Second
+	// readQueue is how many messages a subscription holds that nobody has taken;
+	// the library's own number is 65,536, and makes room for them at every read.
+	readQueue = 2 * maxBatch
 	// unbounded is the limit the server gets: the store counts for itself,
 	// because the server's limits are reserved, not used.
 	unbounded = 1 << 60
@@ -106,7 +109,7 @@ func startEngine(ctx context.Context, dir, group string, memory bool, log server
 	}
 	e := &engine{srv: srv, group: group, kind: server.FileStorage, places: map[store.Place]*place{}}
 	for _, nc := range []**nats.Conn{&e.nc, &e.reader} {
-		*nc, err = nats.Connect("", nats.InProcessServer(srv), nats.Name("pmk store"),
+		*nc, err = nats.Connect("", nats.InProcessServer(srv), nats.Name("pmk store"), nats.SyncQueueLen(readQueue),
 			nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.Timeout(10*time.Second))
 		if err != nil {
 			srv.Shutdown()
