@@ -168,7 +168,7 @@ func TestParseFileRefuses(t *testing.T) {
 func TestIgnoredIsBounded(t *testing.T) {
 	var fields strings.Builder
 	for i := range 1000 {
-		fields.WriteString(`, "` + strings.Repeat("z", 10) + ID{byte(i), byte(i >> 8)}.String() + `": 1`)
+		fields.WriteString(`, "` + strings.Repeat("z", 10) + ID{Lo: uint64(i)}.String() + `": 1`)
 	}
 	f, err := ParseFile([]byte(`[{"ship": "x"` + fields.String() + `}, {"stag": "A:B", "data": ""}]`))
 	if err != nil || len(f.Ignored) != maxIgnored {

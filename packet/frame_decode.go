@@ -98,7 +98,7 @@ func (d *decoder) packet(p, before *Packet) {
 		d.fail("a packet has unknown bits")
 		return
 	}
-	p.ID = ID(d.b[d.at+2:])
+	p.ID = IDOf([16]byte(d.b[d.at+2:]))
 	d.at += 2 + 16
 	switch {
 	case bits&rootIsID != 0:
@@ -299,7 +299,7 @@ func (d *decoder) take(n int) []byte {
 
 func (d *decoder) id() ID {
 	if b := d.take(16); b != nil {
-		return ID(b)
+		return IDOf([16]byte(b))
 	}
 	return ID{}
 }

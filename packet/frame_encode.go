@@ -75,14 +75,14 @@ func (e *encoder) packet(b []byte, p, before *Packet) []byte {
 	at := len(b)
 	b = append(b, 0, 0) // the bits, known at the end
 	var bits uint16
-	b = append(b, p.ID[:]...)
+	b = p.ID.Append(b)
 	switch p.Ship.Root {
 	case p.ID:
 		bits |= rootIsID
 	case before.Ship.Root:
 		bits |= rootAsBefore
 	default:
-		b = append(b, p.Ship.Root[:]...)
+		b = p.Ship.Root.Append(b)
 	}
 	if p.Ship.Node == before.Ship.Node {
 		bits |= nodeAsBefore
@@ -96,7 +96,7 @@ func (e *encoder) packet(b []byte, p, before *Packet) []byte {
 	}
 	if p.Container != (ID{}) {
 		bits |= hasContainer
-		b = append(b, p.Container[:]...)
+		b = p.Container.Append(b)
 	}
 	if p.Fragment != (Fragment{}) {
 		bits |= hasFragment
@@ -200,7 +200,7 @@ func (e *encoder) wish(b []byte, w *Wish) []byte {
 		b = appendTime(b, w.Deadline, far)
 	}
 	if bits&wishFollow != 0 {
-		b = append(b, w.Follow[:]...)
+		b = w.Follow.Append(b)
 	}
 	if bits&wishTrace != 0 {
 		b = append(b, w.Trace.Trace[:]...)

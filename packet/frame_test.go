@@ -244,7 +244,7 @@ var (
 		return time.Unix(0, rapid.Int64().Draw(t, "ns")).UTC()
 	})
 	anyID = rapid.Custom(func(t *rapid.T) ID {
-		return ID{byte(rapid.IntRange(0, 9).Draw(t, "id"))}
+		return ID{Lo: rapid.Uint64Range(0, 9).Draw(t, "id")}
 	})
 	anyText = rapid.Custom(func(t *rapid.T) string {
 		return string(rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "bytes"))
@@ -275,7 +275,7 @@ func somePackets(t *rapid.T) []Packet {
 	for range rapid.IntRange(0, 3).Draw(t, "wishes") {
 		wishes = append(wishes, &Wish{
 			Stop: anyName.Draw(t, "stop"), Goal: State(anyName.Draw(t, "goal")), Track: rapid.Bool().Draw(t, "track"),
-			Deadline: anyTime.Draw(t, "deadline"), Follow: HashID(anyName.Draw(t, "follow")), Trace: TraceContext{Trace: anyID.Draw(t, "trace"), Flags: rapid.Byte().Draw(t, "flags")},
+			Deadline: anyTime.Draw(t, "deadline"), Follow: HashID(anyName.Draw(t, "follow")), Trace: TraceContext{Trace: anyID.Draw(t, "trace").Bytes(), Flags: rapid.Byte().Draw(t, "flags")},
 		})
 	}
 	ps := make([]Packet, rapid.IntRange(0, 40).Draw(t, "packets"))
@@ -307,7 +307,7 @@ func TestFrameManyHops(t *testing.T) {
 			}
 			last = &Hop{Prev: last, Seed: fmt.Sprint("seed", i), Node: "n", At: frameTime, Depth: depth}
 		}
-		ps[i] = Packet{ID: ID{1}, Trail: last}
+		ps[i] = Packet{ID: ID{Lo: 1}, Trail: last}
 	}
 	frame := AppendFrame(nil, FrameHeader{}, ps)
 	if most := 300 * 5 * 40; len(frame) > most {

@@ -12,7 +12,13 @@ import (
 // ID names a packet. It is decided, not drawn: running a packet again gives
 // its children the ids they had before, so a sink that keys on the id has each
 // result once.
-type ID [16]byte
+//
+// An ID is 16 bytes, kept as two numbers: unlike an array, they are passed on and
+// compared in registers.
+type ID struct {
+	// Hi and Lo are its bytes 0 to 7 and 8 to 15, big-endian.
+	Hi, Lo uint64
+}
 
 // SeedKey stands for a seed's name in the ids of what the seed gives.
 type SeedKey uint64
@@ -22,9 +28,22 @@ func KeyOf(seed string) SeedKey { return SeedKey(xxh3.HashString(seed)) }
 
 // NewID draws an id: for what has no parent and no name of its own.
 func NewID() ID {
-	var id ID
-	rand.Read(id[:]) // never fails, says crypto/rand
-	return id
+	var b [16]byte
+	rand.Read(b[:]) // never fails, says crypto/rand
+	return IDOf(b)
+}
+
+// IDOf is the id of those bytes.
+func IDOf(b [16]byte) ID {
+	return ID{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// Bytes are the id's.
+func (id ID) Bytes() [16]byte { return [16]byte(id.Append(nil)) }
+
+// Append appends the id's 16 bytes to b.
+func (id ID) Append(b []byte) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, id.Hi), id.Lo)
 }
 
 // HashID is the id of what these parts name, in this order: a file's record,
@@ -36,34 +55,38 @@ func HashID(parts ...string) ID {
 		buf = binary.BigEndian.AppendUint64(buf, uint64(len(p)))
 		buf = append(buf, p...)
 	}
-	return xxh3.Hash128(buf).Bytes()
+	return ID(xxh3.Hash128(buf))
 }
 
 // Child is the id of the index-th packet that a seed gives for the packet id.
 func (id ID) Child(seed SeedKey, index uint64) ID {
 	var buf [32]byte
-	copy(buf[:16], id[:])
+	binary.BigEndian.PutUint64(buf[:], id.Hi)
+	binary.BigEndian.PutUint64(buf[8:], id.Lo)
 	binary.BigEndian.PutUint64(buf[16:], uint64(seed))
 	binary.BigEndian.PutUint64(buf[24:], index)
-	return xxh3.Hash128(buf[:]).Bytes()
+	return ID(xxh3.Hash128(buf[:]))
 }
 
 // IsZero tells whether id is no id.
 func (id ID) IsZero() bool { return id == ID{} }
 
 // String is the id as 32 hexadecimal digits.
-func (id ID) String() string { return hex.EncodeToString(id[:]) }
+func (id ID) String() string {
+	b := id.Bytes()
+	return hex.EncodeToString(b[:])
+}
 
 // ParseID reads what [ID.String] writes.
 func ParseID(s string) (ID, error) {
-	var id ID
-	if len(s) != 2*len(id) {
-		return ID{}, fmt.Errorf("id %q has %d characters; expected %d hexadecimal digits", s, len(s), 2*len(id))
+	var b [16]byte
+	if len(s) != 2*len(b) {
+		return ID{}, fmt.Errorf("id %q has %d characters; expected %d hexadecimal digits", s, len(s), 2*len(b))
 	}
-	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+	if _, err := hex.Decode(b[:], []byte(s)); err != nil {
 		return ID{}, fmt.Errorf("id %q: %w", s, err)
 	}
-	return id, nil
+	return IDOf(b), nil
 }
 
 // MarshalText writes the id as [ID.String] does.

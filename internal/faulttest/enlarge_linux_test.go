@@ -12,7 +12,7 @@ func (r *team) enlarge() {
 		f.draw = func(r *rand.Rand) web.Parcel {
 			id := drawID(r)
 			if r.IntN(60) == 0 {
-				id[1], id[2] = 0, 0
+				id.Hi &^= 0xffff << 40 // what dataOf takes for a large one
 			}
 			return farParcel(id, r)
 		}

@@ -139,9 +139,4 @@ func parcel(r *rand.Rand) web.Parcel {
 	return web.Parcel{ID: id, State: state, Data: []byte(dataOf(id))}
 }
 
-func drawID(r *rand.Rand) (id packet.ID) {
-	for i := range id {
-		id[i] = byte(r.Uint32())
-	}
-	return id
-}
+func drawID(r *rand.Rand) packet.ID { return packet.ID{Hi: r.Uint64(), Lo: r.Uint64()} }

@@ -23,10 +23,11 @@ import (
 // one in 65,536 has 2 MiB.
 func dataOf(id packet.ID) string {
 	text := packet.HashID("text", id.String()).String()
-	times := 1 + int(id[0])%24
-	if id[1] == 0 {
+	b := id.Bytes()
+	times := 1 + int(b[0])%24
+	if b[1] == 0 {
 		times = 1 + store.MaxInline/len(text)
-		if id[2] == 0 {
+		if b[2] == 0 {
 			times *= 8
 		}
 	}
@@ -100,7 +101,7 @@ func (t *tally) missing(all map[packet.ID]sent) []packet.ID {
 			list = append(list, id)
 		}
 	}
-	slices.SortFunc(list, func(a, b packet.ID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(list, func(a, b packet.ID) int { return strings.Compare(a.String(), b.String()) })
 	return list
 }
 

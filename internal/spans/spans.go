@@ -86,7 +86,7 @@ func (t *Tracer) Root(parent packet.TraceContext, r *trace.Run) packet.TraceCont
 	if name == "" {
 		name = "send " + string(r.State)
 	}
-	ctx := context.WithValue(context.Background(), placeKey{}, packet.TraceContext{Trace: r.Ship.Root, Span: newSpan()})
+	ctx := context.WithValue(context.Background(), placeKey{}, packet.TraceContext{Trace: r.Ship.Root.Bytes(), Span: newSpan()})
 	kind := oteltrace.WithSpanKind(oteltrace.SpanKindProducer)
 	_, span := t.tracer.Start(below(ctx, parent), name, kind, oteltrace.WithTimestamp(r.At), oteltrace.WithAttributes(attributes(r)...))
 	span.End(oteltrace.WithTimestamp(r.At))

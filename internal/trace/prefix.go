@@ -1,9 +1,10 @@
 package trace
 
 import (
-	"encoding/binary"
-	"encoding/hex"
+	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"strings"
 
 	"github.com/recap/pumpkin/packet"
@@ -12,14 +13,16 @@ import (
 // A Prefix is the begin of an id.
 type Prefix struct {
 	id     packet.ID
+	mask   packet.ID // has the bits that count
 	digits int
 }
 
-// leastDigits is how short an id may be: fewer mean too many.
-const leastDigits = 4
-
-// idDigits are those of a whole id.
-const idDigits = 2 * len(packet.ID{})
+const (
+	// leastDigits is how short an id may be: fewer mean too many.
+	leastDigits = 4
+	// idDigits are those of a whole id.
+	idDigits = 32
+)
 
 // ParsePrefix reads an id, or its first digits, or a ship, NODE:ID, whose id may
 // be as short.
@@ -28,23 +31,25 @@ func ParsePrefix(text string) (Prefix, error) {
 	if len(digits) < leastDigits || len(digits) > idDigits {
 		return Prefix{}, fmt.Errorf("id %q has %d digits; expected %d to %d, from its begin", text, len(digits), leastDigits, idDigits)
 	}
-	p := Prefix{digits: len(digits)}
-	if _, err := hex.Decode(p.id[:], []byte(digits+strings.Repeat("0", idDigits-len(digits)))); err != nil {
-		return Prefix{}, fmt.Errorf("id %q: %w", text, err)
+	id, err := packet.ParseID(digits + strings.Repeat("0", idDigits-len(digits)))
+	if err != nil {
+		return Prefix{}, fmt.Errorf("id %q: %w", text, errors.Unwrap(err))
 	}
-	return p, nil
+	return prefixOf(id, len(digits)), nil
 }
 
 // PrefixOf means this id alone.
-func PrefixOf(id packet.ID) Prefix { return Prefix{id, idDigits} }
+func PrefixOf(id packet.ID) Prefix { return prefixOf(id, idDigits) }
+
+func prefixOf(id packet.ID, digits int) Prefix {
+	const all = math.MaxUint64
+	free := 4 * (idDigits - digits) // bits
+	return Prefix{id: id, mask: packet.ID{Hi: all << max(free-64, 0), Lo: all << free}, digits: digits}
+}
 
 // Means tells whether id begins so.
 func (p Prefix) Means(id packet.ID) bool {
-	whole := p.digits / 2
-	if id != p.id && string(id[:whole]) != string(p.id[:whole]) {
-		return false
-	}
-	return p.digits%2 == 0 || id[whole]>>4 == p.id[whole]>>4
+	return (id.Hi^p.id.Hi)&p.mask.Hi == 0 && (id.Lo^p.id.Lo)&p.mask.Lo == 0
 }
 
 // String is the digits.
@@ -53,4 +58,4 @@ func (p Prefix) String() string { return p.id.String()[:p.digits] }
 // Draw is the number that decides whether a ship is in a sample of one in a
 // power of two: it is, if it is a multiple of that. So every node chooses the
 // same ships, and all packets of a ship.
-func Draw(root packet.ID) uint64 { return binary.LittleEndian.Uint64(root[8:]) }
+func Draw(root packet.ID) uint64 { return bits.ReverseBytes64(root.Lo) }

@@ -180,7 +180,7 @@ func TestPrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]bool{
-		"5e0c": true, "5e0c0": true, "5e0c1": false, "5e0d": false, "node:5e0c0d3f": true, "5E0C": true,
+		"5e0c": true, "5e0c0": true, "5e0c1": false, "5e0d": false, id.String()[:17]: true, "5e0c0d3f4b7a4c5d9": false, id.String()[:16]: true, "node:5e0c0d3f": true, "5E0C": true,
 		id.String(): true, "node:" + id.String(): true, "5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6e": false,
 	} {
 		p, err := ParsePrefix(text)

@@ -14,7 +14,7 @@ import (
 
 func TestTrace(t *testing.T) {
 	_, client := serve(t)
-	id, near, far := packet.ID{0xab, 0xcd, 1}, packet.ID{0xab, 0xcd, 2}, packet.ID{0xff, 1}
+	id, near, far := packet.ID{Hi: 0xabcd_01 << 40}, packet.ID{Hi: 0xabcd_02 << 40}, packet.ID{Hi: 0xff01 << 48}
 	if _, err := client.Send(t.Context(), list(io.EOF, Parcel{ID: id, State: "A:A", Track: true, Data: []byte("data")}, Parcel{ID: near, State: "A:A"}, Parcel{ID: far, State: "A:A"})); err != nil {
 		t.Fatal(err)
 	}

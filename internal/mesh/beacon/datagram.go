@@ -53,7 +53,7 @@ func encode(m message, seal Seal) []byte {
 	b := make([]byte, 0, size)
 	b = append(b, magic...)
 	b = append(b, m.major)
-	b = append(b, m.boot[:]...)
+	b = m.boot.Append(b)
 	b = binary.BigEndian.AppendUint64(b, m.number)
 	b = binary.BigEndian.AppendUint16(b, m.port)
 	mac := seal.MAC(b)
@@ -72,7 +72,7 @@ func decode(b []byte, major byte, seal Seal) (message, error) {
 		return message{}, errStranger
 	}
 	m := message{
-		major: b[4], boot: packet.ID(b[5:21]),
+		major: b[4], boot: packet.IDOf([16]byte(b[5:])),
 		number: binary.BigEndian.Uint64(b[21:]), port: binary.BigEndian.Uint16(b[29:]),
 	}
 	if m.port == 0 || m.number == 0 {
