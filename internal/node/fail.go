@@ -143,7 +143,7 @@ func (h *host) giveUp(it *item, err error) {
 	failed := *it
 	failed.State, failed.Fault, failed.Attempt = packet.ErrorState(h.name), fault, 0
 	failed.Rounds++
-	failed.Trail = extend(nil, &it.Packet, h.name, h.node.cfg.Name, time.Now())
+	failed.Trail = extend(&it.Packet, h.name, h.node.cfg.Name, time.Now())
 	snap := h.node.snap.Load()
 	to := snap.within(h, snap.dests(&failed.Packet))
 	h.node.noteMove(&failed, h.name, to)

@@ -163,8 +163,7 @@ func (v *injectorSink) root(root *item, i int, state packet.State, data string) 
 	if now := s.node.clock.now(); now-s.now >= hopGrain {
 		s.now = now
 	}
-	s.hop = extend(s.hop, &s.batch[i], s.host.name, s.node.cfg.Name, s.node.clock.at(s.now))
-	root.Trail = s.hop
+	root.Trail = s.trail(&s.batch[i])
 	s.node.traceRoot(&root.Packet, s.host.name)
 	s.node.bear(&root.Packet, s.host.name)
 	return out, nil

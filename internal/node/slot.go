@@ -36,6 +36,7 @@ type slot struct {
 	index    uint64        // of the next output of that packet
 	now      time.Duration // when the batch began, by the node's clock
 	hop      *packet.Hop   // the newest, for sharing
+	hopAt    time.Duration // when that is, by the node's clock
 	depth    int           // inline calls around this one
 	blob     *packet.Blob  // the data of the output at hand, if it is large
 	notes    *record       // what a followed packet's run has begun; nil for nothing
@@ -267,8 +268,7 @@ func (s *slot) Emit(i int, state packet.State, data string) error {
 	if parent.Wish != nil {
 		return s.emitWished(parent, &child, out)
 	}
-	s.hop = extend(s.hop, parent, s.host.name, s.node.cfg.Name, s.node.clock.at(s.now))
-	child.Trail = s.hop
+	child.Trail = s.trail(parent)
 	return s.pass(&child, out.to)
 }
 
