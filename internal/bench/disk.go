@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,24 +26,40 @@ const (
 	onTheirWay = senders * atATime
 )
 
-// crowd gives the same text from many goroutines until ctx ends.
+// payloads are n texts.
+func payloads(n int) []string {
+	return slices.Repeat([]string{strings.Repeat("x", payloadSize)}, n)
+}
+
+// crowd is the injector that gives the same text from many goroutines until ctx
+// ends.
 func crowd(c *chain) gofn.Func {
-	texts := slices.Repeat([]string{strings.Repeat("x", payloadSize)}, atATime)
+	texts := payloads(atATime)
 	return func(ctx context.Context, _ packet.Packet, _ gofn.Emit) error {
-		var group errgroup.Group
-		for range senders {
-			group.Go(func() error {
-				for ctx.Err() == nil {
-					if err := gofn.EmitAll(ctx, "", texts...); err != nil {
-						return err
-					}
-					c.sent.Add(atATime)
-				}
-				return nil
-			})
-		}
-		return group.Wait()
+		return crowdOf(ctx, senders, &c.sent, func() []string { return texts })
 	}
+}
+
+// crowdOf gives from so many goroutines, each of which waits until what it gave is
+// stored, whatever next says, until that is nothing or ctx ends.
+func crowdOf(ctx context.Context, senders int, sent *atomic.Int64, next func() []string) error {
+	var group errgroup.Group
+	for range senders {
+		group.Go(func() error {
+			for ctx.Err() == nil {
+				texts := next()
+				if len(texts) == 0 {
+					return nil
+				}
+				if err := gofn.EmitAll(ctx, "", texts...); err != nil {
+					return err
+				}
+				sent.Add(int64(len(texts)))
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // disk opens a store on disk in a new folder, and gives what removes it.

@@ -172,7 +172,7 @@ func (s Scale) chains(ctx context.Context, chains int) (results []Result, err er
 	s.Progress(fmt.Sprintf("packets/s of %d chains", chains))
 	dir := filepath.Join(s.Dir, fmt.Sprintf("chains-%d", chains))
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	task := ScaleNode{Dir: dir, Chains: chains, Senders: eachSenders}
+	task := ScaleNode{Dir: dir, Chains: chains, Senders: eachSenders, Each: 1}
 	_, err = s.node(ctx, task, func(p *scaleProcess) error {
 		// Inboxes are made with their first packet; that is not what is
 		// measured here.
@@ -199,15 +199,17 @@ func (s Scale) chains(ctx context.Context, chains int) (results []Result, err er
 // chains would be measured at a hundredth of the load each.
 const eachSenders = 64
 
-// one is a single chain on a folder.
-func one(dir string) ScaleNode { return ScaleNode{Dir: dir, Chains: 1, Senders: senders} }
+// one is a single chain on a folder, under the load of chain.disk.
+func one(dir string) ScaleNode {
+	return ScaleNode{Dir: dir, Chains: 1, Senders: senders, Each: atATime}
+}
 
 // fill leaves a backlog in a folder and gives the most memory that this took.
 func (s Scale) fill(ctx context.Context, dir string, backlog int64) (left int64, peak float64, err error) {
 	task := one(dir)
-	// The node finishes what it has taken out of the store, at most some
-	// thousand packets.
-	task.Fill, task.Hold = backlog+learn+8192, true
+	// The node finishes what it has taken out of the store: what it pulled, at
+	// most some thousand packets, and the frames that were handed on meanwhile.
+	task.Fill, task.Hold = backlog+learn+32*1024, true
 	left, err = s.node(ctx, task, func(p *scaleProcess) error {
 		err := p.await(ctx, fillLimit, func(r scaleReport) bool {
 			s.Progress(fmt.Sprintf("making a backlog: %d of %d packets", r.Sent, backlog))
@@ -302,7 +304,7 @@ func (s Scale) large(ctx context.Context) (results []Result, err error) {
 		return err
 	})
 	// What was on its way into the store when an injector ended may be there.
-	if left += grew; err == nil && left < -senders {
+	if left += grew; err == nil && left < -onTheirWay {
 		err = fmt.Errorf("%d packets came more often than once, and no node was killed", -left)
 	}
 	if peak > 0 {

@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
@@ -29,6 +27,7 @@ type ScaleNode struct {
 	Dir     string
 	Chains  int
 	Senders int // of each chain
+	Each    int // packets that a sender gives at a time
 	// Fill is how many packets the injectors give in total; 0 is as many as
 	// they can.
 	Fill int64
@@ -145,24 +144,18 @@ func (s *scaleNode) seeds(fns map[seed.Name]gofn.Func) []seed.Manifest {
 	return append(rest, inject...) // who takes is there before who gives
 }
 
-func (s *scaleNode) inject(ctx context.Context, _ packet.Packet, emit gofn.Emit) error {
-	text := strings.Repeat("x", payloadSize)
-	var group errgroup.Group
-	for range s.task.Senders {
-		group.Go(func() error {
-			for ctx.Err() == nil && !s.quiet.Load() {
-				if s.task.Fill > 0 && s.claimed.Add(1) > s.task.Fill {
-					return nil
-				}
-				if err := emit("", text); err != nil {
-					return err
-				}
-				s.sent.Add(1)
-			}
+func (s *scaleNode) inject(ctx context.Context, _ packet.Packet, _ gofn.Emit) error {
+	texts := payloads(s.task.Each)
+	return crowdOf(ctx, s.task.Senders, &s.sent, func() []string {
+		if s.quiet.Load() {
 			return nil
-		})
-	}
-	return group.Wait()
+		}
+		n := int64(len(texts))
+		if fill := s.task.Fill; fill > 0 {
+			n = min(n, max(fill-s.claimed.Add(n)+n, 0))
+		}
+		return texts[:n]
+	})
 }
 
 func (s *scaleNode) transform(_ context.Context, in packet.Packet, emit gofn.Emit) error {
