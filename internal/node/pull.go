@@ -187,6 +187,17 @@ func (h *host) ahead() int {
 	return int(max(min(int64(pulledTime)*int64(workers)/int64(known), maxPulled), int64(workers)))
 }
 
+// grace is how long the seed may be full before its pulls from peers are called off.
+// That leaves what comes there to other nodes; but calling a dozen nodes off and asking
+// them again for every packet is work as well. So they are called off at once where
+// packets would wait long, and where one pull brings so many that it is seldom.
+func (h *host) grace() time.Duration {
+	if c := h.cost.get(); c < time.Millisecond || c > batchTime {
+		return 0
+	}
+	return batchTime
+}
+
 // open brings a frame's packets to the queue, unless they have to wait or be
 // set apart.
 func (h *host) open(peer *peer, inbox store.Place, lease store.Lease) {
@@ -234,7 +245,7 @@ func (h *host) open(peer *peer, inbox store.Place, lease store.Lease) {
 
 // enqueue brings the packets of a frame, or one of them, to the queue.
 func (h *host) enqueue(ps []packet.Packet, from *origin) {
-	if h.queue.pushPulled(ps, from) != nil {
+	if h.queue.pushPulled(ps, from, h.grace()) != nil {
 		for i := range ps {
 			h.node.reroute(&item{ps[i], from, from.sole}, h)
 		}

@@ -46,8 +46,9 @@ type queue struct {
 	room   chan struct{}      // closed when there is room again; nil while nobody waits
 	pull   chan struct{}      // closed when pulled has room again; nil while nobody waits
 	ahead  int                // how many packets might lie pulled when that was looked at last
-	hungry context.Context    // ends when pulled has no room any more; nil while it has none
+	hungry context.Context    // ends when pulled has had no room for a while; nil while it has none
 	fed    context.CancelFunc // ends hungry
+	sated  *time.Timer        // will end hungry; nil while it need not
 }
 
 // A manner says what a push does when the queue is full.
@@ -114,8 +115,9 @@ func (q *queue) pushAlone(released int, its ...item) error {
 	return nil
 }
 
-// pushPulled appends a frame's packets.
-func (q *queue) pushPulled(ps []packet.Packet, from *origin) error {
+// pushPulled appends a frame's packets. When there is no room for more, those who
+// were asked for them are called off, unless there is again within the grace.
+func (q *queue) pushPulled(ps []packet.Packet, from *origin, grace time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.gone {
@@ -124,16 +126,38 @@ func (q *queue) pushPulled(ps []packet.Packet, from *origin) error {
 	q.pulled.push(portion{ps, from})
 	q.length.Add(int64(len(ps)))
 	if q.pulled.packets >= q.ahead || q.pulled.bytes >= maxQueuedBytes {
-		q.feed()
+		q.feed(grace)
 	}
 	return nil
 }
 
-// feed ends hungry. The caller holds q.mu.
-func (q *queue) feed() {
-	if q.hungry != nil {
+// feed ends hungry, unless there is room again within the grace. The caller holds
+// q.mu.
+func (q *queue) feed(grace time.Duration) {
+	switch {
+	case q.hungry == nil:
+	case grace == 0:
 		q.fed()
 		q.hungry = nil
+		q.eat()
+	case q.sated == nil:
+		var sated *time.Timer
+		sated = time.AfterFunc(grace, func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if q.sated == sated {
+				q.feed(0)
+			}
+		})
+		q.sated = sated
+	}
+}
+
+// eat stops the end of hungry that is under way. The caller holds q.mu.
+func (q *queue) eat() {
+	if q.sated != nil {
+		q.sated.Stop()
+		q.sated = nil
 	}
 }
 
@@ -153,6 +177,7 @@ func (q *queue) awaitPull(ctx context.Context, most func() int, share func(int) 
 			if q.hungry == nil {
 				q.hungry, q.fed = context.WithCancel(context.Background())
 			}
+			q.eat()
 			hungry := q.hungry
 			q.mu.Unlock()
 			return room, hungry, nil
@@ -256,7 +281,7 @@ func (q *queue) close() []item {
 	q.alone, q.bytes, q.pulled = nil, 0, portions{}
 	q.length.Store(0)
 	q.wake()
-	q.feed()
+	q.feed(0)
 	if q.pull != nil {
 		close(q.pull)
 		q.pull = nil
