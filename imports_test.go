@@ -54,10 +54,10 @@ func importRules() []importRule {
 		{who: "internal/store/storetest", may: append(slices.Clone(values), "internal/store", "internal/testenv")},
 		// The data folder is no store: whoever keeps something there locks it.
 		{who: "internal/store/folder", may: values},
-		{who: "internal/store/layout", may: append(slices.Clone(values), "internal/store")},
-		{who: "internal/store/...", may: append(slices.Clone(values), "internal/store", "internal/store/folder", "internal/store/layout")},
+		{who: "internal/store/...", may: append(slices.Clone(values), "internal/store", "internal/store/folder", "internal/store/disk")},
 		// Moves what lies on the disk, between data folders alone.
-		{who: "internal/adopt", may: append(slices.Clone(values), "internal/store", "internal/store/blob", "internal/store/folder", "internal/store/jetstream")},
+		{who: "internal/adopt", may: append(slices.Clone(values), "internal/store", "internal/store/blob", "internal/store/folder", "internal/store/pebble")},
+		{who: "internal/backup", may: append(slices.Clone(values), "internal/store/blob", "internal/store/folder", "internal/store/pebble")},
 		{who: "internal/mesh", may: append(slices.Clone(values), "internal/store")},
 		{who: "internal/mesh/...", may: append(slices.Clone(values), "internal/mesh/...", "internal/store", "internal/local", "internal/pause")},
 
@@ -182,7 +182,7 @@ func TestBreaches(t *testing.T) {
 		{"two implementations", "internal/runner/process", in("internal/runner/python"), "imports internal/runner/python;"},
 		{"an implementation and what runners share", "internal/runner/process", in("internal/runner/worker"), ""},
 		{"an implementation and the node", "internal/runner/gofn", in("internal/node"), "imports internal/node;"},
-		{"two stores", "internal/store/memory", in("internal/store/jetstream"), "imports internal/store/jetstream;"},
+		{"two stores", "internal/store/pebble", in("internal/store/cluster"), "imports internal/store/cluster;"},
 		{"the shell", "internal/cli", in("internal/node"), ""},
 		{"a program and the inside", "cmd/pmk", in("internal/cli"), "package cmd/pmk imports internal/cli;"},
 		{"a program and the face", "cmd/pmk", module, ""},

@@ -38,10 +38,20 @@ type Packet = packet.Packet
 // State is what data is at a point of its way: Type:NAME.
 type State = packet.State
 
+// Attributes are short texts by name that travel with a packet and are inherited
+// by what comes of it; see [Packet.Attributes]. A name is a lower-case letter,
+// then lower-case letters, digits and '_'.
+type Attributes = packet.Attributes
+
+// Output is one output with its attributes, for functions that [Transform] and
+// [Inject] take.
+type Output = packet.Output
+
 // Emit gives one output and returns when the network had room for it; what an
 // injector gives is then as safe as the node's durability says. The state is
-// NAME, Type:NAME, or "" for the contract's only output. Its error ends the
-// run: return it. It is for the goroutine that the seed was called on, except
+// NAME, Type:NAME, or "" for the contract's only output. Attributes that are
+// given, Attributes{"sample": "S07"}, change and extend those that the output
+// inherits. Its error ends the run: return it. It is for the goroutine that the seed was called on, except
 // that an injector without a time-out may call it from several at a time:
 // their packets reach the disk together.
 type Emit = gofn.Emit
@@ -104,7 +114,8 @@ func New(contract string, fn func(ctx context.Context, in Packet, emit Emit) err
 }
 
 // Transform makes a seed that gives one output for each input. I and O are
-// string, []byte, or any type that encoding/json reads and writes.
+// string, []byte, or any type that encoding/json reads and writes; O may also be
+// [Output].
 func Transform[I, O any](contract string, fn func(I) O) Seed {
 	decode, encode := decoder[I](), encoder[O]()
 	s := New(contract, func(_ context.Context, in Packet, emit Emit) error {
@@ -112,11 +123,11 @@ func Transform[I, O any](contract string, fn func(I) O) Seed {
 		if err != nil {
 			return err
 		}
-		data, err := encode(fn(value))
+		out, err := encode(fn(value))
 		if err != nil {
 			return err
 		}
-		return emit("", data)
+		return give(emit, out)
 	})
 	return s.shape(fn, true, true)
 }
@@ -126,11 +137,11 @@ func Transform[I, O any](contract string, fn func(I) O) Seed {
 func Inject[O any](contract string, fn func() O) Seed {
 	encode := encoder[O]()
 	s := New(contract, func(_ context.Context, _ Packet, emit Emit) error {
-		data, err := encode(fn())
+		out, err := encode(fn())
 		if err != nil {
 			return err
 		}
-		return emit("", data)
+		return give(emit, out)
 	})
 	return s.shape(fn, false, true)
 }
@@ -237,17 +248,27 @@ func decoder[T any]() func(string) (T, error) {
 	}
 }
 
-// encoder is how a T becomes data.
-func encoder[T any]() func(T) (string, error) {
+// encoder is how a T becomes an output.
+func encoder[T any]() func(T) (Output, error) {
 	var zero T
 	switch any(zero).(type) {
 	case string:
-		return func(value T) (string, error) { return any(value).(string), nil }
+		return func(value T) (Output, error) { return Output{Data: any(value).(string)}, nil }
 	case []byte:
-		return func(value T) (string, error) { return string(any(value).([]byte)), nil }
+		return func(value T) (Output, error) { return Output{Data: string(any(value).([]byte))}, nil }
+	case Output:
+		return func(value T) (Output, error) { return any(value).(Output), nil }
 	}
-	return func(value T) (string, error) {
+	return func(value T) (Output, error) {
 		data, err := json.Marshal(value)
-		return string(data), err
+		return Output{Data: string(data)}, err
 	}
+}
+
+// give emits an output.
+func give(emit Emit, out Output) error {
+	if len(out.Attributes) == 0 {
+		return emit(out.State, out.Data)
+	}
+	return emit(out.State, out.Data, out.Attributes)
 }

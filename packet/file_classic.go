@@ -82,7 +82,7 @@ func (f *File) classicHeader(v strict.Value) error {
 	}
 	f.Packet.Ship.Root = HashID("ship", ship)
 	if container != "" {
-		f.Packet.Container = HashID("container", ship, container)
+		f.Packet.Extra = &Extra{Container: HashID("container", ship, container)}
 	}
 	if err := classicPhase(o); err != nil {
 		return err

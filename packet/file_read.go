@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/base64"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -10,8 +11,11 @@ import (
 	"github.com/recap/pumpkin/internal/strict"
 )
 
-// maxNode is the longest node name, in bytes, that a file may have.
-const maxNode = 255
+// The longest node name and seed version, in bytes, that a file may have.
+const (
+	maxNode    = 255
+	maxVersion = 64
+)
 
 // A reader reads the fields of one object of our shape. After the first error
 // it reads nothing more, so that fields can be read one after the other and
@@ -80,8 +84,9 @@ func moment(v strict.Value) (time.Time, error) {
 
 // readFile reads a packet in our shape.
 func readFile(v strict.Value) (File, error) {
-	r := open(v, "id", "ship", "container", "fragment", "state", "data", "data64", "attempt",
-		"rounds", "hops", "fault", "stop", "goal", "track", "deadline", "follow", "traceparent")
+	r := open(v, "id", "ship", "ship_name", "container", "fragment", "state", "data", "data64", "attributes",
+		"path", "families", "round", "attempt", "dead_letters", "hops", "fault", "stop", "goal", "goal_node", "track",
+		"deadline", "follow", "traceparent")
 	var f File
 	p := &f.Packet
 	r.require("state")
@@ -97,15 +102,26 @@ func readFile(v strict.Value) (File, error) {
 	p.Data = r.data(true)
 	p.ID = field(r, "id", parsed(ParseID))
 	p.Ship = field(r, "ship", readShip)
-	p.Container = field(r, "container", parsed(ParseID))
-	p.Fragment = field(r, "fragment", readFragment)
+	extra := Extra{
+		Container:  field(r, "container", parsed(ParseID)),
+		Fragment:   field(r, "fragment", readFragment),
+		ShipName:   field(r, "ship_name", parsed(func(s string) (string, error) { return s, CheckShipName(s) })),
+		Attributes: field(r, "attributes", readAttributes),
+		Path:       field(r, "path", readPath),
+		Families:   field(r, "families", readFamilies),
+		Round:      int32(field(r, "round", count)),
+	}
+	if !extra.IsZero() {
+		p.Extra = &extra
+	}
 	p.Attempt = int32(field(r, "attempt", count))
-	p.Rounds = int32(field(r, "rounds", count))
+	p.DeadLetters = int32(field(r, "dead_letters", count))
 	p.Trail = field(r, "hops", readHops)
 	p.Fault = field(r, "fault", readFault)
 	wish := Wish{
 		Stop:     field(r, "stop", name),
 		Goal:     field(r, "goal", parsed(ParseState)),
+		GoalNode: field(r, "goal_node", nodeName),
 		Track:    field(r, "track", strict.Value.Bool),
 		Deadline: field(r, "deadline", moment),
 		Follow:   field(r, "follow", parsed(ParseID)),
@@ -160,14 +176,94 @@ func readShip(v strict.Value) (Ship, error) {
 		return Ship{}, v.Errorf("%s has no colon; expected NODE:ID", v)
 	}
 	node := s[:at]
-	if len(node) > maxNode || strings.ContainsFunc(node, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return Ship{}, v.Errorf("the node's name is no name; expected at most %d printed characters", maxNode)
+	if err := checkPrinted("node's name", node, maxNode); err != nil {
+		return Ship{}, v.Errorf("%v", err)
 	}
 	root, err := ParseID(s[at+1:])
 	if err != nil {
 		return Ship{}, v.Errorf("%v", err)
 	}
 	return Ship{Root: root, Node: node}, nil
+}
+
+// checkPrinted says what is wrong with a text that is to have at most that many
+// bytes of printed characters.
+func checkPrinted(what, s string, most int) error {
+	if len(s) > most || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("the %s is no name; expected at most %d printed characters", what, most)
+	}
+	return nil
+}
+
+func nodeName(v strict.Value) (string, error) {
+	return parsed(func(s string) (string, error) { return s, checkPrinted("node's name", s, maxNode) })(v)
+}
+
+func seedVersion(v strict.Value) (string, error) {
+	return parsed(func(s string) (string, error) { return s, checkPrinted("seed's version", s, maxVersion) })(v)
+}
+
+func readAttributes(v strict.Value) (Attributes, error) {
+	fields, err := v.Fields()
+	if err != nil || len(fields) == 0 {
+		return nil, err
+	}
+	all := make(Attributes, min(len(fields), MaxAttributes+1))
+	for _, f := range fields {
+		value, err := f.Value.Text()
+		if err != nil {
+			return nil, err
+		}
+		if err := checkAttribute(f.Key, value); err != nil {
+			return nil, f.Value.Errorf("%v", err)
+		}
+		all[f.Key] = value
+	}
+	if err := all.Check(); err != nil {
+		return nil, v.Errorf("%v", err)
+	}
+	return all, nil
+}
+
+func readPath(v strict.Value) (Path, error) {
+	list, err := v.List()
+	if err != nil {
+		return "", err
+	}
+	numbers := make([]uint64, len(list))
+	for i, item := range list {
+		n, err := item.Int(0, math.MaxInt64)
+		if err != nil {
+			return "", err
+		}
+		numbers[i] = uint64(n)
+	}
+	path := PathOf(numbers...)
+	if err := path.Check(); err != nil {
+		return "", v.Errorf("%v", err)
+	}
+	return path, nil
+}
+
+func readFamilies(v strict.Value) ([]Family, error) {
+	list, err := v.List()
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	families := make([]Family, len(list))
+	for i, item := range list {
+		r := open(item, "state", "id")
+		r.require("state")
+		r.require("id")
+		families[i] = Family{State: field(r, "state", parsed(ParseState)), ID: field(r, "id", parsed(ParseID))}
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	if err := checkFamilies(families); err != nil {
+		return nil, v.Errorf("%v", err)
+	}
+	return families, nil
 }
 
 func readFragment(v strict.Value) (Fragment, error) {
@@ -192,18 +288,19 @@ func readHops(v strict.Value) (*Hop, error) {
 	}
 	var last *Hop
 	for i, item := range list {
-		r := open(item, "seed", "node", "at", "state", "data", "data64")
+		r := open(item, "seed", "version", "node", "at", "state", "data", "data64")
 		for _, name := range []string{"seed", "node", "at"} {
 			r.require(name)
 		}
 		last = &Hop{
-			Prev:  last,
-			Seed:  field(r, "seed", name),
-			Node:  field(r, "node", text),
-			At:    field(r, "at", moment),
-			Depth: i + 1,
-			State: field(r, "state", parsed(ParseState)),
-			Data:  r.data(false),
+			Prev:    last,
+			Seed:    field(r, "seed", name),
+			Version: field(r, "version", seedVersion),
+			Node:    field(r, "node", nodeName),
+			At:      field(r, "at", moment),
+			Depth:   i + 1,
+			State:   field(r, "state", parsed(ParseState)),
+			Data:    r.data(false),
 		}
 		if r.err != nil {
 			return nil, r.err

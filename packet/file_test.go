@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -27,22 +28,25 @@ func TestParseFile(t *testing.T) {
 	f, err := ParseFile([]byte(`{
 	  "id": "` + id.String() + `", "ship": "lab-1:` + id.String() + `",
 	  "container": "` + id.String() + `", "fragment": {"index": 1, "count": 3},
-	  "state": "lab:String:RAW", "data64": "AP8=", "attempt": 2, "rounds": 1,
-	  "hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05.000000678Z"},
+	  "state": "lab:String:RAW", "data64": "AP8=", "attempt": 2, "dead_letters": 1,
+	  "ship_name": "night run", "attributes": {"sample": "S07", "lane": ""}, "path": [0, 300, 9223372036854775807],
+	  "families": [{"state": "A:A", "id": "` + id.String() + `"}], "round": 3,
+	  "hops": [{"seed": "a", "version": "2f0e11", "node": "n", "at": "2026-01-02T03:04:05.000000678Z"},
 	           {"seed": "b", "node": "n", "at": "2026-01-02T03:04:05.000000678Z", "state": "A:B", "data": "old"}],
 	  "fault": {"error": "ValueError: no", "output": "Traceback", "state": "A:B", "attempts": 6},
-	  "stop": "greet", "goal": "A:C", "track": true, "deadline": "2026-01-02T03:04:05.000000678Z"
+	  "stop": "greet", "goal": "A:C", "goal_node": "lab-2", "track": true, "deadline": "2026-01-02T03:04:05.000000678Z"
 	}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := &Hop{Seed: "a", Node: "n", At: at, Depth: 1}
+	first := &Hop{Seed: "a", Version: "2f0e11", Node: "n", At: at, Depth: 1}
 	want := File{Group: "lab", Packet: Packet{
-		ID: id, Ship: Ship{Root: id, Node: "lab-1"}, Container: id, Fragment: Fragment{1, 3},
-		State: "String:RAW", Data: "\x00\xff", Attempt: 2, Rounds: 1,
+		ID: id, Ship: Ship{Root: id, Node: "lab-1"}, State: "String:RAW", Data: "\x00\xff", Attempt: 2, DeadLetters: 1,
+		Extra: &Extra{Container: id, Fragment: Fragment{1, 3}, ShipName: "night run", Attributes: Attributes{"sample": "S07", "lane": ""},
+			Path: PathOf(0, 300, 1<<63-1), Families: []Family{{"A:A", id}}, Round: 3},
 		Trail: &Hop{Prev: first, Seed: "b", Node: "n", At: at, Depth: 2, State: "A:B", Data: "old"},
 		Fault: &Fault{"ValueError: no", "Traceback", "A:B", 6},
-		Wish:  &Wish{Stop: "greet", Goal: "A:C", Track: true, Deadline: at},
+		Wish:  &Wish{Stop: "greet", Goal: "A:C", GoalNode: "lab-2", Track: true, Deadline: at},
 	}}
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)
@@ -59,7 +63,7 @@ func TestParseClassicFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := File{Classic: true, Group: "default", Packet: Packet{
-		Ship: Ship{Root: HashID("ship", "c466f181")}, Container: HashID("container", "c466f181", "98ea09ac"),
+		Ship: Ship{Root: HashID("ship", "c466f181")}, Extra: &Extra{Container: HashID("container", "c466f181", "98ea09ac")},
 		State: "String:UNGREETED", Data: "Mars",
 	}, Ignored: []string{"aux 32 (force): no packet is turned away for having been there before"}}
 	if !reflect.DeepEqual(f, want) {
@@ -79,7 +83,7 @@ func TestParseClassicVariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Group != "" || f.Packet.State != "Composite:ALL_RAW" || f.Packet.Data != "a.zip|,|b.zip" ||
-		f.Packet.Fragment != (Fragment{}) || *f.Packet.Wish != (Wish{Stop: "tracula", Track: true}) {
+		f.Packet.Extra.Fragment != (Fragment{}) || *f.Packet.Wish != (Wish{Stop: "tracula", Track: true}) {
 		t.Errorf("got %+v, wish %+v", f, f.Packet.Wish)
 	}
 	all := strings.Join(f.Ignored, "\n")
@@ -98,6 +102,11 @@ func TestParseClassicVariants(t *testing.T) {
 }
 
 func TestParseFileRefuses(t *testing.T) {
+	const aFamily = `{"state": "A:A", "id": "00000000000000000000000000000000"}`
+	manyAttributes := `"a": ""`
+	for i := range MaxAttributes {
+		manyAttributes += fmt.Sprintf(`, "a%d": ""`, i)
+	}
 	ours := func(fields string) string { return `{"state": "A:B", "data": "x",` + "\n" + fields + "}" }
 	header := func(fields string) string {
 		return "[{\"ship\": \"x\",\n" + fields + "},\n{}, {\"stag\": \"A:B\", \"data\": \"x\"}]"
@@ -111,29 +120,45 @@ func TestParseFileRefuses(t *testing.T) {
 		"not UTF-8":        {"{\"state\": \"A:B\",\n\"data\": \"\xff\"}", "line 2: byte 0xff is not UTF-8"},
 		"a text":           {`"Mars"`, `line 1: here stands the text "Mars"; expected a packet`},
 
-		"unknown field":   {ours(`"trak": true`), `line 2: "trak" is no known field: did you mean "track"?`},
-		"strange field":   {ours(`"colour": 1`), `line 2: "colour" is no known field; known are id, ship`},
-		"twice":           {ours(`"data": "y"`), `line 2: "data" stands twice, first on line 1`},
-		"no state":        {`{"data": "x"}`, `line 1: "state" is missing`},
-		"no data":         {`{"state": "A:B"}`, `line 1: "data" is missing`},
-		"two data":        {ours(`"data64": ""`), `line 2: "data64": there is data as well`},
-		"not base64":      {"{\"state\": \"A:B\",\n\"data64\": \"***\"}", `line 2: "data64": illegal base64`},
-		"state wrong":     {`{"state": "RAW", "data": ""}`, `line 1: "state": state "RAW" has no colon`},
-		"data no text":    {`{"state": "A:B", "data": 5}`, `"data": here stands the number 5; expected a text`},
-		"id wrong":        {ours(`"id": "12"`), `line 2: "id": id "12" has 2 characters`},
-		"ship wrong":      {ours(`"ship": "12"`), `line 2: "ship": the text "12" has no colon; expected NODE:ID`},
-		"ship's node":     {ours(`"ship": "a\nb:00000000000000000000000000000000"`), `line 2: "ship": the node's name is no name`},
-		"fragment":        {ours(`"fragment": {"index": 3, "count": 3}`), `line 2: "fragment": index 3 of 3`},
-		"half a fragment": {ours(`"fragment": {"index": 0}`), `line 2: "fragment": "count" is missing`},
-		"attempt":         {ours(`"attempt": -1`), `line 2: "attempt": here stands the number -1; expected a whole number from 0`},
-		"hop":             {ours(`"hops": [{"seed": "a", "node": "n"}]`), `line 2: "hops[0]": "at" is missing`},
-		"hop's time":      {ours(`"hops": [{"seed": "a", "node": "n", "at": "now"}]`), `line 2: "hops[0].at": parsing time "now"`},
-		"hop's field":     {ours(`"hops": [{"seeds": "a"}]`), `line 2: "seeds" is no known field: did you mean "seed"?`},
-		"fault":           {ours(`"fault": {"error": "x"}`), `line 2: "fault": "state" is missing`},
-		"stop":            {ours(`"stop": "a b"`), `line 2: "stop": the seed's name "a b" has ' '`},
-		"goal":            {ours(`"goal": "B"`), `line 2: "goal": state "B" has no colon`},
-		"track":           {ours(`"track": "yes"`), `line 2: "track": here stands the text "yes"; expected true or false`},
-		"deadline":        {ours(`"deadline": "tomorrow"`), `line 2: "deadline": parsing time`},
+		"unknown field":     {ours(`"trak": true`), `line 2: "trak" is no known field: did you mean "track"?`},
+		"strange field":     {ours(`"colour": 1`), `line 2: "colour" is no known field; known are id, ship`},
+		"twice":             {ours(`"data": "y"`), `line 2: "data" stands twice, first on line 1`},
+		"no state":          {`{"data": "x"}`, `line 1: "state" is missing`},
+		"no data":           {`{"state": "A:B"}`, `line 1: "data" is missing`},
+		"two data":          {ours(`"data64": ""`), `line 2: "data64": there is data as well`},
+		"not base64":        {"{\"state\": \"A:B\",\n\"data64\": \"***\"}", `line 2: "data64": illegal base64`},
+		"state wrong":       {`{"state": "RAW", "data": ""}`, `line 1: "state": state "RAW" has no colon`},
+		"data no text":      {`{"state": "A:B", "data": 5}`, `"data": here stands the number 5; expected a text`},
+		"id wrong":          {ours(`"id": "12"`), `line 2: "id": id "12" has 2 characters`},
+		"ship wrong":        {ours(`"ship": "12"`), `line 2: "ship": the text "12" has no colon; expected NODE:ID`},
+		"ship's node":       {ours(`"ship": "a\nb:00000000000000000000000000000000"`), `line 2: "ship": the node's name is no name`},
+		"fragment":          {ours(`"fragment": {"index": 3, "count": 3}`), `line 2: "fragment": index 3 of 3`},
+		"half a fragment":   {ours(`"fragment": {"index": 0}`), `line 2: "fragment": "count" is missing`},
+		"attribute's name":  {ours(`"attributes": {"Sample": "S07"}`), `line 2: "attributes.Sample": the attribute's name "Sample": expected a lower-case letter`},
+		"attribute no text": {ours(`"attributes": {"lane": 7}`), `line 2: "attributes.lane": here stands the number 7; expected a text`},
+		"attribute's byte":  {ours(`"attributes": {"lane": "\u0000"}`), `line 2: "attributes.lane": the attribute lane has a byte 0`},
+		"attribute's size":  {ours(`"attributes": {"lane": "` + strings.Repeat("x", MaxAttributeBytes) + `"}`), `line 2: "attributes": the attributes have 16388 bytes`},
+		"attributes' count": {ours(`"attributes": {` + manyAttributes + `}`), `line 2: "attributes": 65 attributes; at most 64 are allowed`},
+		"attributes":        {ours(`"attributes": []`), `line 2: "attributes": here stands a list; expected an object`},
+		"ship's name":       {ours(`"ship_name": "a\tb"`), `line 2: "ship_name": the ship's name "a\tb" has characters that are not printed`},
+		"path":              {ours(`"path": [0, -1]`), `line 2: "path[1]": here stands the number -1; expected a whole number from 0`},
+		"path's size":       {ours(`"path": [` + strings.Repeat("1,", MaxPath) + `1]`), `line 2: "path": the birth path has 4097 bytes`},
+		"family":            {ours(`"families": [{"state": "A:A"}]`), `line 2: "families[0]": "id" is missing`},
+		"families":          {ours(`"families": [` + strings.Repeat(aFamily+",", 2) + aFamily + `]`), `line 2: "families": two families of the state A:A`},
+		"families' count":   {ours(`"families": [` + strings.Repeat(aFamily+",", 16) + aFamily + `]`), `line 2: "families": 17 families; at most 16 are allowed`},
+		"round":             {ours(`"round": -1`), `line 2: "round": here stands the number -1; expected a whole number from 0`},
+		"goal's node":       {ours(`"goal_node": "a\nb"`), `line 2: "goal_node": the node's name is no name`},
+		"hop's node":        {ours(`"hops": [{"seed": "a", "at": "2026-01-02T03:04:05Z", "node": "` + strings.Repeat("n", 256) + `"}]`), `line 2: "hops[0].node": the node's name is no name`},
+		"hop's version":     {ours(`"hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05Z", "version": "` + strings.Repeat("v", 65) + `"}]`), `line 2: "hops[0].version": the seed's version is no name`},
+		"attempt":           {ours(`"attempt": -1`), `line 2: "attempt": here stands the number -1; expected a whole number from 0`},
+		"hop":               {ours(`"hops": [{"seed": "a", "node": "n"}]`), `line 2: "hops[0]": "at" is missing`},
+		"hop's time":        {ours(`"hops": [{"seed": "a", "node": "n", "at": "now"}]`), `line 2: "hops[0].at": parsing time "now"`},
+		"hop's field":       {ours(`"hops": [{"seeds": "a"}]`), `line 2: "seeds" is no known field: did you mean "seed"?`},
+		"fault":             {ours(`"fault": {"error": "x"}`), `line 2: "fault": "state" is missing`},
+		"stop":              {ours(`"stop": "a b"`), `line 2: "stop": the seed's name "a b" has ' '`},
+		"goal":              {ours(`"goal": "B"`), `line 2: "goal": state "B" has no colon`},
+		"track":             {ours(`"track": "yes"`), `line 2: "track": here stands the text "yes"; expected true or false`},
+		"deadline":          {ours(`"deadline": "tomorrow"`), `line 2: "deadline": parsing time`},
 
 		"code":              {header(`"code": "cHJpbnQgMQ=="`), `line 2: "[0].code": the packet carries a program that its receiver is to run; until a sandbox`},
 		"short":             {`[{}]`, "line 1: a list of 1; a classic packet is [header, automaton, ..., last]"},
@@ -205,21 +230,23 @@ func drawFile(t *rapid.T) File {
 	f := File{Packet: Packet{State: state("state"), Data: data("data")}}
 	p := &f.Packet
 	if coin.Draw(t, "named") {
-		p.ID, p.Container, f.Group = id("id"), id("container"), word.Draw(t, "group")
+		p.ID, f.Group = id("id"), word.Draw(t, "group")
 		p.Ship = Ship{Root: id("ship"), Node: word.Draw(t, "node")}
-		p.Fragment = Fragment{Index: 1, Count: rapid.Uint32Range(2, 1<<32-1).Draw(t, "count")}
+	}
+	if x := anyExtra.Draw(t, "extra"); !x.IsZero() {
+		p.Extra = x
 	}
 	for i := range rapid.IntRange(0, 5).Draw(t, "hops") {
-		p.Trail = &Hop{Prev: p.Trail, Seed: word.Draw(t, "seed"), Node: word.Draw(t, "at"), At: at, Depth: i + 1}
+		p.Trail = &Hop{Prev: p.Trail, Seed: word.Draw(t, "seed"), Version: word.Draw(t, "version"), Node: word.Draw(t, "at"), At: at, Depth: i + 1}
 		if coin.Draw(t, "tracked") {
 			p.Trail.State, p.Trail.Data = state("hop"), data("hop data")
 		}
 	}
 	if coin.Draw(t, "wishes") {
-		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), Track: coin.Draw(t, "track"), Deadline: at, Follow: p.ID, Trace: TraceContext{Trace: [16]byte{1}, Span: [8]byte{2}, Flags: 1}}
+		p.Wish = &Wish{Stop: word.Draw(t, "stop"), Goal: state("goal"), GoalNode: word.Draw(t, "goal node"), Track: coin.Draw(t, "track"), Deadline: at, Follow: p.ID, Trace: TraceContext{Trace: [16]byte{1}, Span: [8]byte{2}, Flags: 1}}
 	}
 	if coin.Draw(t, "failed") {
-		p.Attempt, p.Rounds = rapid.Int32Range(0, 9).Draw(t, "attempt"), rapid.Int32Range(0, 9).Draw(t, "rounds")
+		p.Attempt, p.DeadLetters = rapid.Int32Range(0, 9).Draw(t, "attempt"), rapid.Int32Range(0, 9).Draw(t, "dead letters")
 		p.Fault = &Fault{Error: rapid.String().Draw(t, "error"), Output: rapid.String().Draw(t, "output"), State: state("was"), Attempts: 3}
 	}
 	return f
@@ -240,6 +267,7 @@ func TestMarshalBadText(t *testing.T) {
 func FuzzParseFile(f *testing.F) {
 	f.Add([]byte(classicMars))
 	f.Add([]byte(`{"state": "g:A:B", "data64": "AP8=", "hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05Z"}], "track": true}`))
+	f.Add([]byte(`{"state": "A:B", "data": "", "ship_name": "s", "attributes": {"a": "b"}, "path": [1, 200], "families": [{"state": "A:A", "id": "00000000000000000000000000000000"}], "round": 1}`))
 	f.Add([]byte(`[{"ship": "x", "code": ""}, {"stag": "A:B", "data": ""}]`))
 	f.Add([]byte(`{"state": "A:B", "data": "\ud800"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -13,20 +13,31 @@ import (
 type fileJSON struct {
 	ID        *ID           `json:"id,omitempty"`
 	Ship      string        `json:"ship,omitempty"`
+	ShipName  string        `json:"ship_name,omitempty"`
 	Container *ID           `json:"container,omitempty"`
 	Fragment  *fragmentJSON `json:"fragment,omitempty"`
 	State     string        `json:"state"`
 	dataJSON
-	Attempt  int32      `json:"attempt,omitempty"`
-	Rounds   int32      `json:"rounds,omitempty"`
-	Hops     []hopJSON  `json:"hops,omitempty"`
-	Fault    *faultJSON `json:"fault,omitempty"`
-	Stop     string     `json:"stop,omitempty"`
-	Goal     State      `json:"goal,omitempty"`
-	Track    bool       `json:"track,omitempty"`
-	Follow   *ID        `json:"follow,omitempty"`
-	Trace    string     `json:"traceparent,omitempty"`
-	Deadline *time.Time `json:"deadline,omitempty"`
+	Attributes  Attributes   `json:"attributes,omitempty"`
+	Path        []uint64     `json:"path,omitempty"`
+	Families    []familyJSON `json:"families,omitempty"`
+	Round       int32        `json:"round,omitempty"`
+	Attempt     int32        `json:"attempt,omitempty"`
+	DeadLetters int32        `json:"dead_letters,omitempty"`
+	Hops        []hopJSON    `json:"hops,omitempty"`
+	Fault       *faultJSON   `json:"fault,omitempty"`
+	Stop        string       `json:"stop,omitempty"`
+	Goal        State        `json:"goal,omitempty"`
+	GoalNode    string       `json:"goal_node,omitempty"`
+	Track       bool         `json:"track,omitempty"`
+	Follow      *ID          `json:"follow,omitempty"`
+	Trace       string       `json:"traceparent,omitempty"`
+	Deadline    *time.Time   `json:"deadline,omitempty"`
+}
+
+type familyJSON struct {
+	State State `json:"state"`
+	ID    ID    `json:"id"`
 }
 
 type fragmentJSON struct {
@@ -41,10 +52,11 @@ type dataJSON struct {
 }
 
 type hopJSON struct {
-	Seed  string    `json:"seed"`
-	Node  string    `json:"node"`
-	At    time.Time `json:"at"`
-	State State     `json:"state,omitempty"`
+	Seed    string    `json:"seed"`
+	Version string    `json:"version,omitempty"`
+	Node    string    `json:"node"`
+	At      time.Time `json:"at"`
+	State   State     `json:"state,omitempty"`
 	*dataJSON
 }
 
@@ -61,10 +73,10 @@ type faultJSON struct {
 func (f File) MarshalJSON() ([]byte, error) {
 	p := &f.Packet
 	out := fileJSON{
-		State:    string(p.State),
-		dataJSON: dataOf(p.Data),
-		Attempt:  p.Attempt,
-		Rounds:   p.Rounds,
+		State:       string(p.State),
+		dataJSON:    dataOf(p.Data),
+		Attempt:     p.Attempt,
+		DeadLetters: p.DeadLetters,
 	}
 	if f.Group != "" {
 		out.State = p.State.Tag(f.Group)
@@ -75,14 +87,11 @@ func (f File) MarshalJSON() ([]byte, error) {
 	if p.Ship != (Ship{}) {
 		out.Ship = p.Ship.String()
 	}
-	if !p.Container.IsZero() {
-		out.Container = &p.Container
-	}
-	if p.Fragment != (Fragment{}) {
-		out.Fragment = &fragmentJSON{p.Fragment.Index, p.Fragment.Count}
+	if p.Extra != nil {
+		out.extra(p.Extra)
 	}
 	for hop := p.Trail; hop != nil; hop = hop.Prev {
-		h := hopJSON{Seed: hop.Seed, Node: hop.Node, At: hop.At, State: hop.State}
+		h := hopJSON{Seed: hop.Seed, Version: hop.Version, Node: hop.Node, At: hop.At, State: hop.State}
 		if hop.State != "" {
 			data := dataOf(hop.Data)
 			h.dataJSON = &data
@@ -94,7 +103,7 @@ func (f File) MarshalJSON() ([]byte, error) {
 		out.Fault = &faultJSON{p.Fault.Error, p.Fault.Output, p.Fault.State, p.Fault.Attempts}
 	}
 	if w := p.Wish; w != nil {
-		out.Stop, out.Goal, out.Track, out.Trace = w.Stop, w.Goal, w.Track, w.Trace.String()
+		out.Stop, out.Goal, out.GoalNode, out.Track, out.Trace = w.Stop, w.Goal, w.GoalNode, w.Track, w.Trace.String()
 		if !w.Deadline.IsZero() {
 			out.Deadline = &w.Deadline
 		}
@@ -110,6 +119,19 @@ func (f File) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+func (out *fileJSON) extra(e *Extra) {
+	if !e.Container.IsZero() {
+		out.Container = &e.Container
+	}
+	if e.Fragment != (Fragment{}) {
+		out.Fragment = &fragmentJSON{e.Fragment.Index, e.Fragment.Count}
+	}
+	out.ShipName, out.Attributes, out.Path, out.Round = e.ShipName, e.Attributes, e.Path.Numbers(), e.Round
+	for _, f := range e.Families {
+		out.Families = append(out.Families, familyJSON(f))
+	}
 }
 
 func dataOf(data string) dataJSON {

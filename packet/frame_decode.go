@@ -13,7 +13,7 @@ import (
 // packets' texts are parts of one copy of it, and their hops of one array, so
 // one packet that is kept keeps the texts and hops of its whole frame. Times
 // are in UTC. Its errors are [ErrNewerFrame] and [ErrDamagedFrame]; whatever
-// data holds, it takes no more memory than some fifteen times its length.
+// data holds, it takes no more memory than some thirty times its length.
 func ParseFrame(data []byte) (FrameHeader, []Packet, error) {
 	if len(data) <= len(frameMagic) || string(data[:len(frameMagic)]) != frameMagic {
 		return FrameHeader{}, nil, fmt.Errorf("%w: it does not begin as one", ErrDamagedFrame)
@@ -21,7 +21,7 @@ func ParseFrame(data []byte) (FrameHeader, []Packet, error) {
 	if v := data[len(frameMagic)]; v > frameVersion {
 		return FrameHeader{}, nil, fmt.Errorf("%w: it is of version %d, and this program reads up to %d", ErrNewerFrame, v, frameVersion)
 	} else if v != frameVersion {
-		return FrameHeader{}, nil, fmt.Errorf("%w: there is no version %d", ErrDamagedFrame, v)
+		return FrameHeader{}, nil, fmt.Errorf("%w: it is of version %d, and this program reads version %d alone", ErrDamagedFrame, v, frameVersion)
 	}
 	if len(data) < frameHead+1+frameSum {
 		return FrameHeader{}, nil, fmt.Errorf("%w: it has %d bytes", ErrDamagedFrame, len(data))
@@ -79,9 +79,6 @@ func (d *decoder) fail(wrong string) {
 func (d *decoder) header() FrameHeader {
 	var h FrameHeader
 	bits := d.bits(headBits)
-	if bits&headNotBefore != 0 {
-		h.NotBefore = d.time(bits&headFar != 0)
-	}
 	h.Deliveries = d.count()
 	h.Sole = bits&headSole != 0
 	return h
@@ -94,6 +91,10 @@ func (d *decoder) packet(p, before *Packet) {
 		return
 	}
 	bits := binary.LittleEndian.Uint16(d.b[d.at:])
+	if bits&packetJob != 0 {
+		d.fail("a job, a run of several parts, which this program does not read")
+		return
+	}
 	if bits&^packetBits != 0 {
 		d.fail("a packet has unknown bits")
 		return
@@ -118,14 +119,14 @@ func (d *decoder) packet(p, before *Packet) {
 	} else {
 		p.State = State(d.name())
 	}
-	if bits&hasContainer != 0 {
-		p.Container = d.id()
-	}
-	if bits&hasFragment != 0 {
-		p.Fragment = Fragment{d.part(), d.part()}
+	switch {
+	case bits&hasExtra != 0:
+		p.Extra = d.extra()
+	case bits&extraAsBefore != 0:
+		p.Extra = before.Extra
 	}
 	if bits&hasTries != 0 {
-		p.Attempt, p.Rounds = int32(d.count()), int32(d.count())
+		p.Attempt, p.DeadLetters = int32(d.count()), int32(d.count())
 	}
 	if bits&hasTrail != 0 {
 		p.Trail = d.trail()
@@ -143,6 +144,69 @@ func (d *decoder) packet(p, before *Packet) {
 		p.Blob = d.blob()
 	}
 	p.Data = d.text()
+}
+
+func (d *decoder) extra() *Extra {
+	bits := d.bits(extraBits)
+	x := new(Extra)
+	if bits&extraContainer != 0 {
+		x.Container = d.id()
+	}
+	if bits&extraFragment != 0 {
+		x.Fragment = Fragment{d.part(), d.part()}
+	}
+	if bits&extraShipName != 0 {
+		x.ShipName = d.name()
+	}
+	if bits&extraAttributes != 0 {
+		x.Attributes = d.attributes()
+	}
+	if bits&extraPath != 0 {
+		x.Path = Path(d.text())
+	}
+	if bits&extraFamilies != 0 {
+		x.Families = make([]Family, d.several("families", MaxFamilies))
+		for i := range x.Families {
+			x.Families[i] = Family{State(d.name()), d.id()}
+		}
+	}
+	if bits&extraRound != 0 {
+		x.Round = int32(d.count())
+	}
+	switch err := x.Check(); {
+	case d.wrong != "":
+	case err != nil:
+		d.fail(err.Error())
+	case x.IsZero():
+		d.fail("an extra that says nothing")
+	}
+	return x
+}
+
+func (d *decoder) attributes() Attributes {
+	n := d.several("attributes", MaxAttributes)
+	all := make(Attributes, n)
+	last := ""
+	for i := range n {
+		name, value := d.name(), d.text()
+		if i > 0 && name <= last {
+			d.fail("attributes that are not in the order of their names")
+			return nil
+		}
+		all[name], last = value, name
+	}
+	return all
+}
+
+// several reads how many there are, from 1 to most, and not more than bytes are
+// left.
+func (d *decoder) several(what string, most int) int {
+	n := d.number()
+	if n == 0 || n > uint64(min(most, len(d.b)-d.at)) {
+		d.fail(fmt.Sprintf("%d %s; from 1 to %d are allowed", n, what, most))
+		return 0
+	}
+	return int(n)
 }
 
 func (d *decoder) blob() *Blob {
@@ -179,7 +243,7 @@ func (d *decoder) trail() *Hop {
 		h := &d.hops[len(d.hops)-1]
 		bits := d.bits(hopBits)
 		h.Prev, h.Depth = last, depth
-		h.Seed, h.Node = d.name(), d.name()
+		h.Seed, h.Version, h.Node = d.name(), d.name(), d.name()
 		h.At = d.time(bits&hopFar != 0)
 		if bits&hopTracked != 0 {
 			h.State, h.Data = State(d.name()), d.text()
@@ -191,7 +255,7 @@ func (d *decoder) trail() *Hop {
 
 func (d *decoder) wish() *Wish {
 	bits := d.bits(wishBits)
-	w := &Wish{Stop: d.name(), Goal: State(d.name()), Track: bits&wishTrack != 0}
+	w := &Wish{Stop: d.name(), Goal: State(d.name()), GoalNode: d.name(), Track: bits&wishTrack != 0}
 	if bits&wishDeadline != 0 {
 		w.Deadline = d.time(bits&wishFar != 0)
 	}

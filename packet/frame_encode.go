@@ -10,11 +10,12 @@ import (
 )
 
 // AppendFrame appends the frame of these packets to dst and returns the longer
-// slice. It keeps neither. Of a hop, Depth is not written but counted anew;
+// slice. It keeps neither. What a packet has in its Extra keeps the limits of
+// [Extra.Check]: a frame beyond them is not read. Of a hop, Depth is not written but counted anew;
 // counts that are negative or exceed 31 bits are written as the nearest that
 // does not.
 func AppendFrame(dst []byte, h FrameHeader, ps []Packet) []byte {
-	size := frameHead + 12 + binary.MaxVarintLen32 + frameSum
+	size := frameHead + binary.MaxVarintLen32 + frameSum
 	for i := range ps {
 		size += len(ps[i].Data) + 64 // a usual one; append grows for the others
 	}
@@ -53,20 +54,10 @@ type encoder struct {
 
 func appendHeader(b []byte, h FrameHeader) []byte {
 	var bits byte
-	far := isFar(h.NotBefore)
-	if !h.NotBefore.IsZero() {
-		bits |= headNotBefore
-		if far {
-			bits |= headFar
-		}
-	}
 	if h.Sole {
 		bits |= headSole
 	}
 	b = append(b, bits)
-	if bits&headNotBefore != 0 {
-		b = appendTime(b, h.NotBefore, far)
-	}
 	return appendCount(b, h.Deliveries)
 }
 
@@ -94,19 +85,18 @@ func (e *encoder) packet(b []byte, p, before *Packet) []byte {
 	} else {
 		b = e.name(b, string(p.State))
 	}
-	if p.Container != (ID{}) {
-		bits |= hasContainer
-		b = p.Container.Append(b)
+	switch {
+	case p.Extra == nil:
+	case p.Extra == before.Extra:
+		bits |= extraAsBefore
+	case !p.Extra.IsZero():
+		bits |= hasExtra
+		b = e.extra(b, p.Extra)
 	}
-	if p.Fragment != (Fragment{}) {
-		bits |= hasFragment
-		b = appendNumber(b, uint64(p.Fragment.Index))
-		b = appendNumber(b, uint64(p.Fragment.Count))
-	}
-	if p.Attempt != 0 || p.Rounds != 0 {
+	if p.Attempt != 0 || p.DeadLetters != 0 {
 		bits |= hasTries
 		b = appendCount(b, int(p.Attempt))
-		b = appendCount(b, int(p.Rounds))
+		b = appendCount(b, int(p.DeadLetters))
 	}
 	if p.Trail != nil {
 		bits |= hasTrail
@@ -166,6 +156,7 @@ func (e *encoder) hop(b []byte, h *Hop) []byte {
 	}
 	b = append(b, bits)
 	b = e.name(b, h.Seed)
+	b = e.name(b, h.Version)
 	b = e.name(b, h.Node)
 	b = appendTime(b, h.At, far)
 	if tracked {
@@ -196,6 +187,7 @@ func (e *encoder) wish(b []byte, w *Wish) []byte {
 	b = append(b, bits)
 	b = e.name(b, w.Stop)
 	b = e.name(b, string(w.Goal))
+	b = e.name(b, w.GoalNode)
 	if bits&wishDeadline != 0 {
 		b = appendTime(b, w.Deadline, far)
 	}
@@ -207,6 +199,51 @@ func (e *encoder) wish(b []byte, w *Wish) []byte {
 		b = append(b, w.Trace.Span[:]...)
 		b = append(b, w.Trace.Flags)
 	}
+	return b
+}
+
+func (e *encoder) extra(b []byte, x *Extra) []byte {
+	at := len(b)
+	b = append(b, 0) // the bits, known at the end
+	var bits byte
+	if x.Container != (ID{}) {
+		bits |= extraContainer
+		b = x.Container.Append(b)
+	}
+	if x.Fragment != (Fragment{}) {
+		bits |= extraFragment
+		b = appendNumber(b, uint64(x.Fragment.Index))
+		b = appendNumber(b, uint64(x.Fragment.Count))
+	}
+	if x.ShipName != "" {
+		bits |= extraShipName
+		b = e.name(b, x.ShipName)
+	}
+	if len(x.Attributes) > 0 {
+		bits |= extraAttributes
+		b = appendNumber(b, uint64(len(x.Attributes)))
+		for _, name := range x.Attributes.names() {
+			b = e.name(b, name)
+			b = appendText(b, x.Attributes[name])
+		}
+	}
+	if x.Path != "" {
+		bits |= extraPath
+		b = appendText(b, string(x.Path))
+	}
+	if len(x.Families) > 0 {
+		bits |= extraFamilies
+		b = appendNumber(b, uint64(len(x.Families)))
+		for _, f := range x.Families {
+			b = e.name(b, string(f.State))
+			b = f.ID.Append(b)
+		}
+	}
+	if x.Round != 0 {
+		bits |= extraRound
+		b = appendCount(b, int(x.Round))
+	}
+	b[at] = bits
 	return b
 }
 

@@ -9,9 +9,16 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// ID names a packet. It is decided, not drawn: running a packet again gives
-// its children the ids they had before, so a sink that keys on the id has each
-// result once.
+// ID names a packet or a run. It is derived, not drawn: running a packet again
+// gives its outputs the ids that they had before, so a sink that keys on the id
+// has each result once. Like this, with big-endian numbers:
+//
+//	run id     XXH3-128 of: the seed's key (8 bytes), the round (8 bytes), and
+//	           the ids of the run's parts in their order (16 bytes each)
+//	output id  XXH3-128 of: the run id (16 bytes), the output's number in its
+//	           run, from 0 (8 bytes)
+//
+// All attempts of a run have its round; 'pmk retry' raises that.
 //
 // An ID is 16 bytes, kept as two numbers: unlike an array, they are passed on and
 // compared in registers.
@@ -58,13 +65,35 @@ func HashID(parts ...string) ID {
 	return ID(xxh3.Hash128(buf))
 }
 
-// Child is the id of the index-th packet that a seed gives for the packet id.
-func (id ID) Child(seed SeedKey, index uint64) ID {
+// RunID is the id of the run of a seed on these parts, today always one.
+func RunID(seed SeedKey, round int32, parts ...ID) ID {
+	if len(parts) == 1 {
+		return parts[0].run(seed, round)
+	}
+	buf := make([]byte, 0, 16+16*len(parts))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(seed))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(round))
+	for _, id := range parts {
+		buf = id.Append(buf)
+	}
+	return ID(xxh3.Hash128(buf))
+}
+
+func (id ID) run(seed SeedKey, round int32) ID {
 	var buf [32]byte
+	binary.BigEndian.PutUint64(buf[:], uint64(seed))
+	binary.BigEndian.PutUint64(buf[8:], uint64(round))
+	binary.BigEndian.PutUint64(buf[16:], id.Hi)
+	binary.BigEndian.PutUint64(buf[24:], id.Lo)
+	return ID(xxh3.Hash128(buf[:]))
+}
+
+// Output is the id of the output of that number of the run id.
+func (id ID) Output(number uint64) ID {
+	var buf [24]byte
 	binary.BigEndian.PutUint64(buf[:], id.Hi)
 	binary.BigEndian.PutUint64(buf[8:], id.Lo)
-	binary.BigEndian.PutUint64(buf[16:], uint64(seed))
-	binary.BigEndian.PutUint64(buf[24:], index)
+	binary.BigEndian.PutUint64(buf[16:], number)
 	return ID(xxh3.Hash128(buf[:]))
 }
 

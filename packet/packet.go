@@ -17,11 +17,6 @@ type Packet struct {
 	ID ID
 	// Ship is the job that the packet belongs to.
 	Ship Ship
-	// Container is the family that a split made; zero for a packet that is
-	// no fragment.
-	Container ID
-	// Fragment is the packet's place in its container.
-	Fragment Fragment
 	// State says what Data is.
 	State State
 	// Data is any bytes, text where it is UTF-8. It is a string because
@@ -34,15 +29,17 @@ type Packet struct {
 	// bits wide so that a Packet is a multiple of 16 bytes: a copy of any other size
 	// is made of moves that overlap, and reading it right away has to wait for them.
 	Attempt int32
-	// Rounds counts the Error: states that this packet and those it
-	// descends from came through.
-	Rounds int32
+	// DeadLetters counts the dead letters among this packet and those that it
+	// descends from.
+	DeadLetters int32
 	// Trail is the newest hop, nil for a packet that no seed has given.
 	Trail *Hop
 	// Wish is what the sender asked for, nil for nothing.
 	Wish *Wish
 	// Fault says what failed, for packets in an Error: state; else nil.
 	Fault *Fault
+	// Extra is what few packets have, such as attributes; nil for none.
+	Extra *Extra
 }
 
 // A Ship is one job: every packet that descends from one injection carries
@@ -85,6 +82,8 @@ type Hop struct {
 	Prev *Hop
 	// Seed and Node are who ran.
 	Seed, Node string
+	// Version is that of the seed, "" for one in the program.
+	Version string
 	// At is when the run's batch began.
 	At time.Time
 	// Depth counts the hops up to here, this one included.
@@ -102,6 +101,9 @@ type Wish struct {
 	// Goal is the state that the packet is to reach: only ways that lead
 	// there are taken.
 	Goal State
+	// GoalNode is the node that took a call and waits for the packet that
+	// reaches Goal; "" where nobody waits.
+	GoalNode string
 	// Track keeps the data of every hop.
 	Track bool
 	// Follow names the ledger in which births and ends are written down, so
@@ -128,7 +130,29 @@ type Fault struct {
 }
 
 // Size is what the packet takes in memory, in bytes, its history apart.
-func (p *Packet) Size() int { return len(p.Data) + 192 }
+func (p *Packet) Size() int {
+	n := len(p.Data) + 192
+	if p.Extra != nil {
+		n += p.Extra.size()
+	}
+	return n
+}
+
+// Attributes are the packet's. They must not be changed.
+func (p *Packet) Attributes() Attributes {
+	if p.Extra == nil {
+		return nil
+	}
+	return p.Extra.Attributes
+}
+
+// Round is how often the packet was sent on its way again by hand.
+func (p *Packet) Round() int32 {
+	if p.Extra == nil {
+		return 0
+	}
+	return p.Extra.Round
+}
 
 // DataSize is how much data the packet has, in bytes, wherever that lies.
 func (p *Packet) DataSize() int64 {

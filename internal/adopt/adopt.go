@@ -13,7 +13,7 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/folder"
-	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -33,10 +33,12 @@ type Config struct {
 
 // Run moves the frames of every other folder of the group that nobody has
 // locked, one after the other, and removes a folder when all of it is in the
-// store. It returns when there is nothing more to move, or ctx ends; a folder
-// that it was at is then left as it is, so that some of its frames are there
-// twice, and none is lost. What goes wrong with a folder is logged, and does
-// not keep it from the next. It tells whether any of them was damaged.
+// store. What was stored here is removed there, a few frames at a time, so that
+// those few are in both stores if the node is killed between, with the same ids,
+// and none is lost. A damaged folder is not changed: all of it is there twice
+// then. Run returns when there is nothing more to move, or ctx ends. What goes
+// wrong with a folder is logged, and does not keep it from the next. It says
+// whether any of them was damaged.
 func Run(ctx context.Context, cfg Config) (damaged bool) {
 	group := cfg.Own.Node.Group
 	if err := folder.Sweep(cfg.Data, group); err != nil {
@@ -73,6 +75,7 @@ func Run(ctx context.Context, cfg Config) (damaged bool) {
 type move struct {
 	Config
 	dir     string
+	from    *pebble.Files
 	blobs   *blob.Store // of the folder
 	packets int
 	damaged int
@@ -95,10 +98,11 @@ func (m *move) folder(ctx context.Context) error {
 		return fmt.Errorf("it belongs to the group %s", g)
 	}
 	m.blobs = blob.Open(blob.Config{Dir: filepath.Join(m.dir, folder.BlobsDir)})
-	if err := m.look(); err != nil {
+	holds, err := m.look(ctx)
+	if err != nil || !holds {
 		return err
 	}
-	err = jetstream.Frames(m.dir, func(s jetstream.Stored) error { return m.frame(ctx, s) })
+	err = m.all(ctx)
 	if m.packets > 0 {
 		m.arrived()
 	}
@@ -110,15 +114,36 @@ func (m *move) folder(ctx context.Context) error {
 		if err := from.Remove(); err != nil {
 			return err
 		}
-		m.tell("")
+		m.report("")
 		return nil
 	}
 	aside, err := from.Retire()
 	if err != nil {
 		return err
 	}
-	m.tell(fmt.Sprintf("; %d damaged parts are kept in %s, beside what was taken over: 'pmk store check %s' tells more, remove it when you need it no more", m.damaged, aside, aside))
+	m.report(fmt.Sprintf("; %d damaged parts are in %s, beside what was taken over: 'pmk store check %s' says more, remove it when you need it no more", m.damaged, aside, aside))
 	return nil
+}
+
+// all moves what the folder has.
+func (m *move) all(ctx context.Context) (err error) {
+	if m.damaged > 0 {
+		m.from, err = pebble.OpenFiles(m.dir)
+	} else {
+		m.from, err = pebble.OpenToMove(m.dir)
+	}
+	if err != nil {
+		return err
+	}
+	for _, table := range []store.Table{onceTable, seenTable} {
+		if err = m.records(ctx, table); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = m.frames(ctx)
+	}
+	return errors.Join(err, m.from.Close())
 }
 
 func (m *move) arrived() {
@@ -127,8 +152,8 @@ func (m *move) arrived() {
 	}
 }
 
-// tell says what came from the folder.
-func (m *move) tell(more string) {
+// report says what came from the folder.
+func (m *move) report(more string) {
 	say := m.Log.Info
 	switch {
 	case more != "":
@@ -144,65 +169,34 @@ func (m *move) tell(more string) {
 }
 
 // look reads all of the folder before anything is moved: what a newer version
-// wrote stays where it is, and what is broken is told.
-func (m *move) look() error {
+// wrote stays where it is, and what is broken is reported. holds is false if there is
+// nothing to move.
+func (m *move) look(ctx context.Context) (holds bool, err error) {
 	var newer error
-	report, err := jetstream.Check(m.dir, func(frame []byte) error {
-		if _, _, err := packet.ParseFrame(frame); errors.Is(err, packet.ErrNewerFrame) {
+	report, err := pebble.Check(ctx, m.dir, func(f pebble.Found) error {
+		_, _, err := packet.ParseFrame(f.Data)
+		if errors.Is(err, packet.ErrNewerFrame) {
 			newer = err
 		}
-		return nil // what is damaged is met again
+		return err
 	})
-	for _, s := range report.Streams {
-		for _, d := range s.Damage {
-			if !d.Torn { // an append that nobody was told had worked
-				m.broken(d.String())
-			}
-		}
+	if newer != nil {
+		return false, newer
+	}
+	for _, d := range report.Damage {
+		m.broken(d.String())
 	}
 	// What a node has set aside before is not to go with the folder.
 	aside, globErr := filepath.Glob(filepath.Join(m.dir, folder.DamagedDir, "*"))
 	for _, path := range aside {
 		m.broken(path + " was set aside by a node that could not read it")
 	}
-	return errors.Join(newer, err, globErr)
+	return len(report.Queues) > 0 || report.Records > 0 || m.damaged > 0, errors.Join(err, globErr)
 }
 
 func (m *move) broken(what string) {
 	m.damaged++
 	m.Log.Error("damaged: " + what)
-}
-
-// frame moves one frame.
-func (m *move) frame(ctx context.Context, s jetstream.Stored) error {
-	_, ps, err := packet.ParseFrame(s.Data)
-	if err != nil || len(ps) == 0 {
-		m.broken(fmt.Sprintf("frame %d of %s: %v", s.Number, s.Place, err))
-		return nil
-	}
-	err = m.untilRoom(ctx, func() error {
-		held := 0
-		defer func() {
-			for i := range ps[:held] {
-				m.drop(&ps[i])
-			}
-		}()
-		for i := range ps {
-			if err := m.blob(ctx, &ps[i]); err != nil {
-				return err
-			}
-			held = i + 1
-		}
-		err := m.Store.Append(ctx, s.Place, store.Frame{Data: s.Data, Packets: len(ps), Rank: store.Descendant})
-		if err == nil {
-			held = 0 // the frame holds them from now on
-		}
-		return err
-	})
-	if err == nil && s.Place.Packets() {
-		m.packets += len(ps)
-	}
-	return err
 }
 
 // The pauses while the store takes nothing.
@@ -232,7 +226,7 @@ func (m *move) untilRoom(ctx context.Context, do func() error) error {
 }
 
 // blob puts the large data of p, if it has any, beside the frames, and holds
-// it. Data that is damaged is told and stays where it is; the packet goes on
+// it. Data that is damaged is reported and stays where it is; the packet goes on
 // without, and fails where it is needed, as it would have there.
 func (m *move) blob(ctx context.Context, p *packet.Packet) error {
 	if p.Blob == nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,7 +18,7 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/folder"
-	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -28,7 +29,7 @@ const group = "default"
 type home struct {
 	t     *testing.T
 	own   *folder.Folder
-	store *jetstream.Store
+	store *pebble.Store
 	blobs *blob.Store
 	log   bytes.Buffer
 }
@@ -39,7 +40,7 @@ func open(t *testing.T, dir string, size int64) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := jetstream.Open(t.Context(), jetstream.Config{Dir: dir, Size: size})
+	s, err := pebble.Open(t.Context(), pebble.Config{Dir: dir, Size: size})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func open(t *testing.T, dir string, size int64) *home {
 
 func (h *home) close() {
 	for _, err := range []error{h.store.Close(), h.blobs.Close(), h.own.Close()} {
-		if err != nil && !strings.Contains(err.Error(), "file already closed") {
+		if err != nil && !errors.Is(err, os.ErrClosed) {
 			h.t.Error(err)
 		}
 	}
@@ -67,9 +68,14 @@ func (h *home) run(ctx context.Context, s store.Store) (damaged bool) {
 	})
 }
 
-func (h *home) append(to store.Place, data []byte, packets int) {
+func (h *home) append(to store.Queue, data []byte, packets int) {
 	h.t.Helper()
-	if err := h.store.Append(h.t.Context(), to, store.Frame{Data: data, Packets: packets, Rank: store.Descendant}); err != nil {
+	h.commit(&store.Tx{Append: []store.Append{{To: to, Frame: store.Frame{Data: data, Packets: packets, Rank: store.Descendant}}}})
+}
+
+func (h *home) commit(tx *store.Tx) {
+	h.t.Helper()
+	if err := h.store.Commit(h.t.Context(), tx); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -81,10 +87,10 @@ func numbered(n int) packet.Packet {
 }
 
 // counts is how often each packet lies in the place.
-func (h *home) counts(at store.Place) map[string]int {
+func (h *home) counts(at store.Queue) map[string]int {
 	h.t.Helper()
 	got := map[string]int{}
-	err := h.store.Look(h.t.Context(), at, 0, func(r store.Resting) bool {
+	err := h.store.Look(h.t.Context(), at, 0, func(r store.Stored) bool {
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
 			h.t.Error(err)
@@ -117,7 +123,7 @@ func TestRun(t *testing.T) {
 			if err != nil || leases[0].Ack() != nil {
 				t.Fatal(err)
 			}
-			h.append("ledger."+store.Place(packet.NewID().String()), frame(numbered(1)), 1)
+			h.append("ledger."+store.Queue(packet.NewID().String()), frame(numbered(1)), 1)
 		}
 		h.append("wait.T.A", frame(numbered(1000+n), numbered(2000+n)), 2)
 		if n < 2 {
@@ -158,14 +164,14 @@ func TestDamage(t *testing.T) {
 	h.append("in.greet", broken, 1)
 	lost := numbered(2)
 	lost.Data, lost.Blob = "", &packet.Blob{Size: 7}
-	h.append("in.greet", frame(lost), 1)
+	h.commit(&store.Tx{Append: []store.Append{{To: "in.greet", Frame: store.Frame{Data: frame(lost), Packets: 1, Blobs: []packet.Sum{lost.Blob.Sum}}}}})
 	large := numbered(3)
 	b, err := h.blobs.Put(t.Context(), strings.NewReader("large"), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
 	large.Blob = &b
-	h.append("in.greet", frame(large, large), 2)
+	h.commit(&store.Tx{Append: []store.Append{{To: "in.greet", Frame: store.Frame{Data: frame(large, large), Packets: 2, Blobs: []packet.Sum{b.Sum}}}}})
 	h.close()
 
 	own := open(t, dir(data, 1), 0)
@@ -197,19 +203,26 @@ func TestDamage(t *testing.T) {
 		t.Error("the large data stays when nobody needs it")
 	}
 	kept := dir(data, 2) + ".damaged"
-	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), "2 damaged parts are kept in " + kept} {
+	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), "2 damaged parts are in " + kept} {
 		if !strings.Contains(own.log.String(), want) {
 			t.Errorf("not told: %s\n%s", want, own.log.String())
 		}
 	}
+	files, err := pebble.OpenFiles(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := 0
-	if err := jetstream.Frames(kept, func(s jetstream.Stored) error {
-		if bytes.Equal(s.Data, broken) {
+	if err := files.Frames(t.Context(), func(f pebble.Found) error {
+		if bytes.Equal(f.Data, broken) {
 			found++
 		}
 		return nil
 	}); err != nil || found != 1 {
-		t.Errorf("the damaged frame is kept %d times, %v", found, err)
+		t.Errorf("the damaged frame is there %d times, %v", found, err)
+	}
+	if err := files.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -227,7 +240,7 @@ func TestStays(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, "node.json"), []byte(`{"folder": {"version":99}, "sha256": "9a2f382f9e837c60ef6c2dcc8efeb1b0e2e37ce828e692deb08fb9b0d798d2d7"}`), 0o600)
 		},
 		"another group": func(_ *home, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "node.json"), []byte(`{"folder": {"version":1,"group":"lab"}, "sha256": "23cc192c7012320fab327fb588a783abe6d8e7cda912115382de3bde48e77947"}`), 0o600)
+			return os.WriteFile(filepath.Join(dir, "node.json"), []byte(`{"folder": {"version":2,"group":"lab"}, "sha256": "ae7fd169094caa2229c8f4e453135e37feeae5daf675204d8e8ee5a04dff8188"}`), 0o600)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,15 +273,19 @@ type gate struct {
 	refused chan struct{}
 }
 
-func (g *gate) Append(ctx context.Context, to store.Place, f store.Frame) error {
-	if g.room.Add(-1) < 0 {
-		select {
-		case g.refused <- struct{}{}:
-		default:
+func (g *gate) Commit(ctx context.Context, tx *store.Tx) error {
+	n := int64(len(tx.Append))
+	if g.room.Add(-n) < 0 {
+		g.room.Add(n)
+		if n == 1 {
+			select {
+			case g.refused <- struct{}{}:
+			default:
+			}
 		}
 		return fmt.Errorf("append: %w", store.ErrFull)
 	}
-	return g.Store.Append(ctx, to, f)
+	return g.Store.Commit(ctx, tx)
 }
 
 // TestFull waits for room, and ends when it is told to.
@@ -373,7 +390,7 @@ func TestStarts(t *testing.T) {
 		ended := make(chan bool, 1)
 		go func() { ended <- own.run(ctx, nil) }()
 		for taken := false; !taken; {
-			f, err := folder.Find(data, folder.Node{Name: "m", Group: group})
+			f, err := folder.Find(data, folder.Node{Name: "m", Group: group}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

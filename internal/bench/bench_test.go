@@ -1,6 +1,10 @@
 package bench
 
 import (
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -53,6 +57,47 @@ func TestLatencyArrives(t *testing.T) {
 		if r.Value <= 0 {
 			t.Errorf("%s = %v %s", r.Name, r.Value, r.Unit)
 		}
+	}
+}
+
+// TestDisk runs the measurements on disk for a short while; each counts its packets.
+func TestDisk(t *testing.T) {
+	t.Chdir(t.TempDir())
+	picked, err := Select(All(), []string{"chain.disk", "latency.disk", "ingest.http"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, b := range picked {
+		results, err := b.Run(t.Context(), Env{For: 200 * time.Millisecond})
+		if err != nil {
+			t.Errorf("%s: %v", b.Name, err)
+		}
+		for _, r := range results {
+			got[r.Name] = r.Value > 0
+		}
+	}
+	for _, name := range []string{
+		"chain.disk", "chain.disk.fsync.p50", "chain.disk.many", "chain.disk.many.fsync.p50",
+		"latency.disk.p50", "latency.disk.p99", "latency.disk.fsync.p50",
+		"ingest.http", "ingest.http.p99", "ingest.http.bare", "ingest.http.fsync.p50",
+	} {
+		if !got[name] {
+			t.Errorf("%s is not measured: %v", name, got)
+		}
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestIngestRefused: a client whose packet is refused ends the measurement and says why.
+func TestIngestRefused(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no room", http.StatusServiceUnavailable) })
+	var sent atomic.Int64
+	_, _, err := postAll(t.Context(), Env{For: 200 * time.Millisecond}, handler, &sent)
+	if err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "no room") || sent.Load() != 0 {
+		t.Errorf("%d packets counted, %v", sent.Load(), err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -97,7 +97,7 @@ type rest struct {
 }
 
 // inMemory is where the packets of a chain rest that need no store.
-func inMemory() rest { return rest{memory.New(memory.Config{}), node.None} }
+func inMemory() rest { return rest{pebble.InMemory(pebble.Config{}), node.None} }
 
 // hello is the function of the chain's Go transform.
 func hello(_ context.Context, in packet.Packet, emit gofn.Emit) error {
@@ -110,11 +110,18 @@ func startChainOn(ctx context.Context, env Env, on rest, middle *seed.Manifest, 
 	fns := map[seed.Name]gofn.Func{
 		"inject":    first(c),
 		"transform": hello,
-		"extract": func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
-			c.take(in.Data)
-			return nil
-		},
+		"extract":   c.extract,
 	}
+	seeds := []seed.Manifest{goSeed("extract", seed.Contract{In: []packet.State{greeted}})}
+	if middle != nil {
+		seeds = append(seeds, *middle)
+	}
+	seeds = append(seeds, goSeed("inject", seed.Contract{Out: []packet.State{raw}}))
+	return c, c.start(ctx, env, on, seeds, fns)
+}
+
+// start starts the chain's node with seeds; fns are the functions of those in Go.
+func (c *chain) start(ctx context.Context, env Env, on rest, seeds []seed.Manifest, fns map[seed.Name]gofn.Func) error {
 	c.node = node.New(node.Config{
 		Name: "bench", Store: on.store, Blobs: blob.Open(blob.Config{}), Durability: on.durability,
 		Open: func(m seed.Manifest, e runner.Env) (runner.Runner, error) {
@@ -124,20 +131,22 @@ func startChainOn(ctx context.Context, env Env, on rest, middle *seed.Manifest, 
 			return env.Open(m, e)
 		},
 	})
-	seeds := []seed.Manifest{goSeed("extract", seed.Contract{In: []packet.State{greeted}})}
-	if middle != nil {
-		seeds = append(seeds, *middle)
-	}
-	errs := c.node.Host(ctx, append(seeds, goSeed("inject", seed.Contract{Out: []packet.State{raw}}))...)
+	errs := c.node.Host(ctx, seeds...)
 	running, stop := context.WithCancel(ctx)
 	c.stop = stop
 	go func() { c.ended <- c.node.Run(running) }()
 	if err := errors.Join(errs...); err != nil {
 		c.stop()
 		<-c.ended
-		return nil, err
+		return err
 	}
-	return c, nil
+	return nil
+}
+
+// extract is the function of the chain's last seed.
+func (c *chain) extract(_ context.Context, in packet.Packet, _ gofn.Emit) error {
+	c.take(in.Data)
+	return nil
 }
 
 // take checks and counts one result.

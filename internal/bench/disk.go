@@ -7,14 +7,13 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -62,13 +61,18 @@ func crowdOf(ctx context.Context, senders int, sent *atomic.Int64, next func() [
 	return group.Wait()
 }
 
+// openDisk opens the store on disk that every measurement uses, in a folder.
+func openDisk(ctx context.Context, dir string) (store.Store, error) {
+	return pebble.Open(ctx, pebble.Config{Dir: dir})
+}
+
 // disk opens a store on disk in a new folder, and gives what removes it.
 func disk(ctx context.Context) (rest, func() error, error) {
 	dir, err := os.MkdirTemp(".", "pmk-bench-")
 	if err != nil {
 		return rest{}, nil, err
 	}
-	s, err := jetstream.Open(ctx, jetstream.Config{Dir: dir})
+	s, err := openDisk(ctx, dir)
 	if err != nil {
 		return rest{}, nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -90,7 +94,7 @@ func chainDisk(ctx context.Context, env Env) ([]Result, error) {
 }
 
 func chainMemory(ctx context.Context, env Env) ([]Result, error) {
-	c, err := startChainOn(ctx, env, rest{memory.New(memory.Config{Size: 1 << 30}), node.Memory}, new(transform()), crowd, nil)
+	c, err := startChainOn(ctx, env, rest{pebble.InMemory(pebble.Config{Size: 1 << 30}), node.Memory}, new(transform()), crowd, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -99,51 +103,12 @@ func chainMemory(ctx context.Context, env Env) ([]Result, error) {
 	return []Result{{"chain.memory", "packets/s", rate}}, errors.Join(err, c.finish(ctx))
 }
 
-// latencyDisk is the chain at 1,000 packets/s on disk, beside an fsync of that
-// disk.
+// latencyDisk is the chain at 1,000 packets/s on disk.
 func latencyDisk(ctx context.Context, env Env) ([]Result, error) {
-	sync50, err := fsyncs(ctx, env)
-	if err != nil {
-		return nil, err
-	}
 	on, closeStore, err := disk(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p50, p99, err := latencyOn(ctx, env, on, transform())
-	return []Result{
-		{"latency.disk.p50", "µs", p50}, {"latency.disk.p99", "µs", p99}, {"fsync.p50", "µs", sync50},
-	}, errors.Join(err, closeStore())
-}
-
-// fsyncs is the p50 in µs of writing one payload to the end of a file and
-// syncing it, at the pace of the latency measurements.
-func fsyncs(ctx context.Context, env Env) (p50 float64, err error) {
-	file, err := os.CreateTemp(".", "pmk-bench-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	tick := time.NewTicker(pace)
-	defer tick.Stop()
-	payload := []byte(strings.Repeat("x", payloadSize))
-	var times []time.Duration
-	for range env.span() / pace {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-		began := time.Now()
-		if _, err := file.Write(payload); err != nil {
-			return 0, err
-		}
-		if err := file.Sync(); err != nil {
-			return 0, err
-		}
-		times = append(times, time.Since(began))
-	}
-	slices.Sort(times)
-	return float64(times[len(times)/2].Nanoseconds()) / 1e3, nil
+	return []Result{{"latency.disk.p50", "µs", p50}, {"latency.disk.p99", "µs", p99}}, errors.Join(err, closeStore())
 }

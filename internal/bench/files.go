@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/recap/pumpkin/seed"
 )
@@ -206,62 +203,8 @@ func forkExec(ctx context.Context, env Env, path string) (float64, error) {
 	return rate, err
 }
 
-// start runs this binary five times until it has greeted, and gives the
-// slowest.
-func start(ctx context.Context, _ Env) ([]Result, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(self)
-	if err != nil {
-		return nil, err
-	}
-	var took []time.Duration
-	var resident float64
-	for range 5 {
-		one, rss, err := greet(ctx, self)
-		if err != nil {
-			return nil, err
-		}
-		took = append(took, one)
-		resident = max(resident, rss)
-	}
-	return []Result{
-		{"start.greeting", "ms", float64(slices.Max(took).Microseconds()) / 1e3},
-		{"start.resident", "MiB", resident},
-		{"start.binary", "MiB", float64(info.Size()) / (1 << 20)},
-	}, nil
-}
-
-// greet is the time to the greeting and the resident memory then, in MiB (0
-// where /proc does not tell).
-func greet(ctx context.Context, self string) (took time.Duration, resident float64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, 0, err
-	}
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, 0, err
-	}
-	line := make([]byte, 64)
-	n, _ := out.Read(line)
-	took = time.Since(began)
-	resident = residentOf(cmd.Process.Pid)
-	cancel()
-	cmd.Wait() // its end was asked for
-	if !bytes.HasPrefix(line[:n], []byte("Greeting: Hello World")) {
-		return 0, 0, fmt.Errorf("%s without arguments printed %q; its benchmark is for the stock pmk", self, line[:n])
-	}
-	return took, resident, nil
-}
-
+// residentOf is the memory of a process that is resident, in MiB; 0 where /proc does
+// not tell.
 func residentOf(pid int) float64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

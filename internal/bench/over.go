@@ -24,7 +24,6 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -40,13 +39,13 @@ const mostNodes = 64
 // that call [ServeOther].
 func Over(nodes int, other func() *exec.Cmd) ([]Bench, error) {
 	on := func(name, about string, run func(context.Context, Env, func() *exec.Cmd) ([]Result, error)) Bench {
-		return Bench{name, about, func(ctx context.Context, env Env) ([]Result, error) { return run(ctx, env, other) }}
+		return besideFsync(Bench{name, about, func(ctx context.Context, env Env) ([]Result, error) { return run(ctx, env, other) }})
 	}
 	switch {
 	case nodes == 2:
 		return []Bench{
 			on("chain.disk.two", "the transform on another node, stores on disk, 16 senders of 64 packets", chainDiskTwo),
-			on("latency.disk.two", "the same at 1,000 packets/s, beside an fsync", latencyDiskTwo),
+			on("latency.disk.two", "the same at 1,000 packets/s", latencyDiskTwo),
 		}, nil
 	case nodes > 2 && nodes <= mostNodes:
 		return []Bench{on("replicas", "a seed that sleeps, on each of the other nodes, beside one alone", func(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
@@ -79,7 +78,7 @@ func ServeOther(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	s, err := jetstream.Open(ctx, jetstream.Config{Dir: task.Dir})
+	s, err := openDisk(ctx, task.Dir)
 	if err != nil {
 		return err
 	}
@@ -288,10 +287,6 @@ func chainDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Resul
 }
 
 func latencyDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {
-	sync50, err := fsyncs(ctx, env)
-	if err != nil {
-		return nil, err
-	}
 	w := newStopwatch(int(env.span() / pace))
 	_, end, err := startOver(ctx, env, other, []time.Duration{0}, oneByOne(paced(w.base, w.want)), w.arrived)
 	if err != nil {
@@ -302,7 +297,5 @@ func latencyDiskTwo(ctx context.Context, env Env, other func() *exec.Cmd) ([]Res
 		return nil, err
 	}
 	p50, p99, err := w.percentiles()
-	return []Result{
-		{"latency.disk.two.p50", "µs", p50}, {"latency.disk.two.p99", "µs", p99}, {"fsync.p50", "µs", sync50},
-	}, err
+	return []Result{{"latency.disk.two.p50", "µs", p50}, {"latency.disk.two.p99", "µs", p99}}, err
 }

@@ -11,7 +11,7 @@ func TestOver(t *testing.T) {
 	other := asNode(t, "other")
 	t.Chdir(t.TempDir())
 	for nodes, names := range map[int][]string{
-		2: {"chain.disk.two", "latency.disk.two.p50", "latency.disk.two.p99", "fsync.p50"},
+		2: {"chain.disk.two", "chain.disk.two.fsync.p50", "latency.disk.two.p50", "latency.disk.two.p99", "latency.disk.two.fsync.p50"},
 		3: {"replicas.one", "replicas", "replicas.times", "replicas.mix", "replicas.mix.ideal", "replicas.mix.of.ideal"},
 	} {
 		all, err := Over(nodes, other)

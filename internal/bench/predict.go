@@ -15,7 +15,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -81,7 +81,7 @@ const (
 // it takes.
 func foretell(ctx context.Context, env Env, kind string, m seed.Manifest) (out []Result, err error) {
 	blobs := blob.Open(blob.Config{})
-	s := memory.New(memory.Config{Size: 2 << 30})
+	s := pebble.InMemory(pebble.Config{Size: 2 << 30})
 	n := node.New(node.Config{
 		Name: "bench", Store: s, Blobs: blobs, Durability: node.Memory,
 		Open: func(m seed.Manifest, e runner.Env) (runner.Runner, error) {

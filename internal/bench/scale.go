@@ -118,6 +118,11 @@ func (s Scale) Run(ctx context.Context) (results []Result, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	s.Dir = root
+	sync50, err := fsyncP50(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	results = append(results, Result{"scale.fsync.p50", "µs", sync50})
 	for _, chains := range s.Seeds {
 		if !s.wants("seeds") {
 			break
@@ -260,8 +265,8 @@ func (s Scale) large(ctx context.Context) (results []Result, err error) {
 	}
 	add := func(name, unit string, value float64) { results = append(results, Result{name, unit, value}) }
 
-	if why := dropCaches(); why != nil {
-		s.Note("scale.start.cold is left out: the page cache cannot be dropped: " + why.Error())
+	if why := eachFile(dir, forget); why != nil {
+		s.Note("scale.start.cold is left out: " + why.Error())
 	} else {
 		seconds, grew, err := s.start(ctx, dir)
 		if err != nil {
@@ -270,7 +275,7 @@ func (s Scale) large(ctx context.Context) (results []Result, err error) {
 		left += grew
 		add("scale.start.cold", "s", seconds)
 	}
-	if err := readAll(dir); err != nil {
+	if err := eachFile(dir, func(file *os.File) error { _, err := io.Copy(io.Discard, file); return err }); err != nil {
 		return nil, err
 	}
 	seconds, grew, err := s.start(ctx, dir)
@@ -327,13 +332,8 @@ func (s Scale) start(ctx context.Context, dir string) (seconds float64, grew int
 	return seconds, grew, err
 }
 
-// dropCaches makes the system forget what it has read of files.
-func dropCaches() error {
-	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
-}
-
-// readAll reads every file below dir, so that the page cache has it.
-func readAll(dir string) error {
+// eachFile opens every regular file below dir.
+func eachFile(dir string, visit func(*os.File) error) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -343,7 +343,6 @@ func readAll(dir string) error {
 			return err
 		}
 		defer file.Close() // only read
-		_, err = io.Copy(io.Discard, file)
-		return err
+		return visit(file)
 	})
 }

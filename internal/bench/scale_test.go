@@ -24,7 +24,7 @@ func TestScale(t *testing.T) {
 	for _, r := range results {
 		got[r.Name] = r.Value > 0
 	}
-	for _, name := range []string{"scale.seeds.1", "scale.seeds.10", "scale.backlog.0", "scale.backlog.1e3", "scale.backlog.1e5", "scale.start"} {
+	for _, name := range []string{"scale.seeds.1", "scale.seeds.10", "scale.backlog.0", "scale.backlog.1e3", "scale.backlog.1e5", "scale.start", "scale.fsync.p50"} {
 		if !got[name] {
 			t.Errorf("%s is not measured: %v", name, results)
 		}

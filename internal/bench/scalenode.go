@@ -15,8 +15,8 @@ import (
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -61,12 +61,12 @@ func ServeScale(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(lines.Bytes(), &n.task); err != nil {
 		return fmt.Errorf("read the task: %w", err)
 	}
-	store, err := jetstream.Open(ctx, jetstream.Config{Dir: n.task.Dir})
+	opened, err := openDisk(ctx, n.task.Dir)
 	if err != nil {
 		return err
 	}
-	err = n.run(ctx, store, lines, json.NewEncoder(out))
-	return errors.Join(err, store.Close())
+	err = n.run(ctx, opened, lines, json.NewEncoder(out))
+	return errors.Join(err, opened.Close())
 }
 
 type scaleNode struct {
@@ -80,12 +80,12 @@ type scaleNode struct {
 	once                      sync.Once
 }
 
-func (s *scaleNode) run(ctx context.Context, store *jetstream.Store, orders *bufio.Scanner, out *json.Encoder) error {
+func (s *scaleNode) run(ctx context.Context, on store.Store, orders *bufio.Scanner, out *json.Encoder) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	fns := map[seed.Name]gofn.Func{}
 	n := node.New(node.Config{
-		Name: "bench", Store: store, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
+		Name: "bench", Store: on, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, fns[m.Name]), nil },
 	})
 	if err := errors.Join(n.Host(ctx, s.seeds(fns)...)...); err != nil {

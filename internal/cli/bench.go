@@ -24,7 +24,7 @@ func (a *app) benchCommand() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use: "bench [NAME...]", Short: "Measure what a node can do on this machine",
-		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. Without a NAME it takes about 45 seconds:\n\n" + about.String(),
+		Long:    "bench measures the chain inject -> transform -> extract with 128-byte texts and\nprints a table. Without a NAME it takes about a minute:\n\n" + about.String(),
 		Example: "  pmk bench\n  pmk bench chain.none latency --json\n  pmk bench --nodes 2\n  pmk bench --nodes 11",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if asNode {

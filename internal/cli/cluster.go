@@ -67,22 +67,23 @@ func hidden(server string) string {
 const clusterMeet = "nats"
 
 // openCluster opens the store that the group shares.
-func (f *storeFlags) openCluster(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+func (f *storeFlags) openCluster(ctx context.Context, group string, log *slog.Logger) (opened, error) {
 	s, err := cluster.Open(ctx, cluster.Config{
 		URLs: f.cluster.servers, Creds: f.cluster.creds, TLS: f.cluster.tls, Group: group, Size: int64(f.size), Log: log,
 	})
 	if err != nil {
-		return rest{}, err
+		return opened{}, err
 	}
 	blobs := s.Blobs()
 	copies := "one copy of each"
 	if n := s.Replicas(); n > 1 {
 		copies = fmt.Sprintf("%d copies of each", n)
 	}
-	return rest{
+	return opened{
 		store: s, blobs: blobs, cluster: s, node: newNodeName(),
-		note:  fmt.Sprintf("packets rest in the cluster at %s, %s, with those of all nodes of the group", s.At(), copies),
-		close: s.Close,
+		note:   fmt.Sprintf("packets are stored in the cluster at %s, %s, with those of all nodes of the group", s.At(), copies),
+		backup: noBackup("packets are in the cluster at " + s.At() + ": its servers' own tools back that up"),
+		close:  s.Close,
 	}, nil
 }
 

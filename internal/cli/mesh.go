@@ -22,7 +22,6 @@ import (
 	"github.com/recap/pumpkin/internal/mesh/hub"
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/store/cluster"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/page"
 )
@@ -135,7 +134,7 @@ type company struct {
 }
 
 // company opens what the node is reached by.
-func (r *reach) company(ctx context.Context, n *node.Node, join []string, shared *cluster.Store, log *slog.Logger) (_ *company, err error) {
+func (r *reach) company(ctx context.Context, n *node.Node, join []string, own opened, log *slog.Logger) (_ *company, err error) {
 	c := &company{offered: "inproc://" + n.Name(), log: log}
 	defer func() {
 		if err != nil {
@@ -163,9 +162,9 @@ func (r *reach) company(ctx context.Context, n *node.Node, join []string, shared
 		cfg.Port = uint16(c.port.Addr().(*net.TCPAddr).Port)
 		c.offered = fmt.Sprintf("tcp://%s", net.JoinHostPort(ownAddress(), fmt.Sprint(cfg.Port)))
 	}
-	c.api = web.Handler(web.Config{Node: n, Outsiders: c.outsiders, Ignored: c.ignored, Page: page.Handler()})
+	c.api = web.Handler(web.Config{Node: n, Outsiders: c.outsiders, Ignored: c.ignored, Backup: own.backup, Page: page.Handler()})
 	cfg.API = c.api
-	if shared != nil {
+	if shared := own.cluster; shared != nil {
 		cfg.Folder = "" // the sockets are for commands alone
 		if err := c.joinHub(ctx, shared, n); err != nil {
 			return nil, err

@@ -131,27 +131,27 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			return noSuchPath(cmd.Root(), path, err)
 		}
 	}
-	rest, err := f.store.open(cmd.Context(), f.group, log)
+	own, err := f.store.open(cmd.Context(), f.group, log)
 	if err != nil {
 		return err
 	}
-	tracer, endSpans := a.tracer(cmd.Context(), rest.node, log)
+	tracer, endSpans := a.tracer(cmd.Context(), own.node, log)
 	n := node.New(node.Config{
-		Name: rest.node, Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
-		Store: rest.store, Blobs: rest.blobs, Durability: f.store.durability, SetAside: rest.setAside,
+		Name: own.node, Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer,
 	})
 	if err := worker.Sweep(); err != nil {
 		log.Warn("removing what killed nodes have left", "error", err)
 	}
 	log.Info(fmt.Sprintf("node %s, group %s, run %s", n.Name(), n.Group(), n.RunName()))
-	if rest.note != "" {
-		log.Info(rest.note)
+	if own.note != "" {
+		log.Info(own.note)
 	}
-	err = a.keep(cmd.Context(), n, f, reach, rest, paths, log)
+	err = a.keep(cmd.Context(), n, f, reach, own, paths, log)
 	endSpans()
-	trouble := rest.trouble(n.StoreStatus(), log)
-	if closed := rest.close(); trouble == nil {
+	trouble := own.trouble(n.StoreStatus(), log)
+	if closed := own.close(); trouble == nil {
 		err = errors.Join(err, closed)
 	} else if closed != nil {
 		log.Error(closed.Error()) // of the same cause, most likely
@@ -173,7 +173,7 @@ func (a *app) printer(log *slog.Logger) func(seed.Manifest, string) {
 }
 
 // keep runs the node with all its ways in until the user ends it.
-func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, rest rest, paths []string, log *slog.Logger) error {
+func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -190,7 +190,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, r
 		}
 		folders = append(folders, folder)
 	}
-	company, err := reach.company(ctx, n, f.mesh.join, rest.cluster, log)
+	company, err := reach.company(ctx, n, f.mesh.join, own, log)
 	if err != nil {
 		return err
 	}
@@ -228,9 +228,9 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, r
 		log.Info("taking files from " + folder.Dir())
 		ways.Go(func() error { return folder.Run(waysCtx) })
 	}
-	if rest.adopt != nil {
+	if own.adopt != nil {
 		ways.Go(func() error {
-			rest.adopt(waysCtx, n.Arrived)
+			own.adopt(waysCtx, n.Arrived)
 			return nil
 		})
 	}
@@ -250,9 +250,9 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, r
 	part()
 	metErr := <-met
 	if left, err := n.Left(ctx); err == nil && left > 0 {
-		verbs := [2]string{"rest", "go"}
+		verbs := [2]string{"are", "go"}
 		if left == 1 {
-			verbs = [2]string{"rests", "goes"}
+			verbs = [2]string{"is", "goes"}
 		}
 		log.Info(fmt.Sprintf("%s %s in the store and %s on when a node of this group starts again", plural(left, "packet"), verbs[0], verbs[1]))
 	}

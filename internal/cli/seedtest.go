@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,16 +32,20 @@ type goldenCase struct {
 // A goldenPacket is a packet of a golden file. Data that is not text stands in
 // Base64.
 type goldenPacket struct {
-	State  packet.State `json:"state"`
-	Data   string       `json:"data,omitempty"`
-	Base64 []byte       `json:"base64,omitempty"`
+	State      packet.State      `json:"state"`
+	Data       string            `json:"data,omitempty"`
+	Base64     []byte            `json:"base64,omitempty"`
+	Attributes packet.Attributes `json:"attributes,omitempty"`
 }
 
-func golden(state packet.State, data string) goldenPacket {
+func golden(state packet.State, data string, attributes packet.Attributes) goldenPacket {
+	g := goldenPacket{State: state, Attributes: attributes}
 	if utf8.ValidString(data) {
-		return goldenPacket{State: state, Data: data}
+		g.Data = data
+	} else {
+		g.Base64 = []byte(data)
 	}
-	return goldenPacket{State: state, Base64: []byte(data)}
+	return g
 }
 
 func (g goldenPacket) data() string {
@@ -55,7 +60,11 @@ func (g goldenPacket) String() string {
 	if len(text) > 200 {
 		text = text[:200] + "..."
 	}
-	return fmt.Sprintf("%s %q", g.State, text)
+	text = fmt.Sprintf("%s %q", g.State, text)
+	for _, name := range slices.Sorted(maps.Keys(g.Attributes)) {
+		text += fmt.Sprintf(" %s=%q", name, g.Attributes[name])
+	}
+	return text
 }
 
 // maxGoldenOutputs bounds what one case may give: an injector may never end.
@@ -79,7 +88,8 @@ what it gives. greet.py has greet.golden.json, a list of cases:
     "out": [{"state": "String:GREETING", "data": "Hello Mars"}]}]
 
 "error" in place of "out" says that the run fails with this; data that is not
-text stands in "base64". A PATH is a seed file or a folder; of a folder, the
+text stands in "base64"; "attributes", {"sample": "S07"}, are those of a packet,
+given or inherited. A PATH is a seed file or a folder; of a folder, the
 seeds that have a golden file are tested.`,
 		Example: "  pmk seed test greet.py\n  pmk seed test seeds/\n  pmk seed test --update greet.py     write what the seed gives now",
 		Args:    usage(cobra.MinimumNArgs(1)),
@@ -231,6 +241,11 @@ func readGolden(path string, m seed.Manifest, update bool) ([]goldenCase, error)
 		if (c.In == nil) != m.Contract.Injector() {
 			return nil, fmt.Errorf("%s: case %d: an injector's cases have no \"in\", others have one", path, i+1)
 		}
+		if c.In != nil {
+			if err := c.In.Attributes.Check(); err != nil {
+				return nil, fmt.Errorf("%s: case %d: %w", path, i+1, err)
+			}
+		}
 		if c.In != nil && !m.Contract.Takes(c.In.State) {
 			return nil, fmt.Errorf("%s: case %d: the seed takes no %s; its contract is %s", path, i+1, c.In.State, m.Contract)
 		}
@@ -249,7 +264,7 @@ func (c goldenCase) compare(got goldenCase) string {
 			return fmt.Sprintf("output %d is missing: %s", i+1, c.Out[i])
 		case i >= len(c.Out):
 			return fmt.Sprintf("output %d is not expected: %s", i+1, got.Out[i])
-		case c.Out[i].State != got.Out[i].State || c.Out[i].data() != got.Out[i].data():
+		case c.Out[i].State != got.Out[i].State || c.Out[i].data() != got.Out[i].data() || !maps.Equal(c.Out[i].Attributes, got.Out[i].Attributes):
 			return fmt.Sprintf("output %d\n got %s\nwant %s", i+1, got.Out[i], c.Out[i])
 		}
 	}
@@ -269,8 +284,11 @@ func runCase(ctx context.Context, r runner.Runner, m seed.Manifest, in *goldenPa
 	p.Ship = packet.Ship{Root: p.ID, Node: "test"}
 	if in != nil {
 		p.State, p.Data = in.State, in.data()
+		if len(in.Attributes) > 0 {
+			p.Extra = &packet.Extra{Attributes: in.Attributes}
+		}
 	}
-	sink := &caseSink{contract: m.Contract, got: goldenCase{Out: []goldenPacket{}}}
+	sink := &caseSink{contract: m.Contract, extra: p.Extra, got: goldenCase{Out: []goldenPacket{}}}
 	if err := w.Run(ctx, []packet.Packet{p}, sink); err != nil {
 		if ctx.Err() != nil {
 			return goldenCase{}, fmt.Errorf("a case took longer than %v (--timeout)", limit)
@@ -283,13 +301,26 @@ func runCase(ctx context.Context, r runner.Runner, m seed.Manifest, in *goldenPa
 // A caseSink keeps what one run gives.
 type caseSink struct {
 	contract seed.Contract
+	extra    *packet.Extra // of the packet that runs
 	got      goldenCase
 }
 
-func (s *caseSink) Emit(_ int, state packet.State, data string) error {
+func (s *caseSink) Emit(_ int, out packet.Output) error {
 	if len(s.got.Out) == maxGoldenOutputs {
 		return fmt.Errorf("gave more than %d packets", maxGoldenOutputs)
 	}
+	if out.Blob != nil { // no blobs were given to the runner
+		return errors.New("large data that nobody keeps")
+	}
+	extra, err := s.extra.Inherit(out.Attributes)
+	if err != nil {
+		return err
+	}
+	var attributes packet.Attributes
+	if extra != nil {
+		attributes = extra.Attributes
+	}
+	state := out.State
 	if state == "" {
 		one, err := runner.OneOutput(s.contract)
 		if err != nil {
@@ -297,18 +328,13 @@ func (s *caseSink) Emit(_ int, state packet.State, data string) error {
 		}
 		state = one
 	}
-	for _, out := range s.contract.Out {
-		if out == state || out.Name() == string(state) {
-			s.got.Out = append(s.got.Out, golden(out, data))
+	for _, full := range s.contract.Out {
+		if full == state || full.Name() == string(state) {
+			s.got.Out = append(s.got.Out, golden(full, out.Data, attributes))
 			return nil
 		}
 	}
 	return fmt.Errorf("the seed gave the state %q, which its contract %s does not name", state, s.contract)
-}
-
-// EmitBlob is never called: no blobs were given to the runner.
-func (s *caseSink) EmitBlob(int, packet.State, packet.Blob) error {
-	return errors.New("large data that nobody keeps")
 }
 
 func (s *caseSink) Flush() error { return nil }

@@ -24,6 +24,7 @@ type sendFlags struct {
 	track bool
 	wait  bool
 	trace string
+	id    string
 	json  bool
 }
 
@@ -52,6 +53,7 @@ waits in an Error: state, 5 when something waits for a seed.`,
 	flags.Var((*nameFlag)(&f.stop), "stop", "end after the seed of this `NAME`")
 	flags.BoolVar(&f.track, "track", false, "keep the data of every hop, 256 KiB in all")
 	flags.BoolVar(&f.wait, "wait", false, "return when all that comes of the packets has ended or waits")
+	flags.StringVar(&f.id, "id", "", "the packet's `ID`, 32 hexadecimal digits (default: drawn); one that the node has taken within a day is not taken again. With --lines, the packets' ids are made of it")
 	flags.StringVar(&f.trace, "traceparent", "", "the place of the packets in a trace, `00-TRACE-SPAN-FLAGS`; else $TRACEPARENT")
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -85,6 +87,15 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	if parcel.Traceparent, err = f.place(); err != nil {
 		return usageError{fmt.Errorf("--traceparent: %w", err)}
 	}
+	parcel.ID = packet.NewID()
+	if f.id != "" {
+		if parcel.ID, err = packet.ParseID(f.id); err == nil && parcel.ID.IsZero() {
+			err = errors.New("an id of zeros is none")
+		}
+		if err != nil {
+			return usageError{fmt.Errorf("--id: %w", err)}
+		}
+	}
 	from, err := f.source(args[1:])
 	if err != nil {
 		return usageError{err}
@@ -111,7 +122,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	defer stop()
 	go a.tellWhenHeld(held, client)
 	if !f.lines && !f.json && from != "=" {
-		return a.sendData(ctx, f, client, parcel, in)
+		return again(parcel.ID, a.sendData(ctx, f, client, parcel, in))
 	}
 	var last web.Parcel
 	taken, err := client.Send(ctx, func() (web.Parcel, error) {
@@ -122,7 +133,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return parcel, err
 	})
 	if err != nil {
-		return fmt.Errorf("%s taken, then: %w", plural(taken, "packet"), err)
+		return again(parcel.ID, fmt.Errorf("%s taken, then: %w", plural(taken, "packet"), err))
 	}
 	switch {
 	case f.wait:
@@ -147,7 +158,6 @@ func (a *app) sendData(ctx context.Context, f sendFlags, client *web.Client, par
 			size = info.Size()
 		}
 	}
-	parcel.ID = packet.NewID()
 	if err := client.SendData(ctx, parcel, in, size); err != nil {
 		return err
 	}
@@ -212,17 +222,30 @@ func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 		}
 		given = true
 		data, err := io.ReadAll(r)
-		parcel.ID, parcel.Data = packet.NewID(), data
+		parcel.Data = data
 		return parcel, err
 	}
 }
 
-// eachLine gives a packet for each line of r, without its end.
+// eachLine gives a packet for each line of r, without its end. Their ids are made of
+// the parcel's and the lines' numbers, so that whoever sends the same lines with the
+// same id again sends none twice.
 func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
-	lines := inject.NewLines(r, 0)
+	lines, id := inject.NewLines(r, 0), parcel.ID
+	number := uint64(0)
 	return func() (web.Parcel, error) {
 		data, err := lines.Next()
-		parcel.ID, parcel.Data = packet.NewID(), data
+		parcel.ID, parcel.Data = id.Output(number), data
+		number++
 		return parcel, err
 	}
+}
+
+// again adds to the error of a sending of which it is not known what was taken how it
+// can be sent again.
+func again(id packet.ID, err error) error {
+	if err == nil || errors.As(err, new(*web.Problem)) || errors.As(err, new(usageError)) {
+		return err
+	}
+	return fmt.Errorf("%w; if it is sent again with --id %s, nothing of it is taken twice", err, id)
 }

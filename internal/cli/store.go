@@ -17,15 +17,14 @@ import (
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/cluster"
 	"github.com/recap/pumpkin/internal/store/folder"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 )
 
-// memorySize bounds what rests in a store in memory, in bytes, unless
+// memorySize bounds what is in a store in memory, in bytes, unless
 // --store-size says otherwise.
 const memorySize = 256 << 20
 
-// storeFlags say where packets rest.
+// storeFlags say where packets are stored.
 type storeFlags struct {
 	durability node.Durability
 	data       string
@@ -39,7 +38,7 @@ func (f *storeFlags) add(flags *pflag.FlagSet) {
 	f.maxPacket = 1 << 30
 	flags.Var(&f.durability, "durability", "what packets survive: a power cut (disk), the crash of a seed (memory), or neither (none)")
 	flags.Var((*dirFlag)(&f.data), "data", "keep packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
-	flags.Var(&f.size, "store-size", "how much may rest in the store before packets from outside have to wait (default: a tenth of the free disk, or 256 MiB of memory)")
+	flags.Var(&f.size, "store-size", "how much may be in the store before packets from outside have to wait (default: a tenth of the free disk, or 256 MiB of memory)")
 	flags.Var(&f.maxPacket, "max-packet", "the most data of one packet")
 	f.cluster.add(flags)
 }
@@ -53,46 +52,47 @@ func (f *storeFlags) check() error {
 	return f.cluster.check(f)
 }
 
-// A rest is an opened store with what belongs to it.
-type rest struct {
+// An opened store with what belongs to it.
+type opened struct {
 	store    store.Store
 	blobs    store.Blobs
 	cluster  *cluster.Store // where all nodes share one store; else nil
 	node     string         // the node's name
 	note     string         // a line about it
 	dir      string         // the data folder; "" in memory
-	setAside func(store.Place, uint64, []byte) error
+	setAside func(store.Queue, uint64, []byte) error
 	// adopt, unless nil, takes over what other nodes have left, until ctx
 	// ends, and calls arrived after some came. adopted is set if some of it
 	// was damaged.
 	adopt   func(ctx context.Context, arrived func())
 	adopted *atomic.Bool
+	backup  backupFunc
 	close   func() error
 }
 
 // trouble says what the user has to see to when a node has ended whose store
 // was like that; its error only stands for the exit status.
-func (r *rest) trouble(st node.StoreStatus, log *slog.Logger) error {
-	if r.dir == "" {
+func (o *opened) trouble(st node.StoreStatus, log *slog.Logger) error {
+	if o.dir == "" {
 		return nil // nothing of it is left
 	}
 	var err error
 	if st.Error != "" {
 		err = errStore
-		log.Error(fmt.Sprintf("the node ended while its store in %s could not be written: %s; what it had accepted lies there: see to the disk, then start the node again", r.dir, st.Error))
+		log.Error(fmt.Sprintf("the node ended while its store in %s could not be written: %s; what it had accepted is there: see to the disk, then start the node again", o.dir, st.Error))
 	}
 	if len(st.Damage) > 0 {
 		err = errStore
-		log.Error(fmt.Sprintf("the store in %s is damaged: 'pmk store check %s' tells what, and 'pmk store export %s --to DIR' saves what can be read", r.dir, r.dir, r.dir))
+		log.Error(fmt.Sprintf("the store in %s is damaged: 'pmk store check %s' says what, and 'pmk store export %s --to DIR' saves what can be read", o.dir, o.dir, o.dir))
 	}
-	if r.adopted.Load() {
+	if o.adopted.Load() {
 		err = errStore // the folder was named
 	}
 	return err
 }
 
 // open opens the store that the flags ask for.
-func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (opened, error) {
 	if f.cluster.asked() {
 		return f.openCluster(ctx, group, log)
 	}
@@ -103,9 +103,13 @@ func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (
 	if size == 0 {
 		size = memorySize
 	}
-	s := memory.New(memory.Config{Size: size, Reserve: size / 5})
 	blobs := blob.Open(blob.Config{})
-	return rest{store: s, blobs: blobs, node: newNodeName(), close: func() error { return errors.Join(s.Close(), blobs.Close()) }}, nil
+	s := pebble.InMemory(pebble.Config{Size: size, Beside: blobs.Used, Log: log})
+	return opened{
+		store: s, blobs: blobs, node: newNodeName(),
+		backup: noBackup(fmt.Sprintf("with --durability %s packets are in memory alone", f.durability)),
+		close:  func() error { return errors.Join(s.Close(), blobs.Close()) },
+	}, nil
 }
 
 func newNodeName() string {
@@ -118,14 +122,14 @@ func newNodeName() string {
 
 // openDisk opens the data folder that is named, or the one that a node of the
 // group takes.
-func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logger) (rest, error) {
+func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logger) (opened, error) {
 	first := folder.Node{Name: newNodeName(), Group: group, StoreSize: int64(f.size)}
-	own, err := f.folder(first)
+	own, err := f.folder(first, log)
 	if err != nil {
-		return rest{}, err
+		return opened{}, err
 	}
 	if own.Node.Group != group {
-		return rest{}, errors.Join(
+		return opened{}, errors.Join(
 			fmt.Errorf("the data folder %s belongs to the group %s, this node to %s: start it with --group %s, or choose another with --data DIR", own.Dir, own.Node.Group, group, own.Node.Group),
 			own.Close())
 	}
@@ -133,11 +137,15 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 	if f.size != 0 {
 		size = int64(f.size)
 	}
-	s, err := jetstream.Open(ctx, jetstream.Config{Dir: own.Dir, Group: group, Size: size, Log: log})
-	if err != nil {
-		return rest{}, errors.Join(err, own.Close())
-	}
 	blobs := blob.Open(blob.Config{Dir: filepath.Join(own.Dir, folder.BlobsDir), Sync: true})
+	s, err := pebble.Open(ctx, pebble.Config{Dir: own.Dir, Size: size, Beside: blobs.Used, Log: log})
+	if errors.Is(err, pebble.ErrDamaged) {
+		log.Error(fmt.Sprintf("the node does not start: %v: 'pmk store check %s' says what is damaged, and 'pmk store export %s --to DIR' saves what can be read", err, own.Dir, own.Dir))
+		err = errStore
+	}
+	if err != nil {
+		return opened{}, errors.Join(err, own.Close())
+	}
 	adopted := new(atomic.Bool)
 	var take func(context.Context, func())
 	if f.data == "" {
@@ -146,10 +154,11 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 			adopted.Store(damaged)
 		}
 	}
-	return rest{
-		adopt: take, adopted: adopted, dir: own.Dir,
-		store: s, blobs: blobs, node: own.Node.Name, note: "packets rest in " + own.Dir,
-		setAside: func(at store.Place, number uint64, data []byte) error {
+	return opened{
+		backup: backupOf(own, s, blobs),
+		adopt:  take, adopted: adopted, dir: own.Dir,
+		store: s, blobs: blobs, node: own.Node.Name, note: "packets are stored in " + own.Dir,
+		setAside: func(at store.Queue, number uint64, data []byte) error {
 			dir := filepath.Join(own.Dir, folder.DamagedDir)
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return err
@@ -160,7 +169,7 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 	}, nil
 }
 
-func (f *storeFlags) folder(first folder.Node) (*folder.Folder, error) {
+func (f *storeFlags) folder(first folder.Node, log *slog.Logger) (*folder.Folder, error) {
 	if f.data != "" {
 		return folder.Open(f.data, first)
 	}
@@ -168,7 +177,7 @@ func (f *storeFlags) folder(first folder.Node) (*folder.Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return folder.Find(data, first)
+	return folder.Find(data, first, func(err error) { log.Warn(err.Error()) })
 }
 
 // dataHome is the folder that holds the data folders of this user's nodes.

@@ -9,22 +9,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/folder"
-	"github.com/recap/pumpkin/internal/store/jetstream"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
 
 func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "store", Short: "Check or export the data folder of a node that does not run",
+		Use: "store", Short: "Check or export a data folder, or back up that of a running node",
 		Args: usage(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.storeCheckCommand(), a.storeExportCommand())
+	cmd.AddCommand(a.storeCheckCommand(), a.storeExportCommand(), a.storeBackupCommand())
 	return cmd
 }
 
@@ -42,7 +44,7 @@ func (f *folderFlags) dirs(args []string) ([]string, error) {
 		for _, dir := range args {
 			switch _, err := folder.ReadNode(dir); {
 			case errors.Is(err, fs.ErrNotExist), errors.Is(err, folder.ErrNotFolder):
-				return nil, usageError{fmt.Errorf("%s is no data folder of a node: it has no node.json; name one as a node does at its start, 'packets rest in DIR'", dir)}
+				return nil, usageError{fmt.Errorf("%s is no data folder of a node: it has no node.json; name one as a node names it at its start, 'packets are stored in DIR'", dir)}
 			case err != nil:
 				return nil, err
 			}
@@ -55,7 +57,7 @@ func (f *folderFlags) dirs(args []string) ([]string, error) {
 	}
 	dirs, err := folder.List(home, f.group)
 	if err == nil && len(dirs) == 0 {
-		err = usageError{fmt.Errorf("no node of the group %s has kept packets under %s; name the folder", f.group, home)}
+		err = usageError{fmt.Errorf("no node of the group %s has stored packets under %s; name the folder", f.group, home)}
 	}
 	return dirs, err
 }
@@ -63,6 +65,10 @@ func (f *folderFlags) dirs(args []string) ([]string, error) {
 // alone does something to a data folder that nobody else has.
 func alone(dir string, do func() error) error {
 	own, err := folder.Open(dir, folder.Node{})
+	var used *folder.InUseError
+	if errors.As(err, &used) {
+		return fmt.Errorf("%w; 'pmk store backup DIR' makes a copy while the node runs", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -72,14 +78,32 @@ func alone(dir string, do func() error) error {
 // A checkReport is what was found in one data folder.
 type checkReport struct {
 	Dir    string        `json:"dir"`
-	Places []placeReport `json:"places"`
-	Damage []string      `json:"damage"`
+	Queues []queueReport `json:"queues"`
+	// Records counts what tables hold.
+	Records int            `json:"records"`
+	Damage  []damageReport `json:"damage"`
 }
 
-type placeReport struct {
-	Place  string `json:"place"`
-	Frames int    `json:"frames"`
-	Bytes  int64  `json:"bytes"`
+type queueReport struct {
+	Queue   store.Queue `json:"queue"`
+	Frames  int         `json:"frames"`
+	Packets int         `json:"packets"`
+	Bytes   int64       `json:"bytes"`
+}
+
+// A damageReport is one thing that is damaged. What is not known of it is left out.
+type damageReport struct {
+	File  string      `json:"file,omitempty"`
+	Queue store.Queue `json:"queue,omitempty"`
+	// Frame is the number of the frame, or of the first that is concerned; Last
+	// that of the last, where there are several.
+	Frame uint64 `json:"frame,omitempty"`
+	Last  uint64 `json:"last,omitempty"`
+	What  string `json:"what"`
+}
+
+func (d *damageReport) String() string {
+	return pebble.Damage{File: d.File, Queue: d.Queue, First: d.Frame, Last: d.Last, What: d.What}.String()
 }
 
 func (a *app) storeCheckCommand() *cobra.Command {
@@ -87,12 +111,13 @@ func (a *app) storeCheckCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check [DIR...]",
-		Short: "Read everything in a data folder and tell what is damaged",
-		Long: `check reads every frame and all large data in the data folder of a node that does
-not run, holds them against their checksums, and changes nothing. It exits with 1
-when anything is damaged. 'pmk store export' saves what can be read.`,
+		Short: "Read everything in a data folder and say what is damaged",
+		Long: `check reads every file, frame and record and all large data in the data folder of a
+node that does not run, compares them with their checksums and with what the store
+counts, and changes nothing. It exits with 1 when anything is damaged. 'pmk store
+export' saves what can be read.`,
 		Example: "  pmk store check\n  pmk store check /var/lib/pumpkin/1 --json",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, err := f.dirs(args)
 			if err != nil {
 				return err
@@ -100,7 +125,7 @@ when anything is damaged. 'pmk store export' saves what can be read.`,
 			reports, damaged := []checkReport{}, false
 			for _, dir := range dirs {
 				err := alone(dir, func() error {
-					r, err := check(dir)
+					r, err := check(cmd.Context(), dir)
 					reports, damaged = append(reports, r), damaged || len(r.Damage) > 0
 					return err
 				})
@@ -125,33 +150,42 @@ when anything is damaged. 'pmk store export' saves what can be read.`,
 }
 
 // check reads a data folder.
-func check(dir string) (checkReport, error) {
-	r := checkReport{Dir: dir, Places: []placeReport{}, Damage: []string{}}
+func check(ctx context.Context, dir string) (checkReport, error) {
+	r := checkReport{Dir: dir, Queues: []queueReport{}, Damage: []damageReport{}}
 	blobs := blob.Open(blob.Config{Dir: filepath.Join(dir, folder.BlobsDir)})
 	seen := map[packet.Sum]bool{}
-	found, err := jetstream.Check(dir, func(frame []byte) error {
-		_, ps, err := packet.ParseFrame(frame)
+	var large []damageReport
+	found, err := pebble.Check(ctx, dir, func(f pebble.Found) error {
+		_, ps, err := packet.ParseFrame(f.Data)
+		if err == nil && len(ps) != f.Packets {
+			err = fmt.Errorf("the frame has %s; the store counts %d", plural(len(ps), "packet"), f.Packets)
+		}
 		for i := range ps {
-			if b := ps[i].Blob; b != nil && !seen[b.Sum] {
-				seen[b.Sum] = true
-				if err := checkBlob(blobs, *b); err != nil {
-					r.Damage = append(r.Damage, fmt.Sprintf("packet %s in %s: %v", ps[i].ID, ps[i].State, err))
-				}
+			b := ps[i].Blob
+			if b == nil || seen[b.Sum] {
+				continue
+			}
+			seen[b.Sum] = true
+			if !slices.Contains(f.Blobs, b.Sum) && err == nil {
+				err = fmt.Errorf("the store does not know that packet %s names the large data %x", ps[i].ID, b.Sum[:8])
+			}
+			if err := checkBlob(blobs, *b); err != nil {
+				large = append(large, damageReport{Queue: f.Queue, Frame: f.Number, What: fmt.Sprintf("packet %s in %s: %v", ps[i].ID, ps[i].State, err)})
 			}
 		}
 		return err
 	})
-	for _, s := range found.Streams {
-		if s.Frames > 0 {
-			r.Places = append(r.Places, placeReport{Place: string(s.Place), Frames: s.Frames, Bytes: s.Bytes})
-		}
-		for _, d := range s.Damage {
-			r.Damage = append(r.Damage, d.String())
-		}
+	for _, q := range found.Queues {
+		r.Queues = append(r.Queues, queueReport{Queue: q.Queue, Frames: q.Frames, Packets: q.Packets, Bytes: q.Bytes})
 	}
+	r.Records = found.Records
+	for _, d := range found.Damage {
+		r.Damage = append(r.Damage, damageReport{File: d.File, Queue: d.Queue, Frame: d.First, Last: d.Last, What: d.What})
+	}
+	r.Damage = append(r.Damage, large...)
 	aside, globErr := filepath.Glob(filepath.Join(dir, folder.DamagedDir, "*.frame"))
 	for _, path := range aside {
-		r.Damage = append(r.Damage, path+" was set aside by a node that could not read it")
+		r.Damage = append(r.Damage, damageReport{File: path, What: "it was set aside by a node that could not read it"})
 	}
 	return r, errors.Join(err, globErr)
 }
@@ -169,12 +203,12 @@ func checkBlob(blobs *blob.Store, b packet.Blob) error {
 func (a *app) printChecks(reports []checkReport) {
 	for _, r := range reports {
 		frames, bytes := 0, int64(0)
-		for _, p := range r.Places {
-			frames, bytes = frames+p.Frames, bytes+p.Bytes
+		for _, q := range r.Queues {
+			frames, bytes = frames+q.Frames, bytes+q.Bytes
 		}
-		fmt.Fprintf(a.out, "%s: %s in %s, %s, %d damaged\n", r.Dir, plural(frames, "frame"), plural(len(r.Places), "place"), bytesText(bytes), len(r.Damage))
-		for _, line := range r.Damage {
-			fmt.Fprintln(a.out, "  "+line)
+		fmt.Fprintf(a.out, "%s: %s in %s, %s, %d damaged\n", r.Dir, plural(frames, "frame"), plural(len(r.Queues), "queue"), bytesText(bytes), len(r.Damage))
+		for i := range r.Damage {
+			fmt.Fprintln(a.out, "  "+r.Damage[i].String())
 		}
 		if len(r.Damage) > 0 {
 			fmt.Fprintf(a.out, "  'pmk store export %s --to DIR' saves what can be read\n", r.Dir)
@@ -243,18 +277,19 @@ type exporter struct {
 	damage    []string
 }
 
-func (e *exporter) export(ctx context.Context, dir string) error {
+func (e *exporter) export(ctx context.Context, dir string) (err error) {
 	blobs := blob.Open(blob.Config{Dir: filepath.Join(dir, folder.BlobsDir)})
-	return jetstream.Frames(dir, func(s jetstream.Stored) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !s.Place.Packets() {
+	files, err := pebble.OpenFiles(dir)
+	if err != nil {
+		return err
+	}
+	err = files.Frames(ctx, func(f pebble.Found) error {
+		if !f.Queue.Packets() {
 			return nil
 		}
-		_, ps, err := packet.ParseFrame(s.Data)
+		_, ps, err := packet.ParseFrame(f.Data)
 		if err != nil {
-			e.damage = append(e.damage, fmt.Sprintf("frame %d of %s: %v", s.Number, s.Place, err))
+			e.damage = append(e.damage, fmt.Sprintf("frame %d of %s: %v", f.Number, f.Queue, err))
 			return nil
 		}
 		for i := range ps {
@@ -264,6 +299,10 @@ func (e *exporter) export(ctx context.Context, dir string) error {
 		}
 		return nil
 	})
+	for _, d := range files.Damage() {
+		e.damage = append(e.damage, d.String())
+	}
+	return errors.Join(err, files.Close())
 }
 
 // wholeData is the most large data, in bytes, that is written into a .pkt file.
@@ -271,7 +310,7 @@ func (e *exporter) export(ctx context.Context, dir string) error {
 const wholeData = packet.MaxFile / 2
 
 func (e *exporter) write(blobs *blob.Store, p *packet.Packet) error {
-	// A packet may lie in several inboxes: each is a copy of its own.
+	// A packet may be in several inboxes: each is a copy of its own.
 	name := filepath.Join(e.to, fmt.Sprintf("%06d-%s", e.packets+1, p.ID))
 	text, apart, err := e.file(blobs, *p)
 	if err == nil && apart {

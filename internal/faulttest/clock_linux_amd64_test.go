@@ -2,11 +2,14 @@ package faulttest
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -56,13 +59,14 @@ func TestLANClocks(t *testing.T) {
 	r.finish(rounds)
 }
 
-// TestJump sees the clock of a process jump, and its timers go on.
+// TestJump sees the clock of a process jump, and its timers go on. What the node
+// stores bears the time of the clock as it was when the store was opened.
 func TestJump(t *testing.T) {
 	r := newTeam(t, "jump", both(lan.Left))
 	m := r.members[0]
 	r.start(m)
 	mayJump(t, m.node)
-	at := func() time.Time {
+	stored := func() time.Time {
 		p := farParcel(drawID(r.rand), r.rand)
 		p.State = "String:WAITS"
 		m.put(p)
@@ -82,13 +86,39 @@ func TestJump(t *testing.T) {
 		if err := m.node.jump(by); err != nil {
 			t.Fatal(err)
 		}
-		if off := time.Until(at()).Round(time.Minute); off != by {
+		if off := time.Until(m.node.clock(t)).Round(time.Minute); off != by {
 			t.Errorf("after a jump by %v the node's clock is off by %v", by, off)
+		}
+		if off := time.Until(stored()).Round(time.Minute); off != 0 {
+			t.Errorf("after a jump by %v a packet is stored with a time that is off by %v", by, off)
 		}
 		if _, err := m.node.client.Drop(t.Context(), node.Selection{States: []packet.State{"String:WAITS"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// clock is the wall clock of the node, as its answers say.
+func (n *nodeProcess) clock(t *testing.T) time.Time {
+	t.Helper()
+	peers, err := n.find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return peers[0].Dial(ctx) },
+	}}
+	answer, err := client.Get("http://node/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return date
 }
 
 // jump has the wall clock of the node be off by that.

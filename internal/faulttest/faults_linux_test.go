@@ -21,18 +21,8 @@ type fault struct {
 	// strike does it, at a random moment of a round. Afterwards the node is
 	// up.
 	strike func(r *rig)
-	// broken says why nodes do not survive it yet; then it is skipped, unless
-	// PMK_FAULT_BROKEN is set.
-	broken string
 	// tears says that the fault leaves half-written records.
 	tears bool
-}
-
-// known skips what is known to be broken.
-func known(t *testing.T, broken string) {
-	if broken != "" && os.Getenv("PMK_FAULT_BROKEN") == "" {
-		t.Skip(broken + " (PMK_FAULT_BROKEN=1 shows it)")
-	}
 }
 
 func faults() []fault {
@@ -43,10 +33,7 @@ func faults() []fault {
 		{name: "stopped for 12 s", rounds: 2, strike: stopNode},
 		{name: "full disk", rounds: 3, on: small, strike: fillDisk},
 		{name: "power loss", rounds: 25, on: onLossy(lossy.Journalled), strike: losePower, tears: true},
-		{
-			name: "power loss, by POSIX", rounds: 6, on: onLossy(lossy.Portable), strike: losePower, tears: true,
-			broken: "the embedded server syncs no folder: new block files keep their names on ext4, XFS and btrfs, which POSIX does not promise",
-		},
+		{name: "power loss, by POSIX", rounds: 6, on: onLossy(lossy.Portable), strike: losePower, tears: true},
 	}
 }
 
@@ -56,7 +43,6 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
-			known(t, f.broken)
 			t.Parallel()
 			r := newRig(t, f.name, "disk")
 			if f.on != nil {

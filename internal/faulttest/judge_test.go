@@ -48,12 +48,13 @@ type verdict struct {
 type tally struct {
 	as    map[packet.ID]string // the id that a packet had at the extractor, by its root's
 	roots map[string]packet.ID // and the other way
+	tried map[packet.ID]bool   // roots that were tried again by hand: what comes of them has another id
 	got   []packet.ID          // roots, as they arrived
 	verdict
 }
 
 func newTally() *tally {
-	return &tally{as: map[packet.ID]string{}, roots: map[string]packet.ID{}}
+	return &tally{as: map[packet.ID]string{}, roots: map[string]packet.ID{}, tried: map[packet.ID]bool{}}
 }
 
 // line takes one line of the extractor's: "ID DATA .".
@@ -76,7 +77,7 @@ func (t *tally) line(line string) {
 	was, again := t.as[root]
 	other, taken := t.roots[id]
 	switch {
-	case again && was == id:
+	case again && (was == id || t.tried[root] && !taken):
 		t.duplicates++
 	case again:
 		t.bad("packet %s came as %s, and again as %s", root, was, id)
@@ -130,6 +131,7 @@ func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name                     string
 		acked, unknown           string // packets, a letter each
+		tried                    string // by hand
 		lines                    []string
 		lost, duplicates, stumps int
 		wrong                    string
@@ -140,6 +142,8 @@ func TestJudge(t *testing.T) {
 		{name: "not acknowledged, and arrived", unknown: "b", lines: []string{line("x", "b")}},
 		{name: "twice", acked: "a", lines: []string{line("x", "a"), line("x", "a")}, duplicates: 1},
 		{name: "twice, with another id", acked: "a", lines: []string{line("x", "a"), line("y", "a")}, wrong: "again as"},
+		{name: "twice, with another id, tried again", acked: "a", tried: "a", lines: []string{line("x", "a"), line("y", "a")}, duplicates: 1},
+		{name: "tried again, with another's id", acked: "ab", tried: "a", lines: []string{line("x", "a"), line("y", "b"), line("y", "a")}, wrong: "again as"},
 		{name: "two packets with one id", acked: "ab", lines: []string{line("x", "a"), line("x", "b")}, lost: 1, wrong: "both came as"},
 		{name: "never sent", lines: []string{line("x", "a")}, wrong: "was never sent"},
 		{name: "another's data", acked: "a", lines: []string{id("x").String() + " " + id("a").String() + "-" + dataOf(id("b"))[33:] + " ."}, lost: 1, wrong: "belongs to no packet"},
@@ -157,6 +161,9 @@ func TestJudge(t *testing.T) {
 				all[id(string(letter))] = sent{}
 			}
 			tally := newTally()
+			for _, letter := range c.tried {
+				tally.tried[id(string(letter))] = true
+			}
 			for _, line := range c.lines {
 				tally.line(line)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -267,6 +268,15 @@ func (r *rig) retryFailed() bool {
 		return false
 	}
 	r.tellWaiting(st)
+	for _, state := range failed {
+		err := r.node.client.Waiting(r.t.Context(), state, math.MaxInt32, func(f web.Shown) error {
+			r.tally.tried[f.File.Packet.Ship.Root] = true
+			return nil
+		})
+		if err != nil {
+			r.t.Error(err)
+		}
+	}
 	n, err := r.node.client.Retry(r.t.Context(), node.Selection{States: failed})
 	r.t.Logf("%d packets that failed are tried again", n)
 	if err != nil {

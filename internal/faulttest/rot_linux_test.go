@@ -117,7 +117,7 @@ func (r *rig) harm() string {
 			return err
 		}
 		all = append(all, path)
-		if filepath.Ext(path) == ".blk" {
+		if ext := filepath.Ext(path); ext == ".log" || ext == ".sst" {
 			blocks = append(blocks, path)
 		}
 		return nil

@@ -60,8 +60,9 @@ type Config struct {
 // are not looked at.
 //
 // The id of a file's packet, where the file names none, follows from its path,
-// inode and time of change, so that a file that is read again, because the
-// node died over it, gives the packet that it gave before.
+// inode, size, times of change and content, so that a file that is read again,
+// because the node died over it, gives the packet that it gave before, and is stored
+// once.
 type Folder struct {
 	cfg  Config
 	into Injector

@@ -28,7 +28,8 @@ const within = 20 * time.Second
 type taker struct {
 	mu   sync.Mutex
 	took []packet.Packet
-	most int // bytes of data of a packet; 0 is no bound
+	most int  // bytes of data of a packet; 0 is no bound
+	dies bool // once it has taken something, before that is known
 }
 
 func (n *taker) Inject(ctx context.Context, p packet.Packet) error {
@@ -38,6 +39,9 @@ func (n *taker) Inject(ctx context.Context, p packet.Packet) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.took = append(n.took, p)
+	if n.dies {
+		return errNoMore
+	}
 	return nil
 }
 

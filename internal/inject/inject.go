@@ -15,8 +15,9 @@ type Injector interface {
 	// Ship is zero is for the Injector to fill in. It returns once p is
 	// taken, which may be long when the network is full: this is the
 	// back-pressure. A state that nobody accepts is no error, the packet
-	// waits. An error that is [packet.ErrTooLarge] refuses this packet; any
-	// other says that no more is taken: ctx ended, or the network did.
+	// waits. An error that is [packet.ErrTooLarge] or [packet.ErrTooLong] refuses
+	// this packet; any other says that no more is taken: ctx ended, or the network
+	// did.
 	Inject(ctx context.Context, p packet.Packet) error
 	// InjectData is Inject for a packet whose data r gives, of that size in
 	// bytes. An error of r is returned as it is.

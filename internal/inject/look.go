@@ -17,6 +17,7 @@ type look struct {
 	mode    fs.FileMode
 	size    int64
 	changed int64 // when its data last changed, Unix time in ns
+	status  int64 // when its data, names or rights last did, likewise
 	inode   uint64
 	links   uint64 // how many names it has
 }
@@ -25,7 +26,7 @@ type look struct {
 func lookOf(name string, info fs.FileInfo) look {
 	l := look{name: name, mode: info.Mode(), size: info.Size(), changed: info.ModTime().UnixNano()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		l.inode, l.links = uint64(st.Ino), uint64(st.Nlink)
+		l.inode, l.links, l.status = uint64(st.Ino), uint64(st.Nlink), statusTime(st)
 	}
 	return l
 }

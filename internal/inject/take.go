@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -170,7 +169,11 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
 		p = parsed
 	}
 	if p.ID.IsZero() {
-		p.ID = packet.HashID("file", f.path(l.name), strconv.FormatUint(l.inode, 10), strconv.FormatInt(l.changed, 10))
+		id, err := fileID(f.path(l.name), l, file)
+		if err != nil {
+			return err
+		}
+		p.ID = id
 	}
 	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -187,7 +190,7 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
 	} else {
 		err = f.into.InjectData(inHand, p, r, l.size)
 	}
-	if errors.Is(err, packet.ErrTooLarge) {
+	if errors.Is(err, packet.ErrTooLarge) || errors.Is(err, packet.ErrTooLong) {
 		return refusal{err} // the network takes others
 	}
 	if err != nil && !errors.Is(err, errBusy) && !errors.As(err, new(refusal)) {

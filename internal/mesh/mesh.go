@@ -110,11 +110,11 @@ type Store interface {
 	// back at once when it is gone. Their Deliveries count only those that
 	// ended without a verdict although the holder did not give them back, this
 	// one included.
-	Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error)
+	Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error)
 	// Append puts a frame into the store, as [store.Store.Append] does: for
 	// nodes whose own store is weaker, and for ledgers. Large data that it
 	// names was put there before.
-	Append(ctx context.Context, to store.Place, f store.Frame) error
+	Append(ctx context.Context, to store.Queue, f store.Frame) error
 	// OpenBlob reads large data that lies there. Who reads it checks it.
 	OpenBlob(ctx context.Context, b packet.Blob) (io.ReadCloser, error)
 	// PutBlob puts large data there and returns when it is as safe as a frame

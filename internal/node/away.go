@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -18,7 +17,7 @@ import (
 func (n *Node) fetch(from *peer, ps []packet.Packet) error {
 	for i := range ps {
 		b := ps[i].Blob
-		if b == nil {
+		if b == nil || slices.Contains(blobsOf(ps[:i]), b.Sum) {
 			continue
 		}
 		if err := n.fetchBlob(from, *b); err != nil {
@@ -50,8 +49,24 @@ func (n *Node) fetchBlob(from *peer, b packet.Blob) error {
 	return err
 }
 
-// keep appends a frame to the peer's store, with the large data of its packets.
-func (p *peer) keep(ctx context.Context, to store.Place, frame store.Frame, f *commit) error {
+// appendFrames appends frames to the peer's store, with the large data of their
+// packets; parts are what they come from, if that lies in that store as well.
+func (p *peer) appendFrames(ctx context.Context, frames []*filling, parts []*part) error {
+	there := map[packet.Sum]bool{} // what the frames that they come from hold there
+	for _, part := range parts {
+		for _, sum := range part.frame.blobs {
+			there[sum] = true
+		}
+	}
+	for _, f := range frames {
+		if err := p.appendFrame(ctx, f, there); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *peer) appendFrame(ctx context.Context, f *filling, there map[packet.Sum]bool) error {
 	var sent []packet.Blob
 	defer func() {
 		for _, b := range sent {
@@ -62,15 +77,16 @@ func (p *peer) keep(ctx context.Context, to store.Place, frame store.Frame, f *c
 	}()
 	for i := range f.packets {
 		b := f.packets[i].Blob
-		if b == nil || f.from[i] != nil && slices.Contains(f.from[i].blobs, b.Sum) {
-			continue // nothing, or what the frame that it comes from holds there
+		if b == nil || there[b.Sum] {
+			continue
 		}
 		if err := p.send(ctx, *b); err != nil {
 			return fmt.Errorf("send large data to %s: %w", p.name, err)
 		}
 		sent = append(sent, *b)
 	}
-	return p.store.Append(ctx, to, frame)
+	a := f.encode()
+	return p.store.Append(ctx, a.To, a.Frame)
 }
 
 func (p *peer) send(ctx context.Context, b packet.Blob) error {

@@ -50,7 +50,7 @@ func (n *Node) watchBacklogs() {
 	for {
 		select {
 		case now := <-tick.C:
-			places, err := n.store.Places(n.pulling)
+			places, err := n.store.Queues(n.pulling)
 			if err != nil {
 				n.log.Debug("looking at the inboxes", "error", err)
 				continue
@@ -68,7 +68,7 @@ func (n *Node) lookAtBacklogs(now time.Time, places []store.Count) {
 	snap := n.snap.Load()
 	counts := map[seed.Name]store.Count{}
 	for _, c := range places {
-		if name, ok := c.Place.Seed(); ok && snap.hosted(name) && !snap.stands(name) {
+		if name, ok := c.Queue.Seed(); ok && snap.hosted(name) && !snap.stands(name) {
 			counts[name] = c
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -24,7 +24,7 @@ func TestASeedFallsBehind(t *testing.T) {
 		var said bytes.Buffer
 		m := seed.Manifest{Name: "slow", Kind: seed.Go, Workers: 1, Contract: seed.Contract{In: []packet.State{"A:A"}}}
 		n := New(Config{
-			Name: "test", Store: memory.New(memory.Config{}), Durability: Memory,
+			Name: "test", Store: inMemory(t, pebble.Config{}), Durability: Memory,
 			Log: slog.New(slog.NewTextHandler(&said, nil)),
 			Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
 				return gofn.Open(m, func(context.Context, packet.Packet, gofn.Emit) error {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,59 +14,56 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// origin is the lineage of a frame that was pulled from a peer's store, or, if
-// that is nil, from the own one.
-func (n *Node) origin(from *peer, at store.Place, lease store.Lease, ps []packet.Packet) *origin {
-	o := &origin{node: n, peer: from, lease: lease, at: at}
-	o.live.Store(int64(len(ps)))
-	for i := range ps {
-		if b := ps[i].Blob; b != nil {
-			o.blobs = append(o.blobs, b.Sum)
+// setApart puts the data that is too large for a frame beside it, and adds what
+// it put to own.
+func (n *Node) setApart(frames []*filling, own []packet.Sum) ([]packet.Sum, error) {
+	large := false
+	put := map[packet.ID]*packet.Blob{} // copies of one packet have one blob
+	for _, f := range frames {
+		for i := range f.packets {
+			p := &f.packets[i]
+			if len(p.Data) > store.MaxInline {
+				b := put[p.ID]
+				if b == nil {
+					got, err := n.putData(p)
+					if err != nil {
+						return own, err
+					}
+					own = append(own, got.Sum)
+					b = &got
+					put[p.ID] = b
+				}
+				p.Blob, p.Data = b, ""
+			}
+			large = large || p.Blob != nil
 		}
 	}
-	return o
-}
-
-// setApart puts the data that is too large for a frame beside it.
-func (n *Node) setApart(f *commit) error {
-	for i := range f.packets {
-		p := &f.packets[i]
-		if len(p.Data) <= store.MaxInline {
-			continue
-		}
-		if n.blobs == nil {
-			return fmt.Errorf("packet %s has %d bytes of data, more than a frame takes, and there is no place beside it", p.ID, len(p.Data))
-		}
-		b, err := n.blobs.Put(n.running, strings.NewReader(p.Data), n.cfg.MaxData)
-		if err != nil {
-			return err
-		}
-		f.own = append(f.own, b.Sum)
-		p.Blob, p.Data = &b, ""
-	}
-	if slices.ContainsFunc(f.packets, func(p packet.Packet) bool { return p.Blob != nil }) {
+	if large {
 		n.holdLeft()
 	}
-	return nil
+	return own, nil
+}
+
+// blobsOf is the large data that packets of one frame name, each once: a frame
+// holds it once.
+func blobsOf(ps []packet.Packet) (sums []packet.Sum) {
+	for i := range ps {
+		if b := ps[i].Blob; b != nil && !slices.Contains(sums, b.Sum) {
+			sums = append(sums, b.Sum)
+		}
+	}
+	return sums
 }
 
 // holdBlobs holds what a frame of these packets names.
 func (n *Node) holdBlobs(ps []packet.Packet) {
-	for i := range ps {
-		if b := ps[i].Blob; b != nil {
-			n.blobs.Hold(b.Sum)
-		}
+	for _, sum := range blobsOf(ps) {
+		n.blobs.Hold(sum)
 	}
 }
 
 // dropBlobs is the opposite, for a frame that was not stored.
-func (n *Node) dropBlobs(ps []packet.Packet) {
-	for i := range ps {
-		if b := ps[i].Blob; b != nil {
-			n.drop([]packet.Sum{b.Sum})
-		}
-	}
-}
+func (n *Node) dropBlobs(ps []packet.Packet) { n.drop(blobsOf(ps)) }
 
 func (n *Node) drop(sums []packet.Sum) {
 	for _, sum := range sums {
@@ -100,14 +98,6 @@ func (n *Node) dropLater(sums []packet.Sum) {
 			n.drop(sums)
 		}
 	})
-}
-
-// keep makes the origin hold a blob that was put for a packet which descends
-// from it.
-func (o *origin) keep(sum packet.Sum) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.passed = append(o.passed, sum)
 }
 
 // load gives the packets of the batch their large data, for a seed that takes
@@ -175,26 +165,12 @@ func (n *Node) holdStored(ctx context.Context) error {
 	if !left {
 		return n.blobs.Sweep()
 	}
-	places, err := n.store.Places(ctx)
-	if err != nil {
+	named, ok := n.store.(store.Naming)
+	if !ok {
+		return errors.New("the store does not say which of it packets need")
+	}
+	if err := named.Blobs(ctx, n.blobs.Hold); err != nil {
 		return err
-	}
-	var unread error
-	for _, c := range places {
-		err := n.store.Look(ctx, c.Place, 0, func(r store.Resting) bool {
-			_, ps, err := packet.ParseFrame(r.Data)
-			if err != nil {
-				unread = fmt.Errorf("frame %d of %s: %w", r.Number, c.Place, err)
-			}
-			n.holdBlobs(ps)
-			return true
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if unread != nil { // what it names is not known
-		return unread
 	}
 	return n.blobs.Sweep()
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -34,7 +33,7 @@ func eachStore(t *testing.T, test func(t *testing.T, r *rest)) {
 	for _, d := range []Durability{Memory, Disk} {
 		t.Run(d.String(), func(t *testing.T) {
 			t.Parallel()
-			test(t, &rest{dir: t.TempDir(), d: d, mem: memory.New(memory.Config{}), at: t.TempDir()})
+			test(t, &rest{dir: t.TempDir(), d: d, mem: inMemory(t, pebble.Config{}), at: t.TempDir()})
 		})
 	}
 }
@@ -44,7 +43,7 @@ func (r *rest) world(t *testing.T) (w *world, end func()) {
 	w = newWorld(t)
 	s, closeStore := r.mem, func() error { return nil }
 	if r.d == Disk {
-		js, err := jetstream.Open(t.Context(), jetstream.Config{Dir: r.at})
+		js, err := pebble.Open(t.Context(), pebble.Config{Dir: r.at})
 		if err != nil {
 			t.Fatal(err)
 		}

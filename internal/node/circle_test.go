@@ -13,8 +13,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/seed"
 )
@@ -50,9 +49,9 @@ func newCircle(t *testing.T) *circle {
 func (c *circle) node(name string, d Durability) *world {
 	c.t.Helper()
 	w := &world{t: c.t, fns: map[string]gofn.Func{}}
-	var s store.Store = memory.New(memory.Config{Size: 256 << 20})
+	var s store.Store = inMemory(c.t, pebble.Config{Size: 256 << 20})
 	if d == Disk {
-		js, err := jetstream.Open(c.t.Context(), jetstream.Config{Dir: c.t.TempDir()})
+		js, err := pebble.Open(c.t.Context(), pebble.Config{Dir: c.t.TempDir()})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -154,7 +153,7 @@ type cutStore struct {
 	ctx context.Context
 }
 
-func (s *cutStore) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (s *cutStore) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
@@ -165,7 +164,7 @@ func (s *cutStore) Pull(ctx context.Context, from store.Place, most int) ([]stor
 	return leases, err
 }
 
-func (s *cutStore) Append(ctx context.Context, to store.Place, f store.Frame) error {
+func (s *cutStore) Append(ctx context.Context, to store.Queue, f store.Frame) error {
 	if s.ctx.Err() != nil {
 		return mesh.ErrGone
 	}

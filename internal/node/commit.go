@@ -13,72 +13,75 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A committer appends packets to one place of the store, as frames: while one
-// frame is on its way to the disk, the packets that come form the next. So a
-// frame of one packet waits for nothing, and under load one fsync pays for
-// hundreds.
+// A committer stores packets that descend from no frame of the same store:
+// while one commit is on its way to the disk, the packets that come form the
+// next. So one packet waits for nothing, and under load one fsync pays for
+// thousands. All copies of a packet are in one commit. What descends from a
+// frame is stored by a [finisher].
 type committer struct {
 	node *Node
-	lane lane
-	most func() int // packets a frame
+	into *peer // whose store it is; nil is the node's own
+	rank store.Rank
 
 	mu     sync.Mutex
-	queue  []*commit     // to be appended, oldest first; the last one fills
-	flying int           // goroutines that append
-	room   chan struct{} // closed when a frame was taken; nil while nobody waits
-	spare  []used
-}
-
-// used are the emptied slices of a commit.
-type used struct {
-	packets []packet.Packet
-	from    []*origin
+	queue  []*commit     // to be stored, oldest first; the last one fills
+	flying int           // goroutines that store
+	room   chan struct{} // closed when a commit was taken; nil while nobody waits
 }
 
 const (
-	// maxFilled is how many frames may wait for one that is on its way.
+	// maxFilled is how many commits may wait for one that is on its way.
 	maxFilled = 8
-	// maxFlying is how many frames are on their way at a time: while the disk
+	// maxFlying is how many commits are on their way at a time: while the disk
 	// has one, the next gets to the store.
 	maxFlying = 2
+	// fullCommit is how many packets, copies included, are worth another way
+	// to the disk, and the most bytes that are added to a commit.
+	fullCommit      = 2 * store.MaxPackets
+	fullCommitBytes = 2 << 20
 )
 
-// A lane is what packets of one frame have in common.
-type lane struct {
-	// into is the peer whose store they go into; nil is the node's own.
-	into  *peer
-	place store.Place
-	rank  store.Rank
-	// attempt sets apart the packets that are to be tried again later: those
-	// of one attempt wait for about the same time. 0 is for all others.
-	attempt int32
-	// sole: no other seed accepted the packets.
-	sole bool
-}
-
-// A commit is one frame that fills or is on its way.
+// A commit is one transaction that fills or is on its way.
 type commit struct {
-	header  packet.FrameHeader
-	packets []packet.Packet
-	from    []*origin
-	bytes   int
-	own     []packet.Sum  // held until the frame has landed
-	done    chan struct{} // closed when err is set
-	err     error
+	framer
+	of     *committer
+	from   []*unit // of packets that descend from a frame of another store
+	claims []broughtClaim
+	own    []packet.Sum  // held until the commit has landed
+	done   chan struct{} // closed when err is set
+	err    error
+
+	// Under the committer's lock.
+	trying bool          // the store has it right now
+	tried  chan struct{} // closed when it has not any more; nil while nobody waits
+	landed bool
 }
 
-// committer is the one for the lane.
-func (n *Node) committer(l lane) *committer {
-	if c, ok := n.committers.Load(l); ok {
+// A bringer is who brings a packet from outside, with the claim on its id; either
+// may be nil.
+type bringer struct {
+	by    *Intake
+	claim *claim
+}
+
+// A broughtClaim is one on the id of a packet that this intake has brought.
+type broughtClaim struct {
+	*claim
+	by *Intake
+}
+
+// A target is where a committer leads.
+type target struct {
+	into *peer
+	rank store.Rank
+}
+
+// committer is the one for the target.
+func (n *Node) committer(t target) *committer {
+	if c, ok := n.committers.Load(t); ok {
 		return c.(*committer)
 	}
-	c := &committer{node: n, lane: l, most: func() int { return store.MaxPackets }}
-	if name, ok := l.place.Seed(); ok {
-		c.most = func() int {
-			return n.snap.Load().frame(name)
-		}
-	}
-	actual, _ := n.committers.LoadOrStore(l, c)
+	actual, _ := n.committers.LoadOrStore(t, &committer{node: n, into: t.into, rank: t.rank})
 	return actual.(*committer)
 }
 
@@ -91,79 +94,88 @@ func rank(it *item) store.Rank {
 	return store.Descendant
 }
 
-// append puts it into the next frame of the place and returns that frame's
-// commit; it blocks while a full frame waits for the one before. The commit
-// takes over the item's count: when the frame is stored it is ended, and given
-// up when it could not be.
-func (n *Node) append(ctx context.Context, to store.Place, it *item) (*commit, error) {
-	l := lane{into: it.into(), place: to, rank: rank(it)}
-	return n.committer(l).add(ctx, it, time.Time{})
-}
-
-func (c *committer) add(ctx context.Context, it *item, notBefore time.Time) (*commit, error) {
-	size := packet.FrameSize(&it.Packet)
-	if len(it.Data) > store.MaxInline {
-		size -= len(it.Data)
+// add puts the packet into a commit, one copy for each queue, and returns that
+// commit; it blocks while too much waits. The commit takes over the item's count,
+// unless add fails: when it has landed the count is ended, and given up when it
+// could not be stored.
+func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Duration, from bringer) (*commit, error) {
+	size := storedSize(&it.Packet)
+	if size > store.MaxFrame-maxFrameHead {
+		return nil, tooLong(&it.Packet, size)
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	var f *commit
-	most := 0
 	for f == nil {
-		most = c.most() // again after each wait: by then more may be known
-		if n := len(c.queue); n > 0 && !c.queue[n-1].full(most) && c.queue[n-1].bytes+size <= store.MaxFrame {
+		if n := len(c.queue); n > 0 && !c.queue[n-1].full() {
 			f = c.queue[n-1]
 		} else if n < maxFilled {
-			f = c.newCommit(most)
+			f = &commit{of: c, done: make(chan struct{})}
 			c.queue = append(c.queue, f)
 		} else if err := c.awaitRoom(ctx); err != nil {
-			c.mu.Unlock()
 			return nil, err
 		}
 	}
-	f.packets = append(f.packets, it.Packet)
-	f.from = append(f.from, it.from)
-	f.bytes += size
-	if notBefore.After(f.header.NotBefore) {
-		f.header.NotBefore = notBefore
+	for _, l := range to {
+		f.framer.add(l, c.node.frameMost(l.queue), &it.Packet, size, after, from.by)
 	}
-	if c.flying == 0 || c.flying < maxFlying && f.full(most) {
+	if it.from != nil {
+		f.from = append(f.from, it.from)
+	}
+	if from.claim != nil {
+		f.claims = append(f.claims, broughtClaim{from.claim, from.by})
+	}
+	if c.flying == 0 || c.flying < maxFlying && f.full() {
 		c.flying++
 		c.node.goroutines.Go(c.fly)
 	}
-	c.mu.Unlock()
 	return f, nil
 }
 
-// newCommit makes an empty commit, of slices that were used before if there are
-// some. The caller holds c.mu.
-func (c *committer) newCommit(most int) *commit {
-	f := &commit{done: make(chan struct{}), header: packet.FrameHeader{Sole: c.lane.sole}}
-	if n := len(c.spare); n > 0 && most > 1 {
-		f.packets, f.from = c.spare[n-1].packets, c.spare[n-1].from
-		c.spare = c.spare[:n-1]
+// maxFrameHead is about what a frame takes beside its packets.
+const maxFrameHead = 1 << 10
+
+// ErrTooLong is a packet that no frame can hold, whatever its data.
+var ErrTooLong = packet.ErrTooLong
+
+func tooLong(p *packet.Packet, size int) error {
+	beside := size
+	if len(p.Data) <= store.MaxInline {
+		beside -= len(p.Data)
 	}
-	return f
+	return fmt.Errorf("packet %s: %w: its history and its names take %d bytes; at most %d are allowed", p.ID, ErrTooLong, beside, maxBeside)
 }
 
-// keep lets the commits to come use the slices of one that has landed.
-func (c *committer) keep(f *commit) {
-	if cap(f.packets) < store.MaxPackets {
-		return
+// maxBeside is what a packet may have beside its data, in bytes, when it comes from
+// outside: there is room in a frame for the largest data that lies in one, and for
+// some more history.
+const maxBeside = store.MaxFrame - store.MaxInline - maxFrameHead - 16<<10
+
+// cutHops is how many hops are left of a history that is cut.
+const cutHops = 100
+
+// fit cuts the history of a packet that is in and would not fit into a frame, and
+// tells whether it did: better that than to lose the packet.
+func (n *Node) fit(p *packet.Packet) bool {
+	if size := storedSize(p); size <= store.MaxFrame-maxFrameHead {
+		return false
 	}
-	clear(f.packets)
-	clear(f.from)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.spare) < maxFlying {
-		c.spare = append(c.spare, used{f.packets[:0], f.from[:0]})
+	var hops []packet.Hop
+	for h := p.Trail; h != nil && len(hops) < cutHops; h = h.Prev {
+		hops = append(hops, packet.Hop{Seed: h.Seed, Node: h.Node, Version: h.Version, At: h.At})
 	}
+	n.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and what it has of them is too much for the store: it goes on with the last %d, without their data", p.ID, p.Hops(), len(hops)))
+	p.Trail = nil
+	for i := len(hops) - 1; i >= 0; i-- {
+		hops[i].Prev, hops[i].Depth = p.Trail, len(hops)-i
+		p.Trail = &hops[i]
+	}
+	return true
 }
 
-func (f *commit) full(most int) bool {
-	return len(f.packets) >= most || f.bytes >= store.MaxBytes
-}
+func (f *commit) full() bool { return f.count >= fullCommit || f.bytes >= fullCommitBytes }
 
-// awaitRoom waits until a frame was taken. The caller holds c.mu.
+// awaitRoom waits until a commit was taken. The caller holds c.mu.
 func (c *committer) awaitRoom(ctx context.Context) error {
 	if c.room == nil {
 		c.room = make(chan struct{})
@@ -179,13 +191,13 @@ func (c *committer) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// next takes the oldest frame to append; nil means that there is none, and
-// that the caller is to end.
+// next takes the oldest commit; nil means that there is none, and that the
+// caller is to end.
 func (c *committer) next() *commit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// The second one at work only takes what cannot grow any more.
-	if len(c.queue) == 0 || c.flying > 1 && !c.queue[0].full(c.most()) {
+	if len(c.queue) == 0 || c.flying > 1 && !c.queue[0].full() {
 		c.flying--
 		return nil
 	}
@@ -198,44 +210,36 @@ func (c *committer) next() *commit {
 	return f
 }
 
-// fly appends frames until there is nothing more.
+// fly stores commits until there is nothing more.
 func (c *committer) fly() {
-	var buf []byte
 	for f := c.next(); f != nil; f = c.next() {
-		buf, f.err = c.store(f, buf)
-		c.settle(f)
-		c.keep(f)
+		f.err = c.store(f)
+		c.finish(f)
 	}
 }
 
-// settle settles what the frame's packets came from.
-func (c *committer) settle(f *commit) {
-	if state, ok := c.lane.place.State(); ok && f.err == nil && c.lane.into == nil {
-		c.node.parked(state, &f.packets[0])
+// finish ends the counts of what the commit's packets came from.
+func (c *committer) finish(f *commit) {
+	if f.err == nil && c.into == nil {
+		c.node.waitingStored(f.frames)
 	}
 	c.node.drop(f.own)
-	for i, from := range f.from {
-		switch {
-		case from == nil: // whoever waits for the commit knows what to do
-		case f.err != nil:
+	c.mu.Lock()
+	claims := f.claims
+	f.claims = nil
+	c.mu.Unlock()
+	for i := range claims {
+		claims[i].end(f.err == nil)
+	}
+	for _, from := range f.from {
+		if f.err != nil {
 			from.lost.Store(true)
-			from.end(1)
-		default:
-			from.end(1)
 		}
-		f.from[i] = nil
+		from.end(1)
 	}
+	f.from = nil
+	f.free()
 	close(f.done)
-}
-
-// landed tells whether the commit is stored, or failed.
-func (f *commit) landed() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // idle tells whether nothing is on its way.
@@ -259,52 +263,135 @@ func (f *commit) await(ctx context.Context) error {
 	}
 }
 
-// The pauses between attempts to append.
+// over tells whether the commit has landed, or failed.
+func (f *commit) over() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// withdraw takes out what the intake has brought, and tells whether it did: what
+// is stored stays there. It waits while the store has the commit.
+func (f *commit) withdraw(in *Intake) bool {
+	c := f.of
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f.trying {
+		if f.tried == nil {
+			f.tried = make(chan struct{})
+		}
+		tried := f.tried
+		c.mu.Unlock()
+		<-tried
+		c.mu.Lock()
+	}
+	if f.landed {
+		return false
+	}
+	for _, fr := range f.frames { // those that are empty now may fill again
+		fr.without(in)
+	}
+	f.claims = slices.DeleteFunc(f.claims, func(c broughtClaim) bool {
+		if c.by == in {
+			c.end(false)
+		}
+		return c.by == in
+	})
+	return true
+}
+
+// The pauses between attempts to store.
 const (
 	minPause = 5 * time.Millisecond
 	maxPause = 500 * time.Millisecond
 )
 
-// store appends a frame. While the store is full or cannot be written, what has
+// store stores a commit. While the store is full or cannot be written, what has
 // no other frame to come from waits here, and those who sent it with it; other
-// packets are given up, and run again from the frames they came from. It
-// returns buf, which it has used, to be used again.
-func (c *committer) store(f *commit, buf []byte) ([]byte, error) {
+// packets are given up, and run again from the frames they came from.
+func (c *committer) store(f *commit) error {
 	n := c.node
-	waits := slices.Contains(f.from, nil)
 	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := n.setApart(f)
-		if err == nil {
-			buf = packet.AppendFrame(buf[:0], f.header, f.packets)
-			err = c.appendTo(f, store.Frame{Data: buf, Packets: len(f.packets), Rank: c.lane.rank})
+		if err := n.running.Err(); err != nil {
+			return err // the node ends, and knew no routes any more
 		}
+		err := c.try(f)
 		if err == nil || n.running.Err() != nil {
-			return buf, err
+			return err
 		}
 		n.storeTrouble(err)
-		if !waits || !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) {
-			return buf, err
+		if len(f.from) > 0 || !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) {
+			return err
 		}
 		if !pause.For(n.injecting, wait) {
-			return buf, ErrDraining
+			return ErrDraining
 		}
 	}
 }
 
-// appendTo stores the frame of f where the lane leads.
-func (c *committer) appendTo(f *commit, frame store.Frame) error {
-	n := c.node
-	if c.lane.into != nil {
-		return c.lane.into.keep(n.running, c.lane.place, frame, f)
-	}
-	n.holdBlobs(f.packets)
-	began := n.clock.now()
-	err := n.store.Append(n.running, c.lane.place, frame)
-	n.appends.add(n.clock.now() - began)
-	if errors.Is(err, store.ErrFull) { // else it may have been stored; the next start finds out
-		n.dropBlobs(f.packets)
+// try is one attempt, of what was not withdrawn.
+func (c *committer) try(f *commit) error {
+	c.mu.Lock()
+	f.trying = true
+	f.frames = slices.DeleteFunc(f.frames, func(fr *filling) bool { return len(fr.packets) == 0 })
+	c.mu.Unlock()
+	err := c.put(f)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.trying, f.landed = false, err == nil
+	if f.tried != nil {
+		close(f.tried)
+		f.tried = nil
 	}
 	return err
+}
+
+func (c *committer) put(f *commit) error {
+	n := c.node
+	if len(f.frames) == 0 {
+		return nil
+	}
+	var err error
+	if f.own, err = n.setApart(f.frames, f.own); err != nil {
+		return err
+	}
+	if c.into != nil {
+		return c.into.appendFrames(n.running, f.frames, nil)
+	}
+	tx := &store.Tx{Durable: true}
+	done := n.seen.put(tx, f.claims)
+	err = n.commit(tx, f.frames)
+	done(err == nil)
+	return err
+}
+
+// commit does tx with these frames appended in the own store, and holds the
+// large data that they name.
+func (n *Node) commit(tx *store.Tx, frames []*filling) error {
+	for _, f := range frames {
+		tx.Append = append(tx.Append, f.encode())
+		n.holdBlobs(f.packets)
+	}
+	began := n.clock.now()
+	// What is ready when the node ends is stored all the same.
+	err := n.store.Commit(context.Background(), tx)
+	if tx.Durable {
+		n.appends.add(n.clock.now() - began)
+	}
+	if err != nil && notStored(err) { // else it may have been; the next start finds out
+		for _, f := range frames {
+			n.dropBlobs(f.packets)
+		}
+	}
+	return err
+}
+
+// notStored tells whether after this error nothing was stored.
+func notStored(err error) bool {
+	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBroken) || errors.Is(err, store.ErrLapsed)
 }
 
 // storeTrouble says once why the store takes nothing, until it takes packets
@@ -327,6 +414,6 @@ func (n *Node) storeTrouble(err error) {
 	})
 }
 
-// troubleTime is how long no append has failed before the store is said to be
+// troubleTime is how long no commit has failed before the store is said to be
 // well: at its brim it takes one packet and refuses the next.
 const troubleTime = 4 * maxPause

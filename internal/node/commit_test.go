@@ -3,37 +3,33 @@ package node
 import (
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
 
-// TestFramesGrowUnderTheSenders has hundreds wait to get their packet into a frame
-// of one, as they all do while a seed's cost is unknown. Once it is known they
-// share frames: what holds is the size at the time they get in, not at the time
-// they came.
-func TestFramesGrowUnderTheSenders(t *testing.T) {
+// TestSendersShareCommits has hundreds of senders wait for the disk, each with a
+// packet for a seed whose frames hold one, since nothing is known of its cost: they
+// do not wait for one another.
+func TestSendersShareCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders = 600
-		s, gate := newRecorder(memory.New(memory.Config{})), make(chan struct{})
-		s.refuse = func(store.Place, store.Frame) error {
+		s, gate := newRecorder(inMemory(t, pebble.Config{})), make(chan struct{})
+		defer s.Close()
+		s.refuse = func(store.Queue, store.Frame) error {
 			<-gate
-			<-time.After(time.Millisecond) // in the bubble's time: until nobody can move
 			return nil
 		}
 		n := New(Config{Name: "test", Store: s})
-		var most atomic.Int64
-		most.Store(1)
-		c := &committer{node: n, lane: lane{place: store.Waiting("A:A")}, most: func() int { return int(most.Load()) }}
+		c := n.committer(target{rank: store.Root})
 		var waiting sync.WaitGroup
 		for range senders {
 			waiting.Go(func() {
-				f, err := c.add(t.Context(), &item{Packet: packet.Packet{ID: packet.NewID(), State: "A:A", Data: strings.Repeat("x", 10)}}, time.Time{})
+				it := &item{Packet: packet.Packet{ID: packet.NewID(), State: "A:A", Data: strings.Repeat("x", 10)}}
+				f, err := c.add(t.Context(), it, []lane{{queue: store.Inbox("a")}}, 0, bringer{})
 				if err == nil {
 					err = f.await(t.Context())
 				}
@@ -43,14 +39,13 @@ func TestFramesGrowUnderTheSenders(t *testing.T) {
 			})
 		}
 		synctest.Wait() // all have come
-		most.Store(store.MaxPackets)
 		close(gate)
 		waiting.Wait()
 		n.goroutines.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if limit := maxFilled + 3*maxFlying + senders/store.MaxPackets; s.appended > limit {
-			t.Errorf("%d packets went into %d frames; expected at most %d", senders, s.appended, limit)
+		if limit := 1 + maxFlying + senders/fullCommit; s.commits > limit {
+			t.Errorf("%d packets took %d transactions; expected at most %d", senders, s.commits, limit)
 		}
 	})
 }

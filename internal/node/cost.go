@@ -127,15 +127,15 @@ func (c clock) at(d time.Duration) time.Time { return c.base.Add(d) }
 const hopGrain = time.Millisecond
 
 // extend is the trail of what a seed gives for p.
-func extend(p *packet.Packet, seed, node string, at time.Time) *packet.Hop {
-	return &packet.Hop{Prev: p.Trail, Seed: seed, Node: node, At: at, Depth: p.Hops() + 1}
+func (h *host) extend(p *packet.Packet, at time.Time) *packet.Hop {
+	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.manifest.Version, Node: h.node.cfg.Name, At: at, Depth: p.Hops() + 1}
 }
 
 // trail is that of what the slot's batch gives for p. What is given one after the
 // other shares its hop.
 func (s *slot) trail(p *packet.Packet) *packet.Hop {
 	if s.hop == nil || s.hop.Prev != p.Trail || s.hopAt != s.now {
-		s.hop, s.hopAt = extend(p, s.host.name, s.node.cfg.Name, s.node.clock.at(s.now)), s.now
+		s.hop, s.hopAt = s.host.extend(p, s.node.clock.at(s.now)), s.now
 	}
 	return s.hop
 }

@@ -32,7 +32,7 @@ func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
 // Show gives the packets that wait in a state, oldest first, until visit
 // returns false.
 func (n *Node) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
-	return n.store.Look(ctx, store.Waiting(state), 0, func(r store.Resting) bool {
+	return n.store.Look(ctx, store.Waiting(state), 0, func(r store.Stored) bool {
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
 			n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
@@ -51,37 +51,38 @@ func (n *Node) Show(ctx context.Context, state packet.State, visit func(packet.P
 // many: one that failed gets its state back and goes to the seed that failed,
 // any other is routed anew. They have all their attempts again.
 func (n *Node) Retry(ctx context.Context, sel Selection) (int, error) {
-	return n.handle(ctx, sel, func(it *item) error {
-		n.unfollow(it)
-		place := store.Waiting(it.State)
-		if it.Fault != nil && it.State.Type() == packet.ErrorType {
-			place = store.Inbox(seed.Name(it.State.Name()))
-			it.State, it.Fault = it.Fault.State, nil
+	return n.handle(ctx, sel, func(m *move, p *packet.Packet) error {
+		if err := n.unfollow(m, p); err != nil {
+			return err
 		}
-		it.Rounds, it.Attempt = 0, 0
-		if _, inbox := place.Seed(); !inbox {
-			if to := n.snap.Load().dests(&it.Packet); len(to) > 0 {
-				return n.lay(ctx, it, to, func(*commit) {})
+		queue := store.Waiting(p.State)
+		if p.Fault != nil && p.State.Type() == packet.ErrorType {
+			queue = store.Inbox(seed.Name(p.State.Name()))
+			p.State, p.Fault = p.Fault.State, nil
+			// The seed was probably mended: what it gives now is something else.
+			p.Extra = p.Extra.NextRound()
+		}
+		p.DeadLetters, p.Attempt = 0, 0
+		if _, inbox := queue.Seed(); !inbox {
+			if to := n.snap.Load().dests(p); len(to) > 0 {
+				m.put(p, m.lanesTo(p, to))
+				return nil
 			}
 		}
-		_, err := n.append(ctx, place, it)
-		return err
+		m.put(p, []lane{{queue: queue, rank: store.Descendant}})
+		return nil
 	})
 }
 
 // Drop ends the packets of a selection, and returns how many.
 func (n *Node) Drop(ctx context.Context, sel Selection) (int, error) {
-	return n.handle(ctx, sel, func(it *item) error {
-		n.unfollow(it)
-		it.from.end(1)
-		return nil
-	})
+	return n.handle(ctx, sel, n.unfollow)
 }
 
-// handle gives each packet of the selection to do, which takes over its count,
-// and waits until they lie where they are to be. The error names what was not
-// found.
-func (n *Node) handle(ctx context.Context, sel Selection, do func(*item) error) (int, error) {
+// handle gives each packet of the selection to do, which says with the move where
+// it goes; it is a copy, which do may change. It returns when they are where they
+// are to be. The error names what was not found.
+func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet.Packet) error) (int, error) {
 	n.entering.Add(1)
 	defer n.entering.Add(-1)
 	if n.running.Err() != nil {
@@ -93,7 +94,7 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*item) error) 
 		return 0, err
 	}
 	defer done()
-	places, err := n.store.Places(ctx)
+	places, err := n.store.Queues(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +108,7 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*item) error) 
 	}
 	count := 0
 	for _, c := range places {
-		state, ok := c.Place.State()
+		state, ok := c.Queue.State()
 		if !ok || !whole[state] && len(ids) == 0 {
 			continue
 		}
@@ -153,7 +154,7 @@ func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool)
 
 // handleState does it to the packets of one state, in the oldest frames of that
 // number: what comes back because it fails again is not retried once more.
-func (n *Node) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*item) error) (count int, err error) {
+func (n *Node) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
 	n.waits.hands.Lock()
 	defer n.waits.hands.Unlock()
 	for next := uint64(0); ; {
@@ -175,44 +176,29 @@ func (n *Node) handleState(ctx context.Context, state packet.State, frames int, 
 	}
 }
 
-func (n *Node) handleFrame(ctx context.Context, state packet.State, r *store.Resting, match func(*packet.Packet) bool, do func(*item) error) (count int, err error) {
+func (n *Node) handleFrame(ctx context.Context, state packet.State, r *store.Stored, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
 	_, ps, err := packet.ParseFrame(r.Data)
 	if err != nil {
-		n.damaged(store.Waiting(state), &waitingFrame{node: n, state: state, Resting: r}, err)
+		n.damaged(store.Waiting(state), &lookedAt{n, store.Waiting(state), r}, err)
 		return 0, nil
 	}
-	matches := make([]bool, len(ps))
+	m := move{node: n, at: store.Waiting(state), old: r, ps: ps}
 	for i := range ps {
-		if matches[i] = match(&ps[i]); matches[i] {
-			count++
+		if !match(&ps[i]) {
+			m.stay(&ps[i])
+			continue
 		}
-	}
-	if count == 0 || !n.waits.claim(state, r.Number) {
-		return 0, nil
-	}
-	lease := &waitingFrame{node: n, state: state, Resting: r, gone: make(chan struct{})}
-	from := n.origin(nil, "", lease, ps)
-	for i := range ps {
-		it := &item{Packet: ps[i], from: from}
-		if matches[i] {
-			err = do(it)
-		} else {
-			_, err = n.append(ctx, store.Waiting(state), it)
-		}
-		if err != nil {
-			for range ps[i:] {
-				n.giveUp(it)
-			}
+		count++
+		p := ps[i]
+		if err := do(&m, &p); err != nil {
 			return 0, err
 		}
 	}
-	select {
-	case <-lease.gone:
-		if lease.failed != nil {
-			return 0, lease.failed
-		}
-		return count, nil
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	if count == 0 {
+		return 0, nil
 	}
+	if err := m.commit(ctx, true); err != nil {
+		return 0, err
+	}
+	return count, nil
 }

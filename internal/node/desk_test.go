@@ -12,7 +12,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -31,7 +31,7 @@ func shown(w *world, state packet.State) (out []packet.Packet) {
 }
 
 func TestRetryGivesAFailedPacketItsStateBack(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	w := newStoredWorld(t, s, Memory)
 	var end basket
 	var mended atomic.Bool
@@ -61,7 +61,7 @@ func TestRetryGivesAFailedPacketItsStateBack(t *testing.T) {
 	}
 	testenv.Eventually(t, 10*time.Second, "it has failed again", func() bool { return len(shown(w, "Error:bad")) == len(ps) })
 	for _, p := range shown(w, "Error:bad") {
-		if f := p.Fault; f == nil || f.Attempts != 2 || f.State != "A:A" || p.Rounds != 1 || p.Attempt != 0 {
+		if f := p.Fault; f == nil || f.Attempts != 2 || f.State != "A:A" || p.DeadLetters != 1 || p.Attempt != 0 {
 			t.Errorf("what waits is %+v, %+v", p, p.Fault)
 		}
 	}
@@ -73,7 +73,7 @@ func TestRetryGivesAFailedPacketItsStateBack(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "two arrive", func() bool { return end.count() == 2 })
 	end.want(t, "1", "2")
 	for _, p := range end.got {
-		if p.ID != ps[1].ID && p.ID != ps[2].ID || p.State != "A:A" || p.Fault != nil || p.Attempt != 0 || p.Rounds != 0 {
+		if p.ID != ps[1].ID && p.ID != ps[2].ID || p.State != "A:A" || p.Fault != nil || p.Attempt != 0 || p.DeadLetters != 0 {
 			t.Errorf("the seed got %+v", p)
 		}
 	}
@@ -86,7 +86,7 @@ func TestRetryGivesAFailedPacketItsStateBack(t *testing.T) {
 	w.drain()
 	end.want(t, "1", "2", "3", "4", "5")
 	other.want(t, "0", "1", "2", "3", "4", "5")
-	if places, err := s.Places(t.Context()); err != nil || len(places) != 0 {
+	if places, err := s.Queues(t.Context()); err != nil || len(places) != 0 {
 		t.Errorf("left: %v, %v", places, err)
 	}
 }
@@ -94,7 +94,7 @@ func TestRetryGivesAFailedPacketItsStateBack(t *testing.T) {
 // TestOneOfAFrameIsHandled drops and retries single packets of a frame; the
 // others go on waiting.
 func TestOneOfAFrameIsHandled(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	ps := somePackets(5, "A:A")
 	appendFrame(t, s, "wait.A.A", packet.FrameHeader{}, ps[:3]...)
 	appendFrame(t, s, "wait.A.A", packet.FrameHeader{}, ps[3:]...)
@@ -117,7 +117,7 @@ func TestOneOfAFrameIsHandled(t *testing.T) {
 }
 
 func TestWhatDoesNotWaitIsNamed(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	ps := somePackets(2, "A:A")
 	appendFrame(t, s, "wait.A.A", packet.FrameHeader{}, ps[:1]...)
 	w := newStoredWorld(t, s, Memory)
@@ -138,7 +138,7 @@ func TestWhatDoesNotWaitIsNamed(t *testing.T) {
 // TestWhatCannotMoveStays retries while the store takes nothing: the error says
 // so, and no packet is lost.
 func TestWhatCannotMoveStays(t *testing.T) {
-	rec := newRecorder(memory.New(memory.Config{}))
+	rec := newRecorder(inMemory(t, pebble.Config{}))
 	ps := somePackets(3, "A:A")
 	for i := range ps {
 		ps[i].Fault, ps[i].State = &packet.Fault{State: "A:A", Attempts: 1}, "Error:end"
@@ -146,7 +146,7 @@ func TestWhatCannotMoveStays(t *testing.T) {
 	appendFrame(t, rec, "wait.Error.end", packet.FrameHeader{}, ps...)
 	var full atomic.Bool
 	full.Store(true)
-	rec.refuse = func(store.Place, store.Frame) error {
+	rec.refuse = func(store.Queue, store.Frame) error {
 		if full.Load() {
 			return store.ErrFull
 		}
@@ -174,7 +174,7 @@ func TestWhatCannotMoveStays(t *testing.T) {
 // TestHandlingWhileSeedsCome retries and drops while what waits is on its way
 // to seeds that come and go: each packet goes one way, once.
 func TestHandlingWhileSeedsCome(t *testing.T) {
-	rec := newRecorder(memory.New(memory.Config{}))
+	rec := newRecorder(inMemory(t, pebble.Config{}))
 	const total = 300
 	ps := somePackets(total, "A:A")
 	for i := 0; i < total; i += 3 {

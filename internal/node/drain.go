@@ -88,16 +88,20 @@ func (n *Node) rested() bool {
 		idle = c.(*committer).idle()
 		return idle
 	})
+	n.finishers.Range(func(_, f any) bool {
+		idle = idle && f.(*finisher).idle()
+		return idle
+	})
 	if !idle || n.pulling.Err() != nil {
 		return idle
 	}
-	places, err := n.store.Places(n.running)
+	places, err := n.store.Queues(n.running)
 	if err != nil || !n.waits.idle() {
 		return n.running.Err() != nil
 	}
 	snap := n.snap.Load()
 	for _, c := range places {
-		if name, ok := c.Place.Seed(); ok && snap.hosted(name) && !snap.stands(name) { // here, or by who pulls it
+		if name, ok := c.Queue.Seed(); ok && snap.hosted(name) && !snap.stands(name) { // here, or by who pulls it
 			return false
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -19,7 +19,7 @@ import (
 func TestEmitAll(t *testing.T) {
 	for _, timeout := range []time.Duration{0, time.Minute} {
 		t.Run(timeout.String(), func(t *testing.T) {
-			rec := newRecorder(memory.New(memory.Config{}))
+			rec := newRecorder(inMemory(t, pebble.Config{}))
 			w := newStoredWorld(t, rec, Memory)
 			var texts []string
 			for i := range 100 {

@@ -94,10 +94,9 @@ func (h *host) delay(it *item, d time.Duration) {
 	h.delayed[timer] = *it
 }
 
-// later lays it down in the seed's inbox, to be tried again after d.
+// later stores it in the seed's inbox, to be tried again after d.
 func (h *host) later(it *item, d time.Duration) {
-	c := h.node.committer(lane{into: it.into(), place: store.Inbox(h.manifest.Name), rank: store.Descendant, attempt: it.Attempt})
-	if _, err := c.add(h.node.running, it, time.Now().Add(d)); err != nil {
+	if _, err := h.node.storeAlone(h.node.running, it, store.Inbox(h.manifest.Name), d); err != nil {
 		h.node.giveUp(it)
 	}
 }
@@ -142,8 +141,11 @@ func (h *host) giveUp(it *item, err error) {
 	}
 	failed := *it
 	failed.State, failed.Fault, failed.Attempt = packet.ErrorState(h.name), fault, 0
-	failed.Rounds++
-	failed.Trail = extend(&it.Packet, h.name, h.node.cfg.Name, time.Now())
+	failed.DeadLetters++
+	failed.Trail = h.extend(&it.Packet, time.Now())
+	if hops := failed.Hops(); h.node.fit(&failed.Packet) {
+		fault.Error = brief(fmt.Sprintf("%s (of the %d seeds that it came through only the last %d are named)", fault.Error, hops, failed.Hops()))
+	}
 	snap := h.node.snap.Load()
 	to := snap.within(h, snap.dests(&failed.Packet))
 	h.node.noteMove(&failed, h.name, to)

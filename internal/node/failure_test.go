@@ -11,7 +11,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -28,18 +28,19 @@ func failAlways(context.Context, packet.Packet, gofn.Emit) error { return errors
 
 // A resting is a frame of a store, read.
 type resting struct {
-	header  packet.FrameHeader
-	packets []packet.Packet
+	header    packet.FrameHeader
+	packets   []packet.Packet
+	notBefore time.Time
 }
 
-func lying(t *testing.T, s store.Store, at store.Place) (out []resting) {
+func lying(t *testing.T, s store.Store, at store.Queue) (out []resting) {
 	t.Helper()
-	err := s.Look(t.Context(), at, 0, func(r store.Resting) bool {
+	err := s.Look(t.Context(), at, 0, func(r store.Stored) bool {
 		h, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
 			t.Error(err)
 		}
-		out = append(out, resting{h, ps})
+		out = append(out, resting{h, ps, r.NotBefore})
 		return true
 	})
 	if err != nil {
@@ -48,9 +49,15 @@ func lying(t *testing.T, s store.Store, at store.Place) (out []resting) {
 	return out
 }
 
-func appendFrame(t *testing.T, s store.Store, at store.Place, h packet.FrameHeader, ps ...packet.Packet) {
+func appendFrame(t *testing.T, s store.Store, at store.Queue, h packet.FrameHeader, ps ...packet.Packet) {
 	t.Helper()
-	if err := s.Append(t.Context(), at, store.Frame{Data: packet.AppendFrame(nil, h, ps), Packets: len(ps)}); err != nil {
+	appendData(t, s, at, packet.AppendFrame(nil, h, ps), len(ps))
+}
+
+func appendData(t *testing.T, s store.Store, at store.Queue, data []byte, packets int) {
+	t.Helper()
+	tx := &store.Tx{Append: []store.Append{{To: at, Frame: store.Frame{Data: data, Packets: packets}}}}
+	if err := s.Commit(t.Context(), tx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -64,7 +71,7 @@ func somePackets(n int, state packet.State) (out []packet.Packet) {
 }
 
 // die has n nodes take what lies in the place and end without a verdict.
-func die(t *testing.T, s store.Store, at store.Place, n int) {
+func die(t *testing.T, s store.Store, at store.Queue, n int) {
 	t.Helper()
 	for range n {
 		leases, err := s.Pull(t.Context(), at, 100)
@@ -96,7 +103,7 @@ func TestDelaysGrowAndVary(t *testing.T) {
 }
 
 func TestALongDelayIsSpentInTheStore(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	w := newStoredWorld(t, s, Memory)
 	bad := w.seed("bad", "A:A ->", func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
 		if in.Data == "0" {
@@ -116,7 +123,7 @@ func TestALongDelayIsSpentInTheStore(t *testing.T) {
 		return len(left) == 1 && len(left[0].packets) == 1
 	})
 	p := left[0].packets[0]
-	if wait := time.Until(left[0].header.NotBefore); wait > 2*time.Second || wait < 500*time.Millisecond {
+	if wait := time.Until(left[0].notBefore); wait > 2*time.Second || wait < 500*time.Millisecond {
 		t.Errorf("it waits for %v; expected about 1.6s", wait)
 	}
 	if p.ID != ps[0].ID || p.Attempt != 5 || p.State != "A:A" {
@@ -130,7 +137,7 @@ func TestFailuresHoldUpNobody(t *testing.T) {
 	for _, d := range []Durability{None, Memory} {
 		t.Run(d.String(), func(t *testing.T) {
 			t.Parallel()
-			s := memory.New(memory.Config{})
+			s := inMemory(t, pebble.Config{})
 			w := newStoredWorld(t, s, d)
 			const total = 1000 // in memory alone, failures keep their places in the queue
 			var end basket
@@ -155,7 +162,7 @@ func TestFailuresHoldUpNobody(t *testing.T) {
 				testenv.Eventually(t, 10*time.Second, "what waits long is in the store", func() bool {
 					stored := 0
 					for _, f := range lying(t, s, "in.half") {
-						if f.header.NotBefore.IsZero() {
+						if f.notBefore.IsZero() {
 							continue
 						}
 						stored += len(f.packets)
@@ -168,7 +175,7 @@ func TestFailuresHoldUpNobody(t *testing.T) {
 }
 
 func TestARetryDoesNotKeepANodeFromFinishing(t *testing.T) {
-	w := newStoredWorld(t, memory.New(memory.Config{}), Memory)
+	w := newStoredWorld(t, inMemory(t, pebble.Config{}), Memory)
 	var errs basket
 	bad := w.seed("bad", "A:A ->", failAlways)
 	bad.Retries = 8 // half a minute of delays
@@ -187,14 +194,14 @@ func TestARetryDoesNotKeepANodeFromFinishing(t *testing.T) {
 }
 
 func TestAFrameIsSplitAfterThreeDeaths(t *testing.T) {
-	rec := newRecorder(memory.New(memory.Config{}))
+	rec := newRecorder(inMemory(t, pebble.Config{}))
 	w := newStoredWorld(t, rec, Memory)
 	var end basket
 	appendFrame(t, rec, "in.end", packet.FrameHeader{}, somePackets(3, "A:A")...)
 	die(t, rec.Store, "in.end", splitAfter)
 	var mu sync.Mutex
 	var singles []packet.FrameHeader
-	rec.refuse = func(_ store.Place, f store.Frame) error {
+	rec.refuse = func(_ store.Queue, f store.Frame) error {
 		h, ps, err := packet.ParseFrame(f.Data)
 		mu.Lock()
 		defer mu.Unlock()
@@ -219,7 +226,7 @@ func TestAFrameIsSplitAfterThreeDeaths(t *testing.T) {
 }
 
 func TestAPacketFailsAfterTenDeaths(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	w := newStoredWorld(t, s, Memory)
 	var end, errs basket
 	ps := somePackets(3, "A:A")
@@ -242,12 +249,12 @@ func TestAPacketFailsAfterTenDeaths(t *testing.T) {
 // TestGivenBackIsNoDeath has a frame given back more often than a packet may
 // be delivered, because the store takes nothing: it goes on when there is room.
 func TestGivenBackIsNoDeath(t *testing.T) {
-	rec := newRecorder(memory.New(memory.Config{}))
+	rec := newRecorder(inMemory(t, pebble.Config{}))
 	rec.hurry = true
 	w := newStoredWorld(t, rec, Memory)
 	var mu sync.Mutex
 	refused := 0
-	rec.refuse = func(to store.Place, _ store.Frame) error {
+	rec.refuse = func(to store.Queue, _ store.Frame) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if to != "wait.B.B" || refused > 2*maxDeliveries {
@@ -271,13 +278,13 @@ func TestWhatALongRunGaveIsStored(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cost time.Duration
-		from store.Place // where the packet lies until it has ended
+		from store.Queue // where the packet lies until it has ended
 	}{
 		{"long", longRun + 10*time.Millisecond, "in.next"},
 		{"short", 0, "in.first"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := memory.New(memory.Config{})
+			s := inMemory(t, pebble.Config{})
 			w := newStoredWorld(t, s, Memory)
 			running, gate := make(chan struct{}), make(chan struct{})
 			w.host(w.seed("first", "A:A -> B:B", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
@@ -292,8 +299,8 @@ func TestWhatALongRunGaveIsStored(t *testing.T) {
 			w.inject("A:A", "x", nil)
 			<-running
 			testenv.Eventually(t, 10*time.Second, "one frame, in "+string(c.from), func() bool {
-				places, err := s.Places(t.Context())
-				return err == nil && len(places) == 1 && places[0].Place == c.from
+				places, err := s.Queues(t.Context())
+				return err == nil && len(places) == 1 && places[0].Queue == c.from
 			})
 			close(gate)
 			w.drain()

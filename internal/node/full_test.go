@@ -15,7 +15,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -55,7 +55,7 @@ func newLoggedWorld(t *testing.T, s store.Store, d Durability) (*world, *logbook
 }
 
 func TestAFullStoreHoldsBackRootsAlone(t *testing.T) {
-	s := memory.New(memory.Config{Size: 64 << 10, Reserve: 64 << 10})
+	s := inMemory(t, pebble.Config{Size: 64 << 10, Reserve: 64 << 10})
 	w, book := newLoggedWorld(t, s, Memory)
 	var end basket
 	gate := make(chan struct{})
@@ -114,7 +114,7 @@ func TestAFullStoreHoldsBackRootsAlone(t *testing.T) {
 // well, frames are given back, and still every packet ends, and no other.
 func TestFullToTheBrim(t *testing.T) {
 	const depth, roots = 11, 4
-	rec := newRecorder(memory.New(memory.Config{Size: 20 << 10, Reserve: 4 << 10}))
+	rec := newRecorder(inMemory(t, pebble.Config{Size: 20 << 10, Reserve: 4 << 10}))
 	rec.hurry = true
 	w, _ := newLoggedWorld(t, rec, Memory)
 	var mu sync.Mutex
@@ -160,11 +160,11 @@ func TestFullToTheBrim(t *testing.T) {
 // then pulls: senders are held back, nothing that is in is lost, and it goes on
 // by itself.
 func TestAStoreThatBreaksForAWhile(t *testing.T) {
-	rec := newRecorder(memory.New(memory.Config{}))
+	rec := newRecorder(inMemory(t, pebble.Config{}))
 	rec.hurry = true
 	var broken atomic.Bool
 	var refused atomic.Int64
-	rec.refuse = func(store.Place, store.Frame) error {
+	rec.refuse = func(store.Queue, store.Frame) error {
 		if broken.Load() {
 			refused.Add(1)
 			return store.ErrBroken

@@ -64,11 +64,11 @@ type port struct {
 
 // A dest is one seed that accepts a state.
 type dest struct {
-	name seed.Name
+	name  seed.Name
+	inbox store.Queue
 	// host is the seed here; nil where its packets go into its inbox in any
 	// case, since other nodes alone host it, or all are to have it in turn.
 	host *host
-	in   *inlets
 	// forced lets a packet into the queue though it is full: inside a cycle a
 	// send that blocks could wait for itself.
 	forced bool
@@ -76,29 +76,9 @@ type dest struct {
 	sole bool
 }
 
-// inlets lead into a seed's inbox in the node's own store, by rank, and for
-// packets that other seeds accept as well (0) or not (1).
-type inlets [2][2]*committer
-
-func (n *Node) inlets(name seed.Name) *inlets {
-	var in inlets
-	for rank := range in {
-		for i := range in[rank] {
-			in[rank][i] = n.committer(lane{place: store.Inbox(name), rank: store.Rank(rank), sole: i == 1})
-		}
-	}
-	return &in
-}
-
 // lane leads into the seed's inbox, in the store where the packet belongs.
-func (d *dest) lane(it *item) *committer {
-	if into := it.into(); into != nil {
-		return into.node.committer(lane{into: into, place: store.Inbox(d.name), rank: store.Descendant, sole: d.sole})
-	}
-	if d.sole {
-		return d.in[rank(it)][1]
-	}
-	return d.in[rank(it)][0]
+func (d *dest) lane(it *item) lane {
+	return lane{into: it.into(), queue: d.inbox, rank: rank(it), sole: d.sole}
 }
 
 func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -34,9 +33,8 @@ func (n *Node) startInjector(h *host) {
 // inject runs the injector once, or as often as its pmk-every says, until ctx
 // ends.
 func (h *host) inject(ctx context.Context) {
-	for round := 0; ; round++ {
-		began := time.Now()
-		ended := h.injectRound(ctx, round)
+	for due := time.Now(); ; {
+		ended := h.injectDue(ctx, due)
 		if ctx.Err() != nil {
 			return
 		}
@@ -46,22 +44,47 @@ func (h *host) inject(ctx context.Context) {
 		if h.manifest.Every == 0 {
 			return
 		}
-		// Rounds begin at even distances; one that took longer than that
-		// is followed at once by the next, and none is made up for.
-		if !pause.For(ctx, h.manifest.Every-time.Since(began)) {
+		// Runs are due at even distances; one that took longer than that is
+		// followed at once by the next, and none is made up for.
+		due = due.Add(h.manifest.Every)
+		if late := time.Since(due); late > 0 {
+			due = due.Add(late)
+		} else if !pause.For(ctx, -late) {
 			return
 		}
 	}
 }
 
-// injectRound makes one run, tried again as a packet would be, and tells
-// whether it came to its end.
-func (h *host) injectRound(ctx context.Context, round int) (ended bool) {
+// injection is the id of the run that is due then. An injector that runs once
+// has one run, however often it is cut short: what it gave before has the same
+// ids when it gives it again.
+func (h *host) injection(due time.Time) packet.ID {
+	run := h.node.cfg.Run
+	switch m := &h.manifest; {
+	case m.Once:
+		run = "once"
+	case m.Every > 0:
+		run = "due " + due.UTC().Format(time.RFC3339Nano)
+	}
+	return packet.HashID("injector", h.name, h.manifest.Version, run)
+}
+
+// runID is the id of the seed's run on p; an injector's has it already.
+func (h *host) runID(p *packet.Packet) packet.ID {
+	if len(h.manifest.Contract.In) == 0 {
+		return p.ID
+	}
+	return packet.RunID(h.key, p.Round(), p.ID)
+}
+
+// injectDue makes the run that was due then, tried again as a packet would be,
+// and tells whether it came to its end.
+func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 	if h.awaitResume(ctx) != nil {
 		return false
 	}
 	s := h.slots[0]
-	run := packet.Packet{ID: packet.HashID(h.runName(), h.name, strconv.Itoa(round))}
+	run := packet.Packet{ID: h.injection(due)}
 	for {
 		err := s.injectOnce(ctx, &run)
 		if err == nil || ctx.Err() != nil {
@@ -93,7 +116,7 @@ func (s *slot) injectOnce(ctx context.Context, run *packet.Packet) error {
 	}
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}
 	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
-	s.ctx, s.batch, s.from = ctx, []packet.Packet{*run}, []*origin{nil}
+	s.ctx, s.batch, s.from = ctx, []packet.Packet{*run}, []*unit{nil}
 	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
 	s.in[0].Add(1)
 	defer func() {
@@ -127,11 +150,14 @@ type injectorSink struct {
 
 func (v *injectorSink) Done(_ int, err error) { v.err = err }
 
-func (v *injectorSink) Emit(i int, state packet.State, data string) error {
-	return v.emit(i, state, data, nil)
-}
-
-func (v *injectorSink) emit(i int, state packet.State, data string, b *packet.Blob) error {
+// Emit takes an output; its blob, if it has one, is held until the run has
+// ended.
+func (v *injectorSink) Emit(i int, out packet.Output) error {
+	if out.Blob != nil {
+		v.mu.Lock()
+		v.held = append(v.held, out.Blob.Sum)
+		v.mu.Unlock()
+	}
 	s := v.slot
 	if err := s.host.awaitResume(s.ctx); err != nil {
 		return err
@@ -140,22 +166,21 @@ func (v *injectorSink) emit(i int, state packet.State, data string, b *packet.Bl
 	// Where packets are stored, the lock is held for making the packet alone:
 	// thousands may emit at a time, and would queue for it.
 	v.mu.Lock()
-	out, err := v.root(&root, i, state, data)
+	port, err := v.root(&root, i, &out)
 	if err == nil && !s.node.stored() {
-		err = s.node.route(s.ctx, s, &root, out.to)
+		err = s.node.route(s.ctx, s, &root, port.to)
 	}
 	v.mu.Unlock()
 	if err != nil || !s.node.stored() {
 		return err
 	}
-	root.Blob = b
-	return v.in.put(s.ctx, nil, &root, out.to)
+	return v.in.put(s.ctx, &root, port.to, nil)
 }
 
 // root makes the run's next output. The caller holds v.mu.
-func (v *injectorSink) root(root *item, i int, state packet.State, data string) (*port, error) {
+func (v *injectorSink) root(root *item, i int, out *packet.Output) (*port, error) {
 	s := v.slot
-	out, err := s.output(root, i, state, data)
+	port, err := s.output(root, i, out)
 	if err != nil {
 		return nil, err
 	}
@@ -166,16 +191,7 @@ func (v *injectorSink) root(root *item, i int, state packet.State, data string) 
 	root.Trail = s.trail(&s.batch[i])
 	s.node.traceRoot(&root.Packet, s.host.name)
 	s.node.bear(&root.Packet, s.host.name)
-	return out, nil
-}
-
-// EmitBlob is Emit for data that lies in the store; it is held until the run
-// has ended.
-func (v *injectorSink) EmitBlob(i int, state packet.State, b packet.Blob) error {
-	v.mu.Lock()
-	v.held = append(v.held, b.Sum)
-	v.mu.Unlock()
-	return v.emit(i, state, "", &b)
+	return port, nil
 }
 
 // Flush returns when everything that was emitted before is stored.

@@ -21,41 +21,83 @@ type Intake struct {
 	// flying are the commits that hold packets of this intake and have not
 	// landed, and perhaps some that have. The list is never changed: thousands
 	// read it, and would queue for a lock.
-	flying atomic.Pointer[[]*commit]
+	flying atomic.Pointer[[]flight]
 	failed atomic.Pointer[error] // of a commit that is no longer in flying
 	mu     sync.Mutex            // held to replace flying
+}
+
+// A flight is a commit that holds something of an intake.
+type flight struct {
+	*commit
+	records bool // of a ledger alone
 }
 
 // Intake begins to take packets.
 func (n *Node) Intake() *Intake { return &Intake{node: n} }
 
 // Put takes a packet in as [Node.Inject] does, but returns once it has a place
-// on its way: [Intake.Flush] tells that it is safe.
+// on its way: [Intake.Flush] tells that it is safe. A packet with the id of one that
+// was taken within a day before is not taken again, and that is no error; where that
+// one is still on its way, Put waits for it.
 func (in *Intake) Put(ctx context.Context, p packet.Packet) error {
+	return in.take(ctx, &p)
+}
+
+// take is Put; it completes p.
+func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 	n := in.node
 	n.entering.Add(1)
 	defer n.entering.Add(-1)
 	if n.injecting.Err() != nil {
 		return ErrDraining
 	}
-	if err := n.admit(&p); err != nil {
+	named := !p.ID.IsZero()
+	if err := n.admit(p); err != nil {
 		return err
 	}
-	n.traceRoot(&p, "")
-	n.bear(&p, "")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(n.injecting, cancel)()
-	err := in.put(ctx, nil, &item{Packet: p}, n.snap.Load().dests(&p))
+	err := in.enter(ctx, p, named)
 	if err != nil && n.injecting.Err() != nil {
 		return ErrDraining
 	}
 	return err
 }
 
-// put sends a root on its way; s is the injector's slot that it comes from,
-// nil for what comes from outside.
-func (in *Intake) put(ctx context.Context, s *slot, it *item, to []dest) error {
+// enter sends a packet on its way, unless one of its id was taken before.
+func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error {
+	n := in.node
+	var mine *claim // none on an id that was just drawn
+	if named {
+		var err error
+		if mine, err = n.seen.claim(ctx, p.ID); mine == nil {
+			if err == nil {
+				followNot(p)
+			}
+			return err
+		}
+	}
+	n.traceRoot(p, "")
+	n.bear(p, "")
+	err := in.put(ctx, &item{Packet: *p}, n.snap.Load().dests(p), mine)
+	if err != nil || !n.stored() {
+		mine.end(err == nil)
+	}
+	return err
+}
+
+// followNot takes out of a packet's wish that it is followed.
+func followNot(p *packet.Packet) {
+	if _, ok := followed(p); ok {
+		wish := *p.Wish
+		wish.Follow = packet.ID{}
+		p.Wish = &wish
+	}
+}
+
+// put sends a root on its way. The commit that stores it ends the claim on its id.
+func (in *Intake) put(ctx context.Context, it *item, to []dest, mine *claim) error {
 	if _, ok := followed(&it.Packet); ok {
 		var r record
 		r.beginAll(&it.Packet, to)
@@ -63,58 +105,70 @@ func (in *Intake) put(ctx context.Context, s *slot, it *item, to []dest) error {
 		if err != nil {
 			return err
 		}
-		in.started(f)
+		in.started(f, true)
 	}
 	if !in.node.stored() {
-		return in.node.route(ctx, s, it, to)
+		return in.node.route(ctx, nil, it, to)
 	}
-	return in.node.lay(ctx, it, to, in.started)
+	f, err := in.node.storeFor(ctx, it, to, bringer{in, mine})
+	if err == nil {
+		in.started(f, false)
+	}
+	return err
 }
 
-// started notes a commit that holds a packet of this intake. Most packets are in
+// started notes a commit that holds something of this intake. Most packets are in
 // the commit of the one before.
-func (in *Intake) started(f *commit) {
-	if in.newest() == f {
+func (in *Intake) started(f *commit, records bool) {
+	if f == nil || in.knows(f) {
 		return
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.newest() == f {
+	if in.knows(f) {
 		return
 	}
-	var flying []*commit
+	var flying []flight
 	for _, old := range in.list() {
-		if !old.landed() {
+		if !old.over() {
 			flying = append(flying, old)
 		} else if old.err != nil {
 			in.failed.CompareAndSwap(nil, &old.err)
 		}
 	}
-	flying = append(flying, f)
+	flying = append(flying, flight{f, records})
 	in.flying.Store(&flying)
 }
 
-func (in *Intake) list() []*commit {
+func (in *Intake) list() []flight {
 	if flying := in.flying.Load(); flying != nil {
 		return *flying
 	}
 	return nil
 }
 
-// newest is the commit that was noted last, nil for none.
-func (in *Intake) newest() *commit {
-	if flying := in.list(); len(flying) > 0 {
-		return flying[len(flying)-1]
+// knows tells whether the commit was noted.
+func (in *Intake) knows(f *commit) bool {
+	flying := in.list()
+	for i := len(flying) - 1; i >= 0; i-- {
+		if flying[i].commit == f {
+			return true
+		}
 	}
-	return nil
+	return false
 }
 
 // Flush returns when everything that was put before is as safe as the node's
-// durability says, or one of it could not be made so, or ctx has ended; what was
-// put may then be stored all the same.
+// durability says, or one of it could not be made so. If ctx ends before, what is
+// not stored by then never will be, and the error is ctx's; it is nil if all was
+// stored.
 func (in *Intake) Flush(ctx context.Context) error {
-	for _, f := range in.list() {
+	list := in.list()
+	for _, f := range list {
 		if err := f.await(ctx); err != nil {
+			if ctx.Err() != nil {
+				return in.withdraw(ctx, list)
+			}
 			return err
 		}
 	}
@@ -124,13 +178,31 @@ func (in *Intake) Flush(ctx context.Context) error {
 	return nil
 }
 
+// withdraw takes back what is not stored. A record of a ledger that stays does no
+// harm: nobody asks for it.
+func (in *Intake) withdraw(ctx context.Context, list []flight) error {
+	var err error
+	if failed := in.failed.Load(); failed != nil {
+		err = *failed
+	}
+	for _, f := range list {
+		if f.withdraw(in) && !f.records {
+			err = ctx.Err()
+		}
+	}
+	return err
+}
+
 // Inject takes a packet from outside: it returns once the packet is as safe as
 // the node's durability says. Without a store that is a place in the queue of
 // every seed that accepts it. A packet without an id is given one, and a ship
 // unless it has one.
-func (n *Node) Inject(ctx context.Context, p packet.Packet) error {
+func (n *Node) Inject(ctx context.Context, p packet.Packet) error { return n.inject(ctx, &p) }
+
+// inject is Inject; it completes p.
+func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
 	in := n.Intake()
-	if err := in.Put(ctx, p); err != nil {
+	if err := in.take(ctx, p); err != nil {
 		return err
 	}
 	return in.Flush(ctx)
@@ -140,13 +212,19 @@ func (n *Node) Inject(ctx context.Context, p packet.Packet) error {
 // or -1 if it is not known. Large data goes by without being held in memory
 // where packets pass through a store. An error of r is returned as it is.
 func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+	return n.Take(ctx, &p, r, size)
+}
+
+// Take is InjectData; it completes p, so that the caller learns an id that was drawn.
+// One that was taken before is not followed: its ledger would stay empty.
+func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64) error {
 	if n.injecting.Err() != nil {
 		return ErrDraining
 	}
 	// A node that ends does not wait for a sender that is slow to give the
 	// data: only Inject is counted as on its way in.
 	if size > n.cfg.MaxData {
-		return n.tooLarge(&p, size)
+		return n.tooLarge(p, size)
 	}
 	if n.stored() && n.blobs != nil && (size < 0 || size > store.MaxInline) {
 		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
@@ -161,7 +239,7 @@ func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, siz
 			}
 			p.Blob = nil
 		}
-		return n.Inject(ctx, p)
+		return n.inject(ctx, p)
 	}
 	data := new(strings.Builder)
 	got, err := io.Copy(data, io.LimitReader(r, n.cfg.MaxData+1))
@@ -169,10 +247,10 @@ func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, siz
 		return err
 	}
 	if got > n.cfg.MaxData {
-		return n.tooLarge(&p, got)
+		return n.tooLarge(p, got)
 	}
 	p.Data = data.String()
-	return n.Inject(ctx, p)
+	return n.inject(ctx, p)
 }
 
 func (n *Node) tooLarge(p *packet.Packet, size int64) error {
@@ -190,11 +268,17 @@ func (n *Node) admit(p *packet.Packet) error {
 	if size := int64(len(p.Data)); size > n.cfg.MaxData {
 		return n.tooLarge(p, size)
 	}
+	if err := p.Extra.Check(); err != nil {
+		return fmt.Errorf("packet %s: %w", p.ID, err)
+	}
 	if p.Ship.Root.IsZero() {
 		p.Ship.Root = p.ID
 	}
 	if p.Ship.Node == "" {
 		p.Ship.Node = n.cfg.Name
+	}
+	if size := packet.FrameSize(p); size-len(p.Data) > maxBeside {
+		return tooLong(p, storedSize(p))
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (n *Node) keep(r *trace.Run, wish *packet.Wish) {
 func (h *host) runOf(p *packet.Packet, err error) trace.Run {
 	r := trace.Run{
 		Packet: p.ID, Ship: keptShip(p.Ship), Seed: h.name, Node: h.node.cfg.Name, At: time.Now(),
-		State: unique.Make(p.State).Value(), Attempt: int(p.Attempt) + 1, Sink: len(h.manifest.Contract.Out) == 0,
+		State: unique.Make(p.State).Value(), Attempt: int(p.Attempt) + 1, Round: p.Round(), Sink: len(h.manifest.Contract.Out) == 0,
 	}
 	if err != nil {
 		r.Error, r.Last = strings.Clone(brief(err.Error())), int(p.Attempt) >= h.manifest.Retries

@@ -63,18 +63,18 @@ func followed(p *packet.Packet) (packet.ID, bool) {
 }
 
 // note writes a record into the ledger of it, whose frame is not acknowledged
-// before that is stored. The commit tells when.
+// before that is stored. The commit tells when, for a packet without a frame.
 func (n *Node) note(ctx context.Context, it *item, r *record) (*commit, error) {
-	ledger, ok := followed(&it.Packet)
-	if !ok || r.lines.Len() == 0 || !n.ledgers.wants(ledger) {
+	ledger, ok := n.ledgerOf(&it.Packet, r)
+	if !ok {
 		return nil, nil
 	}
-	lane := n.committer(lane{into: n.keeper(&it.Packet), place: store.Ledger(ledger), rank: store.Descendant})
+	to := []lane{{into: n.keeper(&it.Packet), queue: store.Ledger(ledger), rank: store.Descendant}}
 	parts := r.parts()
 	for i, lines := range parts {
-		entry := &item{Packet: packet.Packet{ID: it.ID, Ship: it.Ship, State: ledgerState, Data: lines}, from: it.from}
+		entry := &item{Packet: *entryOf(&it.Packet, lines), from: it.from}
 		entry.from.hold()
-		f, err := lane.add(ctx, entry, time.Time{})
+		f, err := n.storeIn(ctx, entry, to, 0, bringer{})
 		if err != nil {
 			n.giveUp(entry)
 			return nil, err
@@ -83,11 +83,24 @@ func (n *Node) note(ctx context.Context, it *item, r *record) (*commit, error) {
 			return f, nil
 		}
 		// What ends stands in the last part, and counts after what begins.
-		if err := f.await(ctx); err != nil {
-			return nil, err
+		if f != nil {
+			if err := f.await(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return nil, nil
+}
+
+// ledgerOf is the ledger that r is to be written into, if there is one.
+func (n *Node) ledgerOf(p *packet.Packet, r *record) (packet.ID, bool) {
+	ledger, ok := followed(p)
+	return ledger, ok && r.lines.Len() > 0 && n.ledgers.wants(ledger)
+}
+
+// entryOf is the packet that holds lines of a record about p.
+func entryOf(p *packet.Packet, lines string) *packet.Packet {
+	return &packet.Packet{ID: p.ID, Ship: p.Ship, State: ledgerState, Data: lines}
 }
 
 // keeper is the peer in whose store the ledger of p is kept, where it was
@@ -128,18 +141,17 @@ func (n *Node) noteMove(it *item, from string, to []dest) {
 
 // unfollow notes that a waiting packet waits no more, and follows it no
 // further: who followed it was told that it waits.
-func (n *Node) unfollow(it *item) {
-	if _, ok := followed(&it.Packet); !ok {
-		return
+func (n *Node) unfollow(m *move, p *packet.Packet) error {
+	if _, ok := followed(p); !ok {
+		return nil
 	}
 	var r record
-	r.end(it.ID, waitsIn+string(it.State))
-	if _, err := n.note(n.running, it, &r); err != nil {
-		n.log.Debug("writing a ledger", "error", err)
+	r.end(p.ID, waitsIn+string(p.State))
+	if err := m.note(p, &r); err != nil {
+		return err
 	}
-	wish := *it.Wish
-	wish.Follow = packet.ID{}
-	it.Wish = &wish
+	followNot(p)
+	return nil
 }
 
 // A Ledger is what became of the packets that somebody follows.
@@ -176,10 +188,10 @@ const oldLedger = 7 * 24 * time.Hour
 
 // clearLedgers removes old ledgers: who waited for them has long gone.
 func (n *Node) clearLedgers(ctx context.Context) error {
-	places, err := n.store.Places(ctx)
+	places, err := n.store.Queues(ctx)
 	for _, c := range places {
-		if _, ok := c.Place.Ledger(); ok && err == nil && time.Since(c.Since) > oldLedger {
-			err = n.store.Clear(ctx, c.Place)
+		if _, ok := c.Queue.Ledger(); ok && err == nil && time.Since(c.Since) > oldLedger {
+			err = n.store.Commit(ctx, &store.Tx{Clear: []store.Queue{c.Queue}})
 		}
 	}
 	return err
@@ -215,7 +227,7 @@ func (n *Node) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 	n.ledgers.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := n.store.Look(ctx, store.Ledger(id), l.next, func(r store.Resting) bool {
+	err := n.store.Look(ctx, store.Ledger(id), l.next, func(r store.Stored) bool {
 		l.next = r.Number + 1
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
@@ -276,7 +288,6 @@ func (n *Node) Forget(ctx context.Context, id packet.ID) error {
 		clear(n.ledgers.over)
 	}
 	n.ledgers.over[id] = true
-	n.committers.Delete(lane{place: store.Ledger(id), rank: store.Descendant})
 	n.ledgers.mu.Unlock()
-	return n.store.Clear(ctx, store.Ledger(id))
+	return n.store.Commit(ctx, &store.Tx{Clear: []store.Queue{store.Ledger(id)}})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 	"golang.org/x/sync/errgroup"
@@ -52,7 +52,7 @@ type trial struct {
 }
 
 func newTrial(rnd *rand.Rand, roots int) *trial {
-	tr := &trial{model: newModel(rnd), rec: newRecorder(memory.New(memory.Config{}))}
+	tr := &trial{model: newModel(rnd), rec: newRecorder(pebble.InMemory(pebble.Config{}))}
 	tr.rec.due = tr.due(tr.rec)
 	tr.want = outcome{runs: map[run]int{}, waits: map[parked]int{}}
 	for i := 0; i < roots && tr.want.total < maxTree/4; i++ {
@@ -131,18 +131,18 @@ func finish(t *testing.T, n *Node) {
 // waits are what waits in the store; all that is in there has to.
 func (tr *trial) waits(t *testing.T) map[parked]int {
 	t.Helper()
-	places, err := tr.rec.Places(t.Context())
+	places, err := tr.rec.Queues(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	waits := map[parked]int{}
 	for _, c := range places {
-		state, ok := c.Place.State()
+		state, ok := c.Queue.State()
 		if !ok {
-			t.Errorf("%d packets are left in %s", c.Packets, c.Place)
+			t.Errorf("%d packets are left in %s", c.Packets, c.Queue)
 			continue
 		}
-		tr.rec.Look(t.Context(), c.Place, 0, func(r store.Resting) bool {
+		tr.rec.Look(t.Context(), c.Queue, 0, func(r store.Stored) bool {
 			_, ps, err := packet.ParseFrame(r.Data)
 			if err != nil {
 				t.Error(err)
@@ -217,13 +217,13 @@ func (tr *trial) check(t *testing.T) {
 	if n := len(tr.rec.leased); n > 0 {
 		t.Errorf("%d frames are leased still", n)
 	}
-	sum := map[store.Place]int{}
+	sum := map[store.Queue]int{}
 	for s, n := range tr.rec.lies {
 		if _, waits := s.place.State(); !waits {
 			sum[s.place] += n
 		}
 	}
-	maps.DeleteFunc(sum, func(_ store.Place, n int) bool { return n == 0 })
+	maps.DeleteFunc(sum, func(_ store.Queue, n int) bool { return n == 0 })
 	if len(sum) > 0 {
 		t.Errorf("not every frame has ended: %v", sum)
 	}

@@ -77,20 +77,20 @@ func (n *Node) tell(share *trace.Share) {
 func (n *Node) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest) bool) (partial bool, err error) {
 	limit, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	places, err := n.store.Places(limit)
+	places, err := n.store.Queues(limit)
 	looked := 0
 	for _, c := range places {
-		if !c.Place.Packets() || partial || err != nil {
+		if !c.Queue.Packets() || partial || err != nil {
 			continue
 		}
-		err = n.store.Look(limit, c.Place, 0, func(r store.Resting) bool {
-			head, ps, err := packet.ParseFrame(r.Data)
+		err = n.store.Look(limit, c.Queue, 0, func(r store.Stored) bool {
+			_, ps, err := packet.ParseFrame(r.Data)
 			if err != nil {
 				return true // whoever takes it out finds that as well, and says so
 			}
 			rest := trace.Rest{Node: n.cfg.Name, Since: r.Since}
-			if name, inbox := c.Place.Seed(); inbox {
-				rest.Seed, rest.NotBefore = string(name), head.NotBefore
+			if name, inbox := c.Queue.Seed(); inbox {
+				rest.Seed, rest.NotBefore = string(name), r.NotBefore
 			}
 			for i := range ps {
 				partial = partial || !visit(&ps[i], rest)

@@ -131,7 +131,7 @@ func (m *model) add(s *modelSeed) {
 
 // accepts are the seeds that a packet goes to in the end.
 func (m *model) accepts(p *packet.Packet) []*modelSeed {
-	if p.Rounds > maxRounds {
+	if p.DeadLetters > maxRounds {
 		return nil
 	}
 	return m.takes[p.State]
@@ -208,18 +208,18 @@ func (m *model) outputs(s *modelSeed, p *packet.Packet) (ok bool, out []packet.P
 	ok = f.fails <= s.Retries
 	if ok || m.spill {
 		for i, state := range f.gives {
-			out = append(out, packet.Packet{ID: p.ID.Child(packet.KeyOf(string(s.Name)), uint64(i)), State: state, Data: strconv.Itoa(depth - 1), Rounds: p.Rounds})
+			out = append(out, packet.Packet{ID: packet.RunID(packet.KeyOf(string(s.Name)), p.Round(), p.ID).Output(uint64(i)), State: state, Data: strconv.Itoa(depth - 1), DeadLetters: p.DeadLetters})
 		}
 	}
 	if !ok {
-		out = append(out, packet.Packet{ID: p.ID, State: packet.ErrorState(string(s.Name)), Data: p.Data, Rounds: p.Rounds + 1})
+		out = append(out, packet.Packet{ID: p.ID, State: packet.ErrorState(string(s.Name)), Data: p.Data, DeadLetters: p.DeadLetters + 1})
 	}
 	return ok, out
 }
 
 // due says what of a frame's packets neither ended nor lies in the store.
-func (m *model) due(rec *recorder) func(store.Place, []packet.Packet) string {
-	return func(at store.Place, ps []packet.Packet) string {
+func (m *model) due(rec *recorder) func(store.Queue, []packet.Packet) string {
+	return func(at store.Queue, ps []packet.Packet) string {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for i := range ps {

@@ -42,7 +42,7 @@ type Config struct {
 	Blobs store.Blobs
 	// SetAside keeps the bytes of a frame that cannot be read; nil leaves it
 	// in the store.
-	SetAside func(at store.Place, number uint64, data []byte) error
+	SetAside func(at store.Queue, number uint64, data []byte) error
 	// Durability says what passes through the store.
 	Durability Durability
 	// Print takes what seeds print, a line at a time; nil discards it.
@@ -73,14 +73,17 @@ type Node struct {
 	blobs   store.Blobs
 	changed chan struct{} // has an element when the snapshot is new
 
-	committers sync.Map      // of lane: *committer
+	committers sync.Map      // of target: *committer
+	finishers  sync.Map      // of finishing: *finisher
 	patience   time.Duration // with inboxes whose seed has no host
-	givenBack  sync.Map      // of delivery: how often; those that were acknowledged apart
+	givenBack  sync.Map      // of delivery: how often, an *atomic.Int64
 	waits      *waits
 	ledgers    ledgers
 	backlogs   backlogs
 	history    history
+	progressed progressed
 	holding    sync.Once
+	seen       *seen
 	trouble    atomic.Bool  // the store takes no packets, and that was said
 	failed     atomic.Int64 // when an append failed last, by the node's clock
 
@@ -133,6 +136,7 @@ func New(cfg Config) *Node {
 		store: cfg.Store, blobs: cfg.Blobs, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
 		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{},
 	}
+	n.seen = newSeen(n.store, cfg.Durability, n.clock)
 	n.running, n.stop = context.WithCancel(context.Background())
 	n.injecting, n.stopInject = context.WithCancel(n.running)
 	n.pulling, n.stopPull = context.WithCancel(n.running)
@@ -219,6 +223,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.change.Unlock()
 	endSoon := context.AfterFunc(ctx, n.stop)
 	n.holdLeft()
+	n.learnProgress()
 	endSoon()
 	n.change.Lock()
 	n.begun = true
@@ -233,6 +238,9 @@ func (n *Node) Run(ctx context.Context) error {
 		if err := n.clearLedgers(n.running); err != nil && n.running.Err() == nil {
 			n.log.Warn("removing old ledgers", "error", err)
 		}
+	})
+	n.goroutines.Go(func() {
+		n.seen.run(n.running, func(err error) { n.log.Warn("removing old ids of packets from outside", "error", err) })
 	})
 	n.goroutines.Go(n.moveOrphans)
 	n.goroutines.Go(n.watchBacklogs)
@@ -315,9 +323,9 @@ func (n *Node) Left(ctx context.Context) (int, error) {
 
 // count is how many packets lie in the store.
 func (n *Node) count(ctx context.Context) (count int, err error) {
-	places, err := n.store.Places(ctx)
+	places, err := n.store.Queues(ctx)
 	for _, c := range places {
-		if c.Place.Packets() {
+		if c.Queue.Packets() {
 			count += c.Packets
 		}
 	}

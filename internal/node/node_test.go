@@ -15,8 +15,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -36,9 +35,9 @@ func durability() Durability {
 // openStore is a store for that durability.
 func openStore(t *testing.T) store.Store {
 	if durability() != Disk {
-		return memory.New(memory.Config{Size: 256 << 20})
+		return inMemory(t, pebble.Config{Size: 256 << 20})
 	}
-	s, err := jetstream.Open(t.Context(), jetstream.Config{Dir: t.TempDir()})
+	s, err := pebble.Open(t.Context(), pebble.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +202,7 @@ func TestAlternativesFilterAndIDs(t *testing.T) {
 	w.start()
 	root := packet.HashID("root")
 	for i, data := range []string{"hello", "hallo", "xyzzy"} {
-		p := packet.Packet{ID: root.Child(0, uint64(i)), State: "T:RAW", Data: data}
+		p := packet.Packet{ID: root.Output(uint64(i)), State: "T:RAW", Data: data}
 		if err := w.Inject(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -212,10 +211,10 @@ func TestAlternativesFilterAndIDs(t *testing.T) {
 	english.want(t, "hello")
 	other.want(t, "hallo")
 	p := english.got[0]
-	if want := root.Child(0, 0).Child(packet.KeyOf("sort"), 0); p.ID != want {
+	if want := packet.RunID(packet.KeyOf("sort"), 0, root.Output(0)).Output(0); p.ID != want {
 		t.Errorf("the child's id is %s, want %s", p.ID, want)
 	}
-	if p.Ship != (packet.Ship{Root: root.Child(0, 0), Node: "test"}) {
+	if p.Ship != (packet.Ship{Root: root.Output(0), Node: "test"}) {
 		t.Errorf("the child's ship is %s", p.Ship)
 	}
 	if p.Hops() != 1 || p.Trail.Seed != "sort" || p.Trail.Node != "test" {
@@ -557,4 +556,16 @@ func TestRefusals(t *testing.T) {
 	if len(w.Seeds()) != 1 {
 		t.Errorf("hosted: %v", w.Seeds())
 	}
+}
+
+// inMemory is a store in memory that ends with the test.
+func inMemory(t *testing.T, cfg pebble.Config) *pebble.Store {
+	t.Helper()
+	s := pebble.InMemory(cfg)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }

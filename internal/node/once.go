@@ -2,31 +2,20 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/packet"
 )
 
-// onceNote is the place that remembers that the injector h has ended. Its name
-// alone counts: who edits an injector that has brought in all its data does not
-// ask for all of it again.
-func onceNote(h *host) store.Place { return store.Note("once", h.name) }
+// onceTable remembers which injectors have ended, by name, with the time, 8 bytes
+// of nanoseconds since 1970, little endian. The name alone counts: who edits an
+// injector that has brought in all its data does not ask for all of it again.
+const onceTable store.Table = "once"
 
-// onceState is the state of the packet that is the note.
-const onceState packet.State = "Note:ONCE"
-
-// runName is what the ids of an injector's packets come from, beside its name.
-// An injector that runs once has one run, however often it is cut short: what
-// it gave before has the same ids when it gives it again.
-func (h *host) runName() string {
-	if h.manifest.Once && h.node.durable() {
-		return "once " + h.node.cfg.Name + " " + h.manifest.Version
-	}
-	return h.node.cfg.Run
-}
+func onceKey(h *host) store.Key { return store.Key{In: onceTable, Key: h.name} }
 
 // endedBefore tells whether the store remembers that the injector has ended,
 // and says so. It waits for the store if need be.
@@ -36,11 +25,11 @@ func (n *Node) endedBefore(ctx context.Context, h *host) bool {
 	}
 	var since time.Time
 	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := n.store.Look(ctx, onceNote(h), 0, func(r store.Resting) bool {
-			since = r.Since
-			return false
-		})
+		value, ok, err := n.store.Get(ctx, onceKey(h))
 		if err == nil {
+			if ok && len(value) == 8 {
+				since = time.Unix(0, int64(binary.LittleEndian.Uint64(value))) //nolint:gosec // as it was written
+			}
 			break
 		}
 		n.log.Debug("looking whether an injector has ended before", "seed", h.name, "error", err)
@@ -64,13 +53,9 @@ func (n *Node) rememberEnd(ctx context.Context, h *host) {
 	if !n.durable() {
 		return
 	}
-	note := &item{Packet: packet.Packet{ID: packet.NewID(), State: onceState}}
-	f, err := n.committer(lane{place: onceNote(h), rank: store.Descendant}).add(ctx, note, time.Time{})
-	if err == nil {
-		// Not for ctx: the commit lands, at the latest when the node ends.
-		err = f.await(n.running)
-	}
-	if err != nil {
+	now := binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
+	tx := &store.Tx{Put: []store.Record{{Key: onceKey(h), Value: now}}, Durable: true}
+	if err := n.store.Commit(ctx, tx); err != nil {
 		n.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but that could not be written down: it runs again when the node starts again", h.name), "error", err)
 	}
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -81,9 +80,9 @@ func (l *onceLife) told(t *testing.T, what string, times int) {
 }
 
 // lie are the ids in a place.
-func lie(t *testing.T, s store.Store, at store.Place) (ids []packet.ID) {
+func lie(t *testing.T, s store.Store, at store.Queue) (ids []packet.ID) {
 	t.Helper()
-	err := s.Look(t.Context(), at, 0, func(r store.Resting) bool {
+	err := s.Look(t.Context(), at, 0, func(r store.Stored) bool {
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
 			t.Error(err)
@@ -99,11 +98,21 @@ func lie(t *testing.T, s store.Store, at store.Place) (ids []packet.ID) {
 	return ids
 }
 
-const notes, loaded = store.Place("note.once.load"), store.Place("wait.T.A")
+const loaded = store.Queue("wait.T.A")
 
-func disk(t *testing.T, dir string) *jetstream.Store {
+// noted tells whether the store remembers that the injector has ended.
+func noted(t *testing.T, s store.Store) bool {
 	t.Helper()
-	s, err := jetstream.Open(t.Context(), jetstream.Config{Dir: dir})
+	_, ok, err := s.Get(t.Context(), store.Key{In: onceTable, Key: "load"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
+func disk(t *testing.T, dir string) *pebble.Store {
+	t.Helper()
+	s, err := pebble.Open(t.Context(), pebble.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +131,7 @@ func TestOnceOnDisk(t *testing.T) {
 	}
 	s := disk(t, dir)
 	l := live(t, s, Disk, give)
-	testenv.Eventually(t, 10*time.Second, "the note", func() bool { return len(lie(t, s, notes)) == 1 })
+	testenv.Eventually(t, 10*time.Second, "the note", func() bool { return noted(t, s) })
 	if got := lie(t, s, loaded); len(got) != 2 {
 		t.Errorf("the note is there, and of the packets %d", len(got))
 	}
@@ -162,13 +171,13 @@ func TestOnceCutShort(t *testing.T) {
 	<-given
 	testenv.Eventually(t, 10*time.Second, "the packet", func() bool { return len(lie(t, s, loaded)) == 1 })
 	l.end()
-	if n := len(lie(t, s, notes)); n > 0 {
+	if noted(t, s) {
 		t.Fatal("one that was cut short is remembered")
 	}
 	live(t, s, Disk, func(_ context.Context, _ packet.Packet, emit gofn.Emit) error {
 		return errors.Join(emit("", "1"), emit("", "2"))
 	})
-	testenv.Eventually(t, 10*time.Second, "the note", func() bool { return len(lie(t, s, notes)) == 1 })
+	testenv.Eventually(t, 10*time.Second, "the note", func() bool { return noted(t, s) })
 	ids := lie(t, s, loaded)
 	if len(ids) != 3 || ids[0] != ids[1] || ids[1] == ids[2] {
 		t.Errorf("the ids are %v; expected the first twice", ids)
@@ -182,7 +191,7 @@ func TestOnceFailed(t *testing.T) {
 	l.told(t, "injector load gave up", 1)
 	l.host(t, "edited")
 	l.told(t, "injector load gave up", 2)
-	if n := len(lie(t, s, notes)); n > 0 {
+	if noted(t, s) {
 		t.Error("one that gave up is remembered")
 	}
 }
@@ -191,7 +200,7 @@ func TestOnceFailed(t *testing.T) {
 func TestOnceInMemory(t *testing.T) {
 	for _, d := range []Durability{None, Memory} {
 		t.Run(fmt.Sprint(d), func(t *testing.T) {
-			s := memory.New(memory.Config{})
+			s := inMemory(t, pebble.Config{})
 			t.Cleanup(func() { s.Close() })
 			give := func(_ context.Context, _ packet.Packet, emit gofn.Emit) error { return emit("", "1") }
 			for i := range 2 {
@@ -206,7 +215,7 @@ func TestOnceInMemory(t *testing.T) {
 				l.told(t, again, 1)
 				l.end()
 			}
-			if n := len(lie(t, s, notes)); n > 0 {
+			if noted(t, s) {
 				t.Error("it is remembered beyond the node")
 			}
 		})

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -49,13 +48,13 @@ func (n *Node) moveOrphans() {
 // look goes through the inboxes whose time has come.
 func (o *orphans) look(now time.Time) error {
 	n := o.node
-	places, err := n.store.Places(n.pulling)
+	places, err := n.store.Queues(n.pulling)
 	if err != nil {
 		return err
 	}
 	snap, since := n.snap.Load(), map[seed.Name]time.Time{}
 	for _, c := range places {
-		name, inbox := c.Place.Seed()
+		name, inbox := c.Queue.Seed()
 		if !inbox || snap.hosted(name) {
 			continue
 		}
@@ -98,8 +97,8 @@ func (n *Node) moveInboxAlone(name seed.Name) (moved int, done bool, err error) 
 func (n *Node) moveInbox(name seed.Name) (moved int, done bool, err error) {
 	done = true
 	for next := uint64(0); ; {
-		var found []store.Resting
-		err := n.store.Look(n.pulling, store.Inbox(name), next, func(r store.Resting) bool {
+		var found []store.Stored
+		err := n.store.Look(n.pulling, store.Inbox(name), next, func(r store.Stored) bool {
 			found = append(found, r)
 			return len(found) < maxFrames
 		})
@@ -123,7 +122,7 @@ func (n *Node) moveInbox(name seed.Name) (moved int, done bool, err error) {
 
 // moveOrphan moves one frame, if another seed accepts one of its packets by
 // now, and returns when it has gone or stays.
-func (n *Node) moveOrphan(name seed.Name, r *store.Resting) (moved int, err error) {
+func (n *Node) moveOrphan(name seed.Name, r *store.Stored) (moved int, err error) {
 	n.moving.Add(1)
 	defer n.moving.Add(-1)
 	header, ps, err := packet.ParseFrame(r.Data)
@@ -139,47 +138,16 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Resting) (moved int, err erro
 	if moved == 0 {
 		return 0, nil
 	}
-	lease := &orphanFrame{Resting: r, node: n, at: store.Inbox(name), gone: make(chan error, 1)}
-	from := n.origin(nil, "", lease, ps)
+	m := move{node: n, at: store.Inbox(name), old: r, ps: ps}
 	for i := range ps {
-		it := &item{Packet: ps[i], from: from}
-		to := snap.dests(&it.Packet)
-		n.noteMove(it, string(name), to)
-		if err := n.lay(n.pulling, it, to, func(*commit) {}); err != nil {
-			for range ps[i:] {
-				n.giveUp(it)
-			}
-			break
+		to := snap.dests(&ps[i])
+		if err := m.noteMove(&ps[i], string(name), to); err != nil {
+			return 0, err
 		}
+		m.put(&ps[i], m.lanesTo(&ps[i], to))
 	}
-	if err := <-lease.gone; err != nil { // every commit lands, at the latest when the node ends
+	if err := m.commit(n.pulling, false); err != nil {
 		return 0, err
 	}
 	return moved, nil
-}
-
-// An orphanFrame stands for a frame of an inbox that is being moved: it is
-// acknowledged when all its packets lie elsewhere.
-type orphanFrame struct {
-	*store.Resting
-	node *Node
-	at   store.Place
-	gone chan error // has an element when the frame was moved, or stays
-}
-
-func (f *orphanFrame) Data() []byte    { return f.Resting.Data }
-func (f *orphanFrame) Number() uint64  { return f.Resting.Number }
-func (f *orphanFrame) Deliveries() int { return 1 }
-
-func (f *orphanFrame) Ack() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.node.running), ackTime)
-	defer cancel()
-	err := f.node.store.Remove(ctx, f.at, f.Number())
-	f.gone <- err
-	return err
-}
-
-func (f *orphanFrame) Release(time.Duration) error {
-	f.gone <- errStays
-	return nil
 }

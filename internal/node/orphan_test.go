@@ -8,7 +8,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -17,7 +17,7 @@ import (
 // more: those that went to one seed alone go to the next that accepts them,
 // others stay.
 func TestOrphans(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	t.Cleanup(func() { s.Close() })
 	nothing := func(context.Context, packet.Packet, gofn.Emit) error { return errors.New("is not to run") }
 	before, _ := newLoggedWorld(t, s, Memory)

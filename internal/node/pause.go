@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/seed"
@@ -125,12 +124,13 @@ func (h *host) shelve(ctx context.Context, rest []item) error {
 	var flying []*commit
 	for i := range rest {
 		it := &rest[i]
-		c := n.committer(lane{into: it.into(), place: store.Inbox(h.manifest.Name), rank: store.Descendant, sole: it.sole})
-		f, err := c.add(n.running, it, time.Time{})
+		n.fit(&it.Packet)
+		l := lane{into: it.into(), queue: store.Inbox(h.manifest.Name), rank: store.Descendant, sole: it.sole}
+		f, err := n.storeIn(n.running, it, []lane{l}, 0, bringer{})
 		switch {
 		case err != nil:
 			n.giveUp(it)
-		case it.from == nil && (len(flying) == 0 || flying[len(flying)-1] != f):
+		case f != nil && (len(flying) == 0 || flying[len(flying)-1] != f):
 			flying = append(flying, f)
 		}
 	}

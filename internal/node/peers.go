@@ -89,9 +89,15 @@ func (n *Node) Peers() []mesh.Peer {
 
 // forgetPeer lets go of what was kept about a node that is gone.
 func (n *Node) forgetPeer(p *peer) {
-	n.committers.Range(func(l, c any) bool {
-		if l.(lane).into == p && c.(*committer).idle() {
-			n.committers.Delete(l)
+	n.committers.Range(func(t, c any) bool {
+		if t.(target).into == p && c.(*committer).idle() {
+			n.committers.Delete(t)
+		}
+		return true
+	})
+	n.finishers.Range(func(kind, f any) bool {
+		if kind.(finishing).into == p && f.(*finisher).idle() {
+			n.finishers.Delete(kind)
 		}
 		return true
 	})
@@ -296,25 +302,25 @@ func (n *Node) forwardLedgers(p *peer) {
 	if p.store == nil {
 		return
 	}
-	places, err := n.store.Places(n.running)
+	places, err := n.store.Queues(n.running)
 	if err != nil {
 		n.log.Debug("looking for ledgers of a peer", "node", p.name, "error", err)
 		return
 	}
 	for _, c := range places {
-		if _, ok := c.Place.Ledger(); !ok {
+		if _, ok := c.Queue.Ledger(); !ok {
 			continue
 		}
-		if err := n.forwardLedger(p, c.Place); err != nil {
+		if err := n.forwardLedger(p, c.Queue); err != nil {
 			n.log.Debug("giving a peer what belongs into its ledgers", "node", p.name, "error", err)
 			return
 		}
 	}
 }
 
-func (n *Node) forwardLedger(p *peer, at store.Place) error {
-	var theirs []store.Resting
-	err := n.store.Look(n.running, at, 0, func(r store.Resting) bool {
+func (n *Node) forwardLedger(p *peer, at store.Queue) error {
+	var theirs []store.Stored
+	err := n.store.Look(n.running, at, 0, func(r store.Stored) bool {
 		if ledgerOwner(r.Data) != p.name {
 			return false // all of a ledger are of one ship
 		}
@@ -326,7 +332,7 @@ func (n *Node) forwardLedger(p *peer, at store.Place) error {
 			err = p.store.Append(n.running, at, store.Frame{Data: r.Data, Packets: 1, Rank: store.Descendant})
 		}
 		if err == nil {
-			err = n.store.Remove(n.running, at, r.Number)
+			err = n.store.Commit(n.running, &store.Tx{Remove: []store.Ref{{At: at, Number: r.Number}}})
 		}
 	}
 	return err

@@ -311,14 +311,14 @@ func TestGuestsAreChecked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	g := w.Serve(ctx, "b")
-	for _, at := range []store.Place{"", "in.", "in.a b", "wait.T.A", "note.once.x", "ledger.00000000000000000000000000000001"} {
+	for _, at := range []store.Queue{"", "in.", "in.a b", "wait.T.A", "note.once.x", "ledger.00000000000000000000000000000001"} {
 		if _, err := g.Pull(ctx, at, 1); err == nil {
 			t.Errorf("a pull from %q is let pass", at)
 		}
 	}
 	frame := packet.AppendFrame(nil, packet.FrameHeader{}, somePackets(2, "T:A"))
 	for name, f := range map[string]struct {
-		to store.Place
+		to store.Queue
 		f  store.Frame
 	}{
 		"note":    {"note.once.x", store.Frame{Data: frame, Packets: 2}},

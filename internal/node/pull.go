@@ -27,7 +27,22 @@ const (
 	// may be what ends the nodes that run it.
 	splitAfter    = 3
 	maxDeliveries = 10
+	// suspectDelay is how long a node has to run before it runs such a frame,
+	// doubled with each delivery more. So a node that ends again and again does
+	// other work before, and one that is only ended early, by somebody else, has
+	// not begun with the frame.
+	suspectDelay    = 250 * time.Millisecond
+	maxSuspectDelay = 10 * time.Second
 )
+
+// tooEarly is how much longer the node has to run before it runs a frame of the
+// own store with so many deliveries.
+func (n *Node) tooEarly(deliveries int) time.Duration {
+	if deliveries < splitAfter || deliveries >= maxDeliveries {
+		return 0
+	}
+	return min(suspectDelay<<(deliveries-splitAfter), maxSuspectDelay) - n.clock.now()
+}
 
 // pulls are those of one seed, from the node's own store (nil) and those of its
 // peers. It is guarded by the node's change lock, but for end.
@@ -124,7 +139,7 @@ func (h *host) second(ahead int) int {
 
 // pull leases frames from a store, the own one or a peer's, as long as ctx says.
 // share is how many of the packets that may lie pulled are for this pull.
-func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, store.Place, int) ([]store.Lease, error), share func(int) int) {
+func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, store.Queue, int) ([]store.Lease, error), share func(int) int) {
 	n, inbox := h.node, store.Inbox(h.manifest.Name)
 	for wait := minPause; ctx.Err() == nil; {
 		room, hungry, err := h.queue.awaitPull(ctx, h.ahead, share)
@@ -141,8 +156,12 @@ func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, 
 			leases, err = takeWhile(ctx, hungry, take, inbox, most)
 		}
 		n.moving.Add(1)
+		var before *leasedBatch
+		if from == nil {
+			before = deliveredBefore(leases)
+		}
 		for _, lease := range leases {
-			h.open(from, inbox, lease)
+			h.open(from, inbox, lease, before)
 		}
 		n.moving.Add(-1)
 		switch {
@@ -166,7 +185,7 @@ func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, 
 // takeWhile takes from a peer as long as there is room for what comes: another
 // store may have filled it, and then some other node shall have the frames. That
 // is no error.
-func takeWhile(ctx, hungry context.Context, take func(context.Context, store.Place, int) ([]store.Lease, error), inbox store.Place, most int) ([]store.Lease, error) {
+func takeWhile(ctx, hungry context.Context, take func(context.Context, store.Queue, int) ([]store.Lease, error), inbox store.Queue, most int) ([]store.Lease, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(hungry, cancel)()
@@ -199,20 +218,12 @@ func (h *host) grace() time.Duration {
 }
 
 // open brings a frame's packets to the queue, unless they have to wait or be
-// set apart.
-func (h *host) open(peer *peer, inbox store.Place, lease store.Lease) {
+// set apart. before are the frames of its pull that were delivered before.
+func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *leasedBatch) {
 	n := h.node
 	header, ps, err := packet.ParseFrame(lease.Data())
 	if err != nil {
 		n.damaged(inbox, lease, err)
-		return
-	}
-	// No delay is longer: a clock that ran ahead when the frame was stored holds
-	// nothing up for years.
-	if wait := min(time.Until(header.NotBefore), maxDelay+maxDelay/4); wait > 0 {
-		if err := n.giveBack(peer, inbox, lease, wait); err != nil {
-			n.log.Debug("giving back a frame that waits", "error", err)
-		}
 		return
 	}
 	if peer != nil {
@@ -225,76 +236,107 @@ func (h *host) open(peer *peer, inbox store.Place, lease store.Lease) {
 		}
 		header.Deliveries += lease.Deliveries() - 1
 	} else {
-		header.Deliveries += n.deaths(inbox, lease, !header.NotBefore.IsZero())
+		header.Deliveries += n.deaths(inbox, lease)
+		if wait := n.tooEarly(header.Deliveries); wait > 0 {
+			if err := n.giveBack(nil, inbox, lease, wait); err != nil {
+				n.log.Debug("giving back a frame that is not to run yet", "error", err)
+			}
+			return
+		}
 	}
 	from := n.origin(peer, inbox, lease, ps)
 	from.sole = header.Sole
+	from.batch = before
+	if peer == nil && n.hasProgress(inbox, lease) {
+		if err := from.readProgress(n.running); err != nil {
+			n.log.Warn("a frame waits for its record of progress", "error", err)
+			if err := n.giveBack(peer, inbox, lease, giveUpDelay); err != nil {
+				n.log.Debug("giving back a frame", "error", err)
+			}
+			return
+		}
+	}
 	switch {
 	case len(ps) > 1 && (header.Deliveries >= splitAfter || time.Duration(len(ps))*h.cost.get() > longFrame):
-		h.split(inbox, header, ps, from)
+		h.split(header, ps, from)
 	case header.Deliveries >= maxDeliveries:
 		for i := range ps {
-			h.giveUp(&item{Packet: ps[i], from: from}, &runner.Fault{Reason: fmt.Sprintf("%d deliveries ended without a verdict: the node may have died of it each time", header.Deliveries)})
+			if from.begun(i, &ps[i]) {
+				from.units[i].end(1)
+				continue
+			}
+			h.giveUp(&item{Packet: ps[i], from: &from.units[i]}, &runner.Fault{Reason: fmt.Sprintf("%d deliveries ended without a verdict: the node may have died of it each time", header.Deliveries)})
 		}
-	case len(ps) > 1 && n.wasGivenBack(peer, inbox, lease, !header.NotBefore.IsZero()):
-		h.openSingles(ps, from, func(*packet.Packet) error { return errNoRoom })
 	default:
-		h.enqueue(ps, from)
+		h.enqueueNew(ps, from)
 	}
 }
 
+// begun tells whether an earlier lease of the frame has brought its packet i to
+// its end, or stored it to be tried again.
+func (o *origin) begun(i int, p *packet.Packet) bool {
+	return o.before != nil && (o.before.done.has(i) || o.units[i].has(o.at, p))
+}
+
+// enqueueNew brings those packets of a frame to the queue that no earlier lease
+// has brought to their end.
+func (h *host) enqueueNew(ps []packet.Packet, from *origin) {
+	if from.before == nil {
+		h.enqueue(ps, from.units)
+		return
+	}
+	from.units[0].hold() // the frame does not end under the loop
+	for i := range ps {
+		if from.begun(i, &ps[i]) {
+			from.units[i].end(1)
+		} else {
+			h.enqueue(ps[i:i+1], from.units[i:i+1])
+		}
+	}
+	from.units[0].end(1)
+}
+
 // enqueue brings the packets of a frame, or one of them, to the queue.
-func (h *host) enqueue(ps []packet.Packet, from *origin) {
+func (h *host) enqueue(ps []packet.Packet, from []unit) {
 	if h.queue.pushPulled(ps, from, h.grace()) != nil {
 		for i := range ps {
-			h.node.reroute(&item{ps[i], from, from.sole}, h)
+			h.node.reroute(&item{ps[i], &from[i], from[i].frame.sole}, h)
 		}
 		return
 	}
 	h.kick()
 }
 
-// split stores each packet of a frame by itself.
-func (h *host) split(inbox store.Place, header packet.FrameHeader, ps []packet.Packet, from *origin) {
-	h.openSingles(ps, from, func(p *packet.Packet) error {
-		it := item{Packet: *p, from: from}
-		c := &committer{node: h.node, lane: lane{into: it.into(), place: inbox, rank: store.Descendant, sole: header.Sole}}
-		one := &commit{packets: []packet.Packet{*p}, from: []*origin{from}}
-		data := packet.AppendFrame(nil, packet.FrameHeader{Deliveries: header.Deliveries, Sole: header.Sole}, one.packets)
-		err := c.appendTo(one, store.Frame{Data: data, Packets: 1, Rank: store.Descendant})
-		if err != nil {
-			h.node.storeTrouble(err)
-		}
-		return err
-	})
-}
-
-// openSingles has move take each packet of a frame elsewhere; those that it
-// cannot take are run from where they are. A packet that came to its end at an
-// earlier delivery is left out.
-func (h *host) openSingles(ps []packet.Packet, from *origin, move func(*packet.Packet) error) {
-	p := h.node.progress(from.peer, from.at, from.lease)
-	if p.done == nil {
-		p.done = make([]bool, len(ps))
+// split stores each packet of a frame by itself. Where that cannot be done they
+// are run from where they are.
+func (h *host) split(header packet.FrameHeader, ps []packet.Packet, from *origin) {
+	n := h.node
+	if from.before != nil || from.into() != nil {
+		h.enqueueNew(ps, from)
+		return
 	}
-	from.done = p.done
+	tx := &store.Tx{Durable: from.peer != nil}
+	if from.peer == nil {
+		tx.Ack = []store.Lease{from.lease}
+	}
 	for i := range ps {
-		switch {
-		case p.done[i]:
-			from.end(1)
-		case move(&ps[i]) == nil:
-			from.ended(i, false)
-		default:
-			h.enqueue(ps[i:i+1], from.single(i))
-		}
+		one := packet.FrameHeader{Deliveries: header.Deliveries, Sole: header.Sole}
+		tx.Append = append(tx.Append, store.Append{To: from.at, Frame: store.Frame{
+			Data: packet.AppendFrame(nil, one, ps[i:i+1]), Packets: 1, Rank: store.Descendant, Blobs: blobsOf(ps[i : i+1]),
+		}})
+		n.holdBlobs(ps[i : i+1])
 	}
-}
-
-// wasGivenBack tells whether this node has given the frame back before, other
-// than to wait for its time.
-func (n *Node) wasGivenBack(from *peer, at store.Place, lease store.Lease, waited bool) bool {
-	p, ok := n.givenBack.Load(delivery{from, at, lease.Number()})
-	return ok && (!waited || p.(*progress).count > 1)
+	if err := n.store.Commit(n.running, tx); err != nil {
+		if notStored(err) {
+			for i := range ps {
+				n.dropBlobs(ps[i : i+1])
+			}
+		}
+		n.storeTrouble(err)
+		h.enqueueNew(ps, from)
+		return
+	}
+	from.finisher.after(&part{frame: from, last: true})
 }
 
 // ErrDamaged is a frame in the store that is not what was stored.
@@ -305,7 +347,7 @@ const newerRest = time.Hour
 
 // damaged sets a frame aside that cannot be read, and ends its lease; where it
 // cannot be set aside it stays in the store.
-func (n *Node) damaged(at store.Place, lease store.Lease, err error) {
+func (n *Node) damaged(at store.Queue, lease store.Lease, err error) {
 	if errors.Is(err, packet.ErrNewerFrame) {
 		n.log.Error(fmt.Sprintf("frame %d of %s: %v; it stays in the store for that", lease.Number(), at, err))
 		if err := lease.Release(newerRest); err != nil {

@@ -117,7 +117,7 @@ func (q *queue) pushAlone(released int, its ...item) error {
 
 // pushPulled appends a frame's packets. When there is no room for more, those who
 // were asked for them are called off, unless there is again within the grace.
-func (q *queue) pushPulled(ps []packet.Packet, from *origin, grace time.Duration) error {
+func (q *queue) pushPulled(ps []packet.Packet, from []unit, grace time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.gone {
@@ -214,7 +214,7 @@ func (q *queue) unhold(n int) {
 // A batch is what a slot runs at a time.
 type batch struct {
 	packets []packet.Packet
-	from    []*origin // of each packet
+	from    []*unit // of each packet
 	own     []packet.Packet
 }
 
@@ -331,7 +331,7 @@ type portions struct {
 
 type portion struct {
 	packets []packet.Packet
-	from    *origin
+	from    []unit // of each packet
 }
 
 func (p *portions) push(part portion) {
@@ -348,10 +348,11 @@ func (p *portions) take(b *batch, most int) {
 	most = min(most, len(first.packets))
 	b.packets = first.packets[:most:most]
 	for i := range b.packets {
-		b.from = append(b.from, first.from)
+		b.from = append(b.from, &first.from[i])
 		p.bytes -= b.packets[i].Size()
 	}
 	p.packets -= most
+	first.from = first.from[most:]
 	if first.packets = first.packets[most:]; len(first.packets) == 0 {
 		p.list[0] = portion{}
 		if p.list = p.list[1:]; len(p.list) == 0 {
@@ -364,7 +365,8 @@ func (p *portions) items() []item {
 	var out []item
 	for _, part := range p.list {
 		for i := range part.packets {
-			out = append(out, item{part.packets[i], part.from, part.from.sole})
+			from := &part.from[i]
+			out = append(out, item{part.packets[i], from, from.frame.sole})
 		}
 	}
 	return out

@@ -34,7 +34,7 @@ func TestGrace(t *testing.T) {
 					return hungry
 				}
 				hungry, began := await(), time.Now()
-				if err := q.pushPulled(make([]packet.Packet, ahead), &origin{}, tt.grace); err != nil {
+				if err := q.pushPulled(make([]packet.Packet, ahead), unitsOf(ahead), tt.grace); err != nil {
 					t.Fatal(err)
 				}
 				if tt.room > 0 {
@@ -60,4 +60,13 @@ func TestGrace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// unitsOf are the units of a frame of n packets.
+func unitsOf(n int) []unit {
+	units := make([]unit, n)
+	for i := range units {
+		units[i].frame = &origin{}
+	}
+	return units
 }

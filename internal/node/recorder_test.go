@@ -20,9 +20,9 @@ type recorder struct {
 	// due says what is wrong with the end of a frame that held ps; "" is
 	// nothing. It is called with the recorder locked, after the frame was
 	// taken off the count.
-	due func(at store.Place, ps []packet.Packet) string
+	due func(at store.Queue, ps []packet.Packet) string
 	// refuse, unless nil, is asked before every append.
-	refuse func(to store.Place, f store.Frame) error
+	refuse func(to store.Queue, f store.Frame) error
 	// hurry makes frames that had to be given up come again at once.
 	hurry bool
 
@@ -30,6 +30,9 @@ type recorder struct {
 	changed  *sync.Cond
 	lies     map[spot]int
 	frames   map[string]bool // place and data of what was ever appended
+	ever     map[once]int    // how often it was ever appended
+	commits  int
+	last     int // the store dies after so many commits; 0 is never
 	appended int
 	ended    int
 	released int
@@ -40,14 +43,20 @@ type recorder struct {
 
 // A spot is one packet in one place.
 type spot struct {
-	place store.Place
+	place store.Queue
 	id    packet.ID
+}
+
+// A once is an append that is to be made once.
+type once struct {
+	spot
+	attempt int32
 }
 
 func newRecorder(inner store.Store) *recorder {
 	r := &recorder{
-		Store: inner, lies: map[spot]int{}, frames: map[string]bool{}, leased: map[*recorded]bool{},
-		due: func(store.Place, []packet.Packet) string { return "" },
+		Store: inner, lies: map[spot]int{}, frames: map[string]bool{}, leased: map[*recorded]bool{}, ever: map[once]int{},
+		due: func(store.Queue, []packet.Packet) string { return "" },
 	}
 	r.changed = sync.NewCond(&r.mu)
 	return r
@@ -64,38 +73,86 @@ func (r *recorder) alive() error {
 	return nil
 }
 
-func (r *recorder) Append(ctx context.Context, to store.Place, f store.Frame) error {
+// Commit records what the transaction does, and what it ends.
+func (r *recorder) Commit(ctx context.Context, tx *store.Tx) error {
 	if err := r.alive(); err != nil {
 		return err
 	}
-	if r.refuse != nil {
-		if err := r.refuse(to, f); err != nil {
+	packets := make([][]packet.Packet, len(tx.Append))
+	for i := range tx.Append {
+		a := &tx.Append[i]
+		if r.refuse != nil {
+			if err := r.refuse(a.To, a.Frame); err != nil {
+				return err
+			}
+		}
+		_, ps, err := packet.ParseFrame(a.Data)
+		if err != nil {
 			return err
 		}
-	}
-	_, ps, err := packet.ParseFrame(f.Data)
-	if err != nil {
-		return err
-	}
-	if len(ps) != f.Packets {
-		return fmt.Errorf("a frame of %d packets says that it has %d", len(ps), f.Packets)
-	}
-	if err := r.Store.Append(ctx, to, f); err != nil {
-		return err
+		if len(ps) != a.Packets {
+			return fmt.Errorf("a frame of %d packets says that it has %d", len(ps), a.Packets)
+		}
+		packets[i] = ps
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.appended++
-	r.frames[string(to)+string(f.Data)] = true
-	for i := range ps {
-		r.lies[spot{to, ps[i].ID}]++
+	if r.dead {
+		return errDead
+	}
+	inner := *tx
+	inner.Ack = nil
+	for _, l := range tx.Ack {
+		mine := l.(*recorded)
+		if !r.leased[mine] {
+			return store.ErrLapsed
+		}
+		inner.Ack = append(inner.Ack, mine.Lease)
+	}
+	removed := make([][]byte, len(tx.Remove))
+	for i, ref := range tx.Remove {
+		err := r.Store.Look(ctx, ref.At, ref.Number, func(f store.Stored) bool {
+			if f.Number == ref.Number {
+				removed[i] = f.Data
+			}
+			return false
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := r.Store.Commit(ctx, &inner); err != nil {
+		return err
+	}
+	if r.commits++; r.commits == r.last {
+		defer func() { r.dead = true }() // with the lock still held
+	}
+	for i := range tx.Append {
+		a := &tx.Append[i]
+		r.appended++
+		r.frames[string(a.To)+string(a.Data)] = true
+		for j := range packets[i] {
+			p := &packets[i][j]
+			r.lies[spot{a.To, p.ID}]++
+			r.ever[once{spot{a.To, p.ID}, p.Attempt}]++
+		}
+	}
+	for _, l := range tx.Ack {
+		mine := l.(*recorded)
+		delete(r.leased, mine)
+		r.end(mine.place, mine.Data())
+	}
+	for i, ref := range tx.Remove {
+		if removed[i] != nil {
+			r.end(ref.At, removed[i])
+		}
 	}
 	r.changed.Broadcast()
 	return nil
 }
 
 // Pull waits for the record of what it pulled, which is made after the append.
-func (r *recorder) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (r *recorder) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	if err := r.alive(); err != nil {
 		return nil, err
 	}
@@ -113,30 +170,8 @@ func (r *recorder) Pull(ctx context.Context, from store.Place, most int) ([]stor
 	return leases, err
 }
 
-func (r *recorder) Remove(ctx context.Context, at store.Place, number uint64) error {
-	if err := r.alive(); err != nil {
-		return err
-	}
-	var data []byte
-	err := r.Store.Look(ctx, at, number, func(f store.Resting) bool {
-		if f.Number == number {
-			data = f.Data
-		}
-		return false
-	})
-	if err == nil {
-		err = r.Store.Remove(ctx, at, number)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err == nil && data != nil {
-		r.end(at, data)
-	}
-	return err
-}
-
 // end takes a frame off the count. The caller holds the lock.
-func (r *recorder) end(at store.Place, data []byte) {
+func (r *recorder) end(at store.Queue, data []byte) {
 	_, ps, err := packet.ParseFrame(data)
 	if err != nil {
 		return // set aside
@@ -179,19 +214,11 @@ func (r *recorder) complaints() []string {
 type recorded struct {
 	store.Lease
 	rec   *recorder
-	place store.Place
+	place store.Queue
 }
 
 func (l *recorded) Ack() error {
-	r := l.rec
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dead || !r.leased[l] {
-		return errDead
-	}
-	delete(r.leased, l)
-	r.end(l.place, l.Data())
-	return l.Lease.Ack()
+	return l.rec.Commit(context.Background(), &store.Tx{Ack: []store.Lease{l}})
 }
 
 func (l *recorded) Release(after time.Duration) error {

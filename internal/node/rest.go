@@ -17,7 +17,7 @@ type Rested struct {
 	packet.Packet
 	// Place is where it lies: under its state, or in a seed's inbox. One in an
 	// inbox may be at work already.
-	Place store.Place
+	Place store.Queue
 	// Since is when it was stored there.
 	Since time.Time
 	// NotBefore is when it is tried again; the zero time is as soon as can be.
@@ -34,7 +34,7 @@ const maxLooked = 20_000
 // first, then those in the inboxes of seeds, until visit returns false. The error
 // is [ErrTooMany] where it did not come to the end.
 func (n *Node) Rests(ctx context.Context, state packet.State, visit func(Rested) bool) error {
-	return n.look(ctx, func(at store.Place) bool {
+	return n.look(ctx, func(at store.Queue) bool {
 		if waits, ok := at.State(); ok {
 			return waits == state
 		}
@@ -48,32 +48,32 @@ func (n *Node) Rests(ctx context.Context, state packet.State, visit func(Rested)
 // for each seed that accepted it, until visit returns false. The error is
 // [ErrTooMany] where it did not come to the end.
 func (n *Node) Find(ctx context.Context, id packet.ID, visit func(Rested) bool) error {
-	return n.look(ctx, store.Place.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
+	return n.look(ctx, store.Queue.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
 }
 
 // look goes through the places that are meant, states first.
-func (n *Node) look(ctx context.Context, means func(store.Place) bool, visit func(Rested) bool) error {
-	places, err := n.store.Places(ctx)
+func (n *Node) look(ctx context.Context, means func(store.Queue) bool, visit func(Rested) bool) error {
+	places, err := n.store.Queues(ctx)
 	if err != nil {
 		return err
 	}
 	left, more := maxLooked, true
 	for _, inboxes := range []bool{false, true} {
 		for _, c := range places {
-			if _, inbox := c.Place.Seed(); inbox != inboxes || !more || !means(c.Place) {
+			if _, inbox := c.Queue.Seed(); inbox != inboxes || !more || !means(c.Queue) {
 				continue
 			}
-			err := n.store.Look(ctx, c.Place, 0, func(r store.Resting) bool {
+			err := n.store.Look(ctx, c.Queue, 0, func(r store.Stored) bool {
 				if left--; left < 0 {
 					return false
 				}
-				header, ps, err := packet.ParseFrame(r.Data)
+				_, ps, err := packet.ParseFrame(r.Data)
 				if err != nil {
-					n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Place, err))
+					n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Queue, err))
 					return true
 				}
 				for i := range ps {
-					if more = visit(Rested{ps[i], c.Place, r.Since, header.NotBefore}); !more {
+					if more = visit(Rested{ps[i], c.Queue, r.Since, r.NotBefore}); !more {
 						return false
 					}
 				}

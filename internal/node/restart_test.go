@@ -12,8 +12,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/jetstream"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -22,7 +21,7 @@ import (
 // that it opens. Its seeds come from host.
 func life(t *testing.T, dir string, live func(w *world)) {
 	t.Helper()
-	s, err := jetstream.Open(t.Context(), jetstream.Config{Dir: dir})
+	s, err := pebble.Open(t.Context(), pebble.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,20 +142,18 @@ func TestAFailedPacketKeepsItsFaultAndItsAttempts(t *testing.T) {
 // TestADamagedFrameIsSetAside has one in an inbox and one among those that
 // wait, between others.
 func TestADamagedFrameIsSetAside(t *testing.T) {
-	s := memory.New(memory.Config{})
+	s := inMemory(t, pebble.Config{})
 	w := newStoredWorld(t, s, Memory)
 	dir := t.TempDir()
 	book := &logbook{}
 	w.Node = New(Config{Name: "test", Store: s, Durability: Memory, Open: w.cfg.Open, Log: newBookLog(book),
-		SetAside: func(at store.Place, number uint64, data []byte) error {
+		SetAside: func(at store.Queue, number uint64, data []byte) error {
 			return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", at, number)), data, 0o600)
 		}})
 	ps := somePackets(4, "A:A")
-	for i, at := range []store.Place{"in.end", "in.end", "wait.A.A", "wait.A.A"} {
+	for i, at := range []store.Queue{"in.end", "in.end", "wait.A.A", "wait.A.A"} {
 		data := []byte(fmt.Sprintf("%s is no frame", at))
-		if err := s.Append(t.Context(), at, store.Frame{Data: data, Packets: 1}); err != nil {
-			t.Fatal(err)
-		}
+		appendData(t, s, at, data, 1)
 		appendFrame(t, s, at, packet.FrameHeader{}, ps[i])
 	}
 	var end basket

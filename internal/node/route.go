@@ -39,14 +39,10 @@ func (n *Node) newSnapshot(hosts map[seed.Name]*host, peers []*peer) *snapshot {
 		net: dtn.New(hosted(n.cfg.Name, hosts, peers)), hosts: hosts, peers: peers,
 		accept: map[packet.State][]dest{}, costs: awayCosts(hosts, peers),
 	}
-	in := map[seed.Name]*inlets{}
 	for _, state := range snap.net.States() {
 		routes := snap.net.Routes(state)
 		for _, name := range routes {
-			if in[name] == nil {
-				in[name] = n.inlets(name)
-			}
-			d := dest{name: name, host: hosts[name], in: in[name], sole: len(routes) == 1}
+			d := dest{name: name, inbox: store.Inbox(name), host: hosts[name], sole: len(routes) == 1}
 			switch {
 			case d.host == nil:
 			case d.host.paused():
@@ -94,7 +90,7 @@ func (snap *snapshot) within(h *host, to []dest) []dest {
 // dests is where a packet goes that may carry a wish.
 func (snap *snapshot) dests(p *packet.Packet) []dest {
 	to := snap.accept[p.State]
-	if p.Hops() >= maxHops || p.Rounds > maxRounds {
+	if p.Hops() >= maxHops || p.DeadLetters > maxRounds {
 		return nil
 	}
 	if p.Wish == nil || p.Wish.Goal == "" || p.Fault != nil {
@@ -116,7 +112,7 @@ func (snap *snapshot) whyWaits(p *packet.Packet) string {
 	switch {
 	case p.Hops() >= maxHops:
 		return fmt.Sprintf("came through %d seeds", p.Hops())
-	case p.Rounds > maxRounds:
+	case p.DeadLetters > maxRounds:
 		return fmt.Sprintf("came through %d Error: states", maxRounds)
 	case p.Wish != nil && p.Wish.Goal != "" && len(snap.accept[p.State]) > 0:
 		return "no seed that accepts it leads to " + string(p.Wish.Goal)
@@ -136,15 +132,25 @@ func (snap *snapshot) nearest(state packet.State) (string, bool) {
 	return seed.Nearest(string(state), known)
 }
 
-// route gives it to every seed of to, or lays it down where there is none. It
+// route gives it to every seed of to, or stores it under its state where there is none. It
 // takes over the item's count, unless it fails. s is the slot that it comes from, nil for what
 // comes from outside.
 func (n *Node) route(ctx context.Context, s *slot, it *item, to []dest) error {
 	if len(to) == 0 || it.Hops() >= maxHops {
-		return n.park(ctx, it)
+		return n.keepWaiting(ctx, it)
+	}
+	if !it.from.anew() && it.from.has(store.Waiting(it.State), &it.Packet) {
+		it.from.end(1) // it waited since, and went on from there
+		return nil
 	}
 	for i := range to {
 		last := i == len(to)-1
+		if !it.from.anew() && it.from.has(to[i].inbox, &it.Packet) {
+			if last {
+				it.from.end(1)
+			}
+			continue
+		}
 		if s != nil && to[i].host != nil && to[i].host.runInline(s, it) {
 			if last {
 				it.from.end(1)
@@ -154,7 +160,13 @@ func (n *Node) route(ctx context.Context, s *slot, it *item, to []dest) error {
 		if !last {
 			it.from.hold()
 		}
-		if err := n.give(ctx, s, it, to[i]); err != nil {
+		err := n.give(ctx, s, it, to[i])
+		if err != nil && i > 0 && it.from == nil && n.running.Err() == nil {
+			d := to[i] // the copies before cannot be taken back
+			d.forced = true
+			err = n.give(n.running, s, it, d)
+		}
+		if err != nil {
 			if !last {
 				it.from.end(1)
 			}
@@ -164,32 +176,61 @@ func (n *Node) route(ctx context.Context, s *slot, it *item, to []dest) error {
 	return nil
 }
 
-// lay lays it down in the inbox of every seed of to, or under its state where
-// there is none, and calls started with each commit. It takes over the item's
-// count, unless it fails.
-func (n *Node) lay(ctx context.Context, it *item, to []dest, started func(*commit)) error {
+// storePacket stores it in the inbox of every seed of to, or under its state where
+// there is none. It takes over the item's count, unless it fails. What descends
+// from a leased frame is stored together with all else that does; for any other
+// packet the commit tells when it has landed.
+func (n *Node) storePacket(ctx context.Context, it *item, to []dest) (*commit, error) {
+	return n.storeFor(ctx, it, to, bringer{})
+}
+
+// storeFor is storePacket for what an intake has brought.
+func (n *Node) storeFor(ctx context.Context, it *item, to []dest, from bringer) (*commit, error) {
+	var few [4]lane // most packets have one destination
+	lanes := few[:0]
 	if len(to) == 0 || it.Hops() >= maxHops {
-		f, err := n.append(ctx, store.Waiting(it.State), it)
-		if err == nil {
-			started(f)
+		lanes = append(lanes, lane{into: it.into(), queue: store.Waiting(it.State), rank: rank(it)})
+	} else {
+		for i := range to {
+			lanes = append(lanes, to[i].lane(it))
 		}
-		return err
+	}
+	return n.storeIn(ctx, it, lanes, 0, from)
+}
+
+// storeIn stores it in these lanes, which lead into one store, and delays it
+// there.
+func (n *Node) storeIn(ctx context.Context, it *item, to []lane, after time.Duration, from bringer) (*commit, error) {
+	if it.from == nil || to[0].into != it.into() {
+		return n.committer(target{to[0].into, to[0].rank}).add(ctx, it, to, after, from)
 	}
 	for i := range to {
 		last := i == len(to)-1
 		if !last {
 			it.from.hold()
 		}
-		f, err := to[i].lane(it).add(ctx, it, time.Time{})
-		if err != nil {
+		if err := it.from.store(ctx, it, to[i], after); err != nil {
 			if !last {
 				it.from.end(1)
 			}
-			return err
+			return nil, err
 		}
-		started(f)
 	}
-	return nil
+	return nil, nil
+}
+
+// storeAlone stores it in one queue.
+func (n *Node) storeAlone(ctx context.Context, it *item, q store.Queue, after time.Duration) (*commit, error) {
+	n.fit(&it.Packet)
+	return n.storeIn(ctx, it, []lane{{into: it.into(), queue: q, rank: store.Descendant, attempt: attemptOf(it, after)}}, after, bringer{})
+}
+
+// attemptOf sets packets apart that are delayed.
+func attemptOf(it *item, after time.Duration) int32 {
+	if after == 0 {
+		return 0
+	}
+	return it.Attempt
 }
 
 // give puts it into a seed's queue while that has room. Otherwise a packet that
@@ -197,7 +238,8 @@ func (n *Node) lay(ctx context.Context, it *item, to []dest, started func(*commi
 // waits for room. A seed that is not here has an inbox alone.
 func (n *Node) give(ctx context.Context, s *slot, it *item, to dest) error {
 	if to.host == nil {
-		return n.lay(ctx, it, []dest{to}, func(*commit) {})
+		_, err := n.storePacket(ctx, it, []dest{to})
+		return err
 	}
 	how := block
 	switch {
@@ -219,7 +261,7 @@ func (n *Node) give(ctx context.Context, s *slot, it *item, to dest) error {
 		n.reroute(it, to.host)
 		return nil
 	case errNoRoom:
-		return n.lay(ctx, it, []dest{to}, func(*commit) {})
+		_, err = n.storePacket(ctx, it, []dest{to})
 	}
 	return err
 }
@@ -229,6 +271,7 @@ func (n *Node) give(ctx context.Context, s *slot, it *item, to dest) error {
 // seed's inbox. It
 // never blocks for room, since the packet is in already.
 func (n *Node) reroute(it *item, gone *host) {
+	n.fit(&it.Packet)
 	snap := n.snap.Load()
 	to := snap.dests(&it.Packet)
 	for _, d := range to {
@@ -245,7 +288,7 @@ func (n *Node) reroute(it *item, gone *host) {
 		n.noteMove(it, gone.name, to)
 	}
 	if len(to) == 0 {
-		if err := n.park(n.running, it); err != nil {
+		if err := n.keepWaiting(n.running, it); err != nil {
 			n.giveUp(it)
 		}
 		return
@@ -253,7 +296,7 @@ func (n *Node) reroute(it *item, gone *host) {
 	for _, d := range to {
 		it.from.hold()
 		if d.host == nil {
-			if err := n.lay(n.running, it, []dest{d}, func(*commit) {}); err != nil {
+			if _, err := n.storePacket(n.running, it, []dest{d}); err != nil {
 				n.giveUp(it)
 			}
 			continue
@@ -267,12 +310,12 @@ func (n *Node) reroute(it *item, gone *host) {
 	it.from.end(1)
 }
 
-// leave lays the copy of a seed that is gone into its inbox: the other seeds that
+// leave stores the copy of a seed that is gone in its inbox: the other seeds that
 // accepted the packet have theirs, and this one waits for the seed to come back.
 func (n *Node) leave(it *item, gone *host) {
 	n.noteMove(it, gone.name, nil)
-	f, err := n.committer(lane{into: it.into(), place: store.Inbox(gone.manifest.Name), rank: store.Descendant}).add(n.running, it, time.Time{})
-	if err == nil && it.from == nil {
+	f, err := n.storeAlone(n.running, it, store.Inbox(gone.manifest.Name), 0)
+	if err == nil && f != nil {
 		err = f.await(n.running)
 	}
 	if err != nil {
@@ -280,16 +323,24 @@ func (n *Node) leave(it *item, gone *host) {
 	}
 }
 
-// park lays it down under its state, unless an acceptor has come meanwhile.
-func (n *Node) park(ctx context.Context, it *item) error {
+// keepWaiting stores it under its state, unless an acceptor has come meanwhile.
+func (n *Node) keepWaiting(ctx context.Context, it *item) error {
 	if to := n.snap.Load().dests(&it.Packet); len(to) > 0 {
 		n.noteMove(it, waitsIn+string(it.State), to)
 		return n.route(ctx, nil, it, to)
 	}
-	var laid *commit
-	err := n.lay(ctx, it, nil, func(f *commit) { laid = f })
-	if err != nil || it.from != nil {
+	if it.from != nil {
+		f, err := n.storePacket(ctx, it, nil)
+		if err != nil || f == nil {
+			return err
+		}
+		return f.await(ctx)
+	}
+	in := n.Intake() // so that it can be withdrawn
+	f, err := n.storeFor(ctx, it, nil, bringer{by: in})
+	if err != nil {
 		return err
 	}
-	return laid.await(ctx)
+	in.started(f, false)
+	return in.Flush(ctx)
 }

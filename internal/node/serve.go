@@ -39,7 +39,7 @@ var _ mesh.Store = (*guest)(nil)
 // Pull leases frames of a seed's inbox. Where this node hosts the seed as well,
 // its own workers come first, unless the seed says that all are to have their
 // turn.
-func (g *guest) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	name, inbox := from.Seed()
 	if err := from.Check(); err != nil || !inbox {
 		return nil, errors.Join(fmt.Errorf("pull from %q: only inboxes of seeds are for others", string(from)), err)
@@ -66,13 +66,13 @@ func (g *guest) Pull(ctx context.Context, from store.Place, most int) ([]store.L
 }
 
 // take notes what the guest holds now.
-func (g *guest) take(from store.Place, leases []store.Lease) ([]store.Lease, error) {
+func (g *guest) take(from store.Queue, leases []store.Lease) ([]store.Lease, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := make([]store.Lease, len(leases))
 	for i, lease := range leases {
 		l := &guestLease{Lease: lease, guest: g, at: from}
-		l.deaths = g.node.deaths(from, lease, packet.FrameWaits(lease.Data()))
+		l.deaths = g.node.deaths(from, lease)
 		g.leases[l] = true
 		out[i] = l
 	}
@@ -116,7 +116,7 @@ func (g *guest) ends(l *guestLease) bool {
 type guestLease struct {
 	store.Lease
 	guest  *guest
-	at     store.Place
+	at     store.Queue
 	deaths int
 }
 
@@ -137,11 +137,7 @@ func (l *guestLease) Ack() error {
 		if err != nil {
 			return fmt.Errorf("frame %d of %s: %w", l.Number(), l.at, err)
 		}
-		for i := range ps {
-			if b := ps[i].Blob; b != nil {
-				blobs = append(blobs, b.Sum)
-			}
-		}
+		blobs = blobsOf(ps)
 	}
 	err := l.Lease.Ack()
 	if err == nil {
@@ -180,12 +176,11 @@ func (l *guestLease) lapse() {
 }
 
 // Append puts a frame into this node's store.
-func (g *guest) Append(ctx context.Context, to store.Place, f store.Frame) error {
-	if err := errors.Join(to.Check(), store.CheckFrame(f)); err != nil {
-		return fmt.Errorf("append to %q: %w", string(to), err)
-	}
-	if _, _, note := to.Note(); note {
-		return fmt.Errorf("append to %s: what a node remembers for itself is not for others", to)
+func (g *guest) Append(ctx context.Context, to store.Queue, f store.Frame) error {
+	f.Blobs = nil // what the packets say counts
+	tx := &store.Tx{Append: []store.Append{{To: to, Frame: f}}, Durable: true}
+	if err := tx.Check(); err != nil {
+		return err
 	}
 	_, ps, err := packet.ParseFrame(f.Data)
 	if err == nil && len(ps) != f.Packets {
@@ -201,14 +196,15 @@ func (g *guest) Append(ctx context.Context, to store.Place, f store.Frame) error
 		n.holdLeft()
 	}
 	n.holdBlobs(ps)
-	if err := n.store.Append(ctx, to, f); err != nil {
-		if errors.Is(err, store.ErrFull) { // else it may have been stored; the next start finds out
+	tx.Append[0].Blobs = blobsOf(ps)
+	if err := n.store.Commit(ctx, tx); err != nil {
+		if notStored(err) { // else it may have been stored; the next start finds out
 			n.dropBlobs(ps)
 		}
 		return err
 	}
 	if state, ok := to.State(); ok {
-		n.parked(state, &ps[0])
+		n.frameWaits(state, &ps[0])
 	}
 	return nil
 }

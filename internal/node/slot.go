@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,27 +24,31 @@ type slot struct {
 	idleSince time.Duration // by the node's clock
 	room      batch
 	one       [1]packet.Packet // of an inline run, with its origin
-	oneFrom   [1]*origin
+	oneFrom   [1]*unit
 	runs      uint64
 
 	// Of the batch that runs; slot is its sink.
 	ctx      context.Context
 	batch    []packet.Packet
-	from     []*origin     // of each packet of the batch
+	from     []*unit       // of each packet of the batch
 	borrowed bool          // the packet's count is its caller's
 	done     int           // packets that had their verdict
 	emitting int           // the packet that emitted last
 	index    uint64        // of the next output of that packet
+	runID    packet.ID     // of the run that gives it
 	now      time.Duration // when the batch began, by the node's clock
 	hop      *packet.Hop   // the newest, for sharing
 	hopAt    time.Duration // when that is, by the node's clock
 	depth    int           // inline calls around this one
-	blob     *packet.Blob  // the data of the output at hand, if it is large
 	notes    *record       // what a followed packet's run has begun; nil for nothing
 	timing   bool          // away counts every output, not only those that blocked
 	away     time.Duration // spent in outputs, not in the seed
 	kept     keeping
 	wishes   []*packet.Wish // before trace changed them, of packets that are traced
+
+	// The newest extra of an output, for sharing, and what it came from.
+	heir, heirOf *packet.Extra
+	heirSet      packet.Attributes
 
 	// in and out count by state, in the order of the contract: at least one each,
 	// so that an injector's runs and an extractor's nothing have a place.
@@ -114,6 +119,7 @@ func (s *slot) runBatch() {
 		}
 		return
 	}
+	s.node.begin(s.room.from)
 	s.now = s.node.clock.now() // reading large data is work as well
 	if !h.streams && !s.load() {
 		return
@@ -132,7 +138,7 @@ func (s *slot) runBatch() {
 }
 
 // run gives batch to the worker, with the slot as its sink.
-func (s *slot) run(ctx context.Context, batch []packet.Packet, from []*origin) error {
+func (s *slot) run(ctx context.Context, batch []packet.Packet, from []*unit) error {
 	s.ctx, s.batch, s.from = ctx, batch, from
 	s.done, s.emitting, s.index = 0, 0, 0
 	s.begin(0)
@@ -251,7 +257,7 @@ func (h *host) runInline(from *slot, it *item) bool {
 }
 
 // Emit routes one output of packet i of the batch.
-func (s *slot) Emit(i int, state packet.State, data string) error {
+func (s *slot) Emit(i int, out packet.Output) error {
 	if s.timing {
 		begun := s.node.clock.now()
 		defer func() { s.away += s.node.clock.now() - begun }()
@@ -259,64 +265,85 @@ func (s *slot) Emit(i int, state packet.State, data string) error {
 	if err := s.ctx.Err(); err != nil {
 		return err // the node ends: also a seed that asks nobody stops here
 	}
+	if out.Blob != nil {
+		if err := s.takeBlob(i, &out); err != nil {
+			return err
+		}
+	}
 	var child item
-	out, err := s.output(&child, i, state, data)
+	port, err := s.output(&child, i, &out)
 	if err != nil {
 		return err
 	}
 	parent := &s.batch[i]
 	if parent.Wish != nil {
-		return s.emitWished(parent, &child, out)
+		return s.emitWished(parent, &child, port)
 	}
 	child.Trail = s.trail(parent)
-	return s.pass(&child, out.to)
+	return s.pass(&child, port.to)
 }
 
-// EmitBlob routes one output of packet i whose data lies in the store.
-func (s *slot) EmitBlob(i int, state packet.State, b packet.Blob) error {
-	if s.from[i] == nil { // without a store on its way nobody would hold it
-		defer s.node.drop([]packet.Sum{b.Sum})
-		data, err := s.node.read(b)
-		if err != nil {
-			return err
-		}
-		return s.Emit(i, state, data)
+// takeBlob takes over the hold on the blob of an output of packet i: the
+// packet's frame holds it, or, without a store on the way, its data is read into
+// memory.
+func (s *slot) takeBlob(i int, out *packet.Output) (err error) {
+	if s.from[i] != nil {
+		s.from[i].frame.keep(out.Blob.Sum)
+		return nil
 	}
-	s.from[i].keep(b.Sum)
-	s.blob = &b
-	defer func() { s.blob = nil }()
-	return s.Emit(i, state, "")
+	b := *out.Blob
+	out.Blob = nil
+	defer s.node.drop([]packet.Sum{b.Sum})
+	out.Data, err = s.node.read(b)
+	return err
 }
 
 // output makes child packet i's next output.
-func (s *slot) output(child *item, i int, state packet.State, data string) (*port, error) {
-	out, err := s.host.port(state)
+func (s *slot) output(child *item, i int, out *packet.Output) (*port, error) {
+	port, err := s.host.port(out.State)
 	if err != nil {
 		return nil, err
 	}
-	if limit := s.node.cfg.MaxData; int64(len(data)) > limit {
-		return nil, fmt.Errorf("an output of %d bytes; at most %d are allowed (--max-packet)", len(data), limit)
-	}
-	if i != s.emitting {
-		s.emitting, s.index = i, 0
+	if limit := s.node.cfg.MaxData; int64(len(out.Data)) > limit {
+		return nil, fmt.Errorf("an output of %d bytes; at most %d are allowed (--max-packet)", len(out.Data), limit)
 	}
 	parent := &s.batch[i]
+	if i != s.emitting || s.index == 0 {
+		s.emitting, s.index = i, 0
+		s.runID = s.host.runID(parent)
+	}
 	// One by one: an assignment of several values goes by way of temporaries.
-	child.ID = parent.ID.Child(s.host.key, s.index)
+	child.ID = s.runID.Output(s.index)
 	child.Ship = parent.Ship
-	child.Container = parent.Container
-	child.Fragment = parent.Fragment
-	child.State = out.state
-	child.Data = data
-	child.Rounds = parent.Rounds
+	if parent.Extra != nil || len(out.Attributes) > 0 {
+		if child.Extra, err = s.inherit(parent, out.Attributes); err != nil {
+			return nil, err
+		}
+	}
+	child.State = port.state
+	child.Data = out.Data
+	child.DeadLetters = parent.DeadLetters
 	child.from = s.from[i]
-	child.Blob = s.blob
+	child.Blob = out.Blob
 	s.index++
-	s.out[out.index].Add(1)
+	s.out[port.index].Add(1)
 	if s.kept.on {
 		s.gave(child)
 	}
-	return out, nil
+	return port, nil
+}
+
+// inherit is the extra of an output of parent that sets these attributes. What
+// is given one after the other with the same ones shares it.
+func (s *slot) inherit(parent *packet.Packet, set packet.Attributes) (*packet.Extra, error) {
+	if s.heir == nil || s.heirOf != parent.Extra || !maps.Equal(s.heirSet, set) {
+		heir, err := parent.Extra.Inherit(set)
+		if err != nil {
+			return nil, err
+		}
+		s.heir, s.heirOf, s.heirSet = heir, parent.Extra, maps.Clone(set)
+	}
+	return s.heir, nil
 }
 
 // pass sends an output on. A count of its own it needs only where it outlives
@@ -325,17 +352,20 @@ func (s *slot) pass(child *item, to []dest) error {
 	if child.from == nil {
 		return s.node.route(s.ctx, s, child, to)
 	}
-	if len(to) == 1 && to[0].host != nil && to[0].host.runInline(s, child) {
+	if len(to) == 1 && to[0].host != nil && child.from.anew() && to[0].host.runInline(s, child) {
 		return nil
 	}
 	child.from.hold()
 	var err error
 	if s.long() {
-		err = s.node.lay(s.ctx, child, to, func(*commit) {})
+		_, err = s.node.storePacket(s.ctx, child, to)
 	} else {
 		err = s.node.route(s.ctx, s, child, to)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrTooLong):
+		child.from.end(1) // the run fails
+	case err != nil:
 		s.node.giveUp(child)
 	}
 	return err

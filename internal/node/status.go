@@ -162,14 +162,14 @@ func (n *Node) Status(ctx context.Context) Status {
 		Seeds: []SeedStatus{}, Waiting: []Waiting{},
 		Version: n.cfg.Version, Refused: n.Refused(), Leaving: n.injecting.Err() != nil, Behind: n.backlogs.behind(),
 	}
-	places, err := n.store.Places(ctx)
+	places, err := n.store.Queues(ctx)
 	if err != nil && st.Store.Error == "" {
 		st.Store.Error = err.Error()
 	}
 	snap := n.snap.Load()
 	stored := map[seed.Name]store.Count{}
 	for _, c := range places {
-		name, inbox := c.Place.Seed()
+		name, inbox := c.Queue.Seed()
 		switch {
 		case inbox && snap.hosts[name] != nil:
 			stored[name] = c
@@ -180,7 +180,7 @@ func (n *Node) Status(ctx context.Context) Status {
 				Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: "no node hosts the seed " + string(name),
 			})
 		default:
-			if state, ok := c.Place.State(); ok {
+			if state, ok := c.Queue.State(); ok {
 				st.Waiting = append(st.Waiting, Waiting{
 					State: state, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: n.whyWaiting(snap, state),
 				})

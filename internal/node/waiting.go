@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -21,18 +20,16 @@ type waits struct {
 	busy   bool
 	news   chan struct{} // has an element when there is something to do
 
-	// hands is held from looking at frames to claiming them, so that nobody
+	// hands is held from looking at frames until they are moved, so that nobody
 	// moves a frame that somebody else has taken out since.
 	hands sync.Mutex
 }
 
 type waitState struct {
-	next   uint64          // frames below were looked at and stay, or move
-	moving map[uint64]bool // frames whose packets are on their way out
-	moved  map[uint64]bool // frames that went out since the last look at the state began
-	look   bool
-	why    string // of the newest packet that was laid down here
-	told   bool
+	next uint64 // frames below were looked at and stay
+	look bool
+	why  string // of the newest packet that was stored here
+	said bool   // that packets wait here
 }
 
 func newWaits() *waits {
@@ -43,7 +40,7 @@ func newWaits() *waits {
 func (w *waits) state(s packet.State) *waitState {
 	st := w.states[s]
 	if st == nil {
-		st = &waitState{moving: map[uint64]bool{}, moved: map[uint64]bool{}}
+		st = &waitState{}
 		w.states[s] = st
 	}
 	return st
@@ -74,16 +71,25 @@ func (w *waits) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, st := range w.states {
-		if st.look || len(st.moving) > 0 {
+		if st.look {
 			return false
 		}
 	}
 	return !w.busy && !w.again
 }
 
-// parked says once that packets wait in a state, p being one of them, and sees
-// to it that they do not if a seed has come meanwhile.
-func (n *Node) parked(state packet.State, p *packet.Packet) {
+// waitingStored says once that packets wait in a state, and sees to it that they
+// do not if a seed has come meanwhile. The frames were just stored.
+func (n *Node) waitingStored(frames []*filling) {
+	for _, f := range frames {
+		if state, ok := f.lane.queue.State(); ok && len(f.packets) > 0 {
+			n.frameWaits(state, &f.packets[0])
+		}
+	}
+}
+
+// frameWaits is waitingStored for one frame, p being one of its packets.
+func (n *Node) frameWaits(state packet.State, p *packet.Packet) {
 	snap := n.snap.Load()
 	w := n.waits
 	w.mu.Lock()
@@ -91,8 +97,8 @@ func (n *Node) parked(state packet.State, p *packet.Packet) {
 	st.look = true
 	why := snap.whyWaits(p)
 	st.why = why
-	first := !st.told
-	st.told = true
+	first := !st.said
+	st.said = true
 	w.mu.Unlock()
 	w.wake()
 	if first {
@@ -137,14 +143,14 @@ func (n *Node) lookThrough() error {
 		w.mu.Unlock()
 	}()
 	if again {
-		places, err := n.store.Places(n.pulling)
+		places, err := n.store.Queues(n.pulling)
 		if err != nil {
 			w.rescan()
 			return err
 		}
 		w.mu.Lock()
 		for _, c := range places {
-			if state, ok := c.Place.State(); ok {
+			if state, ok := c.Queue.State(); ok {
 				st := w.state(state)
 				st.look, st.next = true, 0
 			}
@@ -189,23 +195,7 @@ func (n *Node) alone() (held context.Context, done func(), err error) {
 	if err != nil {
 		return nil, func() {}, err
 	}
-	return held, func() {
-		for n.waits.moves() && pause.For(held, drainPoll) {
-		}
-		release()
-	}, nil
-}
-
-// moves tells whether frames are on their way out.
-func (w *waits) moves() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, st := range w.states {
-		if len(st.moving) > 0 {
-			return true
-		}
-	}
-	return false
+	return held, release, nil
 }
 
 // nextWaiting picks a state to look through, from the frame of that number on.
@@ -257,19 +247,19 @@ func (n *Node) moveSome(state packet.State, from uint64) (next uint64, moved int
 		if err != nil {
 			break
 		}
-		next = found[i].Number + 1
-		n.waits.passed(state, next)
 		var count int
-		count, err = n.moveFrame(state, &found[i])
+		if count, err = n.moveFrame(state, &found[i]); err == nil {
+			next = found[i].Number + 1
+			n.waits.passed(state, next)
+		}
 		moved += count
 	}
 	return next, moved, err
 }
 
 // some gives a few waiting frames from that number on.
-func (n *Node) some(ctx context.Context, state packet.State, from uint64) (found []store.Resting, err error) {
-	n.waits.looks(state)
-	err = n.store.Look(ctx, store.Waiting(state), from, func(r store.Resting) bool {
+func (n *Node) some(ctx context.Context, state packet.State, from uint64) (found []store.Stored, err error) {
+	err = n.store.Look(ctx, store.Waiting(state), from, func(r store.Stored) bool {
 		found = append(found, r)
 		return len(found) < maxFrames
 	})
@@ -284,127 +274,55 @@ func (w *waits) passed(state packet.State, next uint64) {
 	st.next = max(st.next, next)
 }
 
-// moveFrame moves those packets of a frame that are accepted, and lays the
-// others down anew if there are both.
-func (n *Node) moveFrame(state packet.State, r *store.Resting) (moved int, err error) {
-	lease := &waitingFrame{node: n, state: state, Resting: r}
+// moveFrame moves those packets of a frame that are accepted, and stores the
+// others anew if there are both. The caller holds w.hands.
+func (n *Node) moveFrame(state packet.State, r *store.Stored) (moved int, err error) {
 	_, ps, err := packet.ParseFrame(r.Data)
 	if err != nil {
-		n.damaged(store.Waiting(state), lease, err)
+		n.damaged(store.Waiting(state), &lookedAt{n, store.Waiting(state), r}, err)
 		return 0, nil
 	}
 	snap := n.snap.Load()
+	m := move{node: n, at: store.Waiting(state), old: r, ps: ps}
 	for i := range ps {
-		if len(snap.dests(&ps[i])) > 0 {
-			moved++
+		to := snap.dests(&ps[i])
+		if len(to) == 0 {
+			m.stay(&ps[i])
+			continue
 		}
-	}
-	if moved == 0 || !n.waits.claim(state, r.Number) {
-		return 0, nil
-	}
-	from := n.origin(nil, "", lease, ps)
-	for i := range ps {
-		it := &item{Packet: ps[i], from: from}
-		to := snap.dests(&it.Packet)
-		if len(to) > 0 {
-			n.noteMove(it, waitsIn+string(state), to)
-		}
-		if err := n.lay(n.pulling, it, to, func(*commit) {}); err != nil {
-			for range ps[i:] {
-				n.giveUp(it)
-			}
+		moved++
+		if err := m.noteMove(&ps[i], waitsIn+string(state), to); err != nil {
 			return 0, err
 		}
+		m.put(&ps[i], m.lanesTo(&ps[i], to))
 	}
+	if moved == 0 {
+		return 0, nil
+	}
+	if err := m.commit(n.pulling, false); err != nil {
+		return 0, err
+	}
+	n.waits.mu.Lock()
+	n.waits.state(state).said = false
+	n.waits.mu.Unlock()
 	return moved, nil
 }
 
-// claim marks a frame of waiting packets as on its way out; false means that it
-// is already.
-func (w *waits) claim(state packet.State, number uint64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	st := w.state(state)
-	if st.moving[number] || st.moved[number] {
-		return false
-	}
-	st.moving[number] = true
-	st.told = false
-	return true
+// A lookedAt frame stands for one that was looked at where a lease is asked for.
+type lookedAt struct {
+	node *Node
+	at   store.Queue
+	*store.Stored
 }
 
-// unclaim ends that. A frame that is gone cannot be claimed by who has seen it
-// before: it would be moved twice.
-func (w *waits) unclaim(state packet.State, number uint64, gone bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	st := w.state(state)
-	delete(st.moving, number)
-	if gone {
-		st.moved[number] = true
-	}
-}
-
-// looks begins a look at a state, which no longer sees what is gone. The caller
-// holds w.hands, so that nobody else is between look and claim.
-func (w *waits) looks(state packet.State) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.state(state).moved)
-}
-
-// A waitingFrame stands for a frame of waiting packets that are being moved: it
-// is acknowledged when all of them lie elsewhere.
-type waitingFrame struct {
-	*store.Resting
-	node  *Node
-	state packet.State
-
-	// gone, unless nil, is closed when the frame was moved or stays; failed
-	// then says why it stays.
-	gone   chan struct{}
-	failed error
-}
-
-func (f *waitingFrame) Data() []byte    { return f.Resting.Data }
-func (f *waitingFrame) Number() uint64  { return f.Resting.Number }
-func (f *waitingFrame) Deliveries() int { return 1 }
+func (f *lookedAt) Data() []byte    { return f.Stored.Data }
+func (f *lookedAt) Number() uint64  { return f.Stored.Number }
+func (f *lookedAt) Deliveries() int { return 1 }
 
 // Ack takes the frame out of the store.
-func (f *waitingFrame) Ack() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.node.running), ackTime)
-	defer cancel()
-	err := f.node.store.Remove(ctx, store.Waiting(f.state), f.Number())
-	f.node.waits.unclaim(f.state, f.Number(), err == nil)
-	f.settled(err)
-	return err
+func (f *lookedAt) Ack() error {
+	return f.node.store.Commit(context.Background(), &store.Tx{Remove: []store.Ref{{At: f.at, Number: f.Number()}}})
 }
 
-// ackTime is the longest that taking a frame out of the store may last.
-const ackTime = 10 * time.Second
-
-func (f *waitingFrame) settled(err error) {
-	if f.gone != nil {
-		f.failed = err
-		close(f.gone)
-	}
-}
-
-var errStays = errors.New("the store could not take the packets elsewhere; they stay where they were")
-
-// Release leaves the frame where it is, to be moved another time.
-func (f *waitingFrame) Release(after time.Duration) error {
-	w := f.node.waits
-	w.unclaim(f.state, f.Number(), false)
-	f.settled(errStays)
-	f.node.goroutines.Go(func() {
-		if pause.For(f.node.pulling, after) {
-			w.mu.Lock()
-			st := w.state(f.state)
-			st.look, st.next = true, min(st.next, f.Number())
-			w.mu.Unlock()
-			w.wake()
-		}
-	})
-	return nil
-}
+// Release leaves the frame where it is.
+func (f *lookedAt) Release(time.Duration) error { return nil }

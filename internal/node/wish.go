@@ -20,7 +20,7 @@ func tracked(p *packet.Packet) (size int) {
 // emitWished routes an output of a packet whose sender asked for something.
 func (s *slot) emitWished(parent *packet.Packet, child *item, out *port) error {
 	wish := parent.Wish
-	hop := extend(parent, s.host.name, s.node.cfg.Name, s.node.clock.at(s.now))
+	hop := s.host.extend(parent, s.node.clock.at(s.now))
 	if wish.Track {
 		hop.State = parent.State
 		if tracked(parent)+len(parent.Data) <= maxTracked {

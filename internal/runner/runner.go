@@ -28,9 +28,15 @@ type Runner interface {
 // A Worker runs one seed on one batch of packets at a time. It is used by one
 // goroutine at a time.
 type Worker interface {
-	// Run runs the seed on each packet of batch, in order, and tells out
-	// what comes of it. It returns nil once every packet is done. For an
-	// injector, batch holds one packet with neither state nor data.
+	// Run makes one run of the seed on each packet of batch, in order, and
+	// tells out what comes of it. It returns nil once every packet is done. For
+	// an injector, batch holds one packet with neither state nor data.
+	//
+	// A run has parts, today always one, which is why a batch is a list of
+	// packets: a run of several needs a call that says how many each has. To
+	// wrap every packet in a value for that would cost those that run alone a
+	// copy or an indirection on the hottest path, so such runs get a method of
+	// their own. The worker protocol's run frame has its parts already.
 	//
 	// An error means that the worker is of no more use: it crashed, hung
 	// beyond the seed's time-out, or ctx ended. It is then a *Fault unless
@@ -48,15 +54,12 @@ type Worker interface {
 // and flush from several goroutines at a time.
 type Sink interface {
 	// Emit takes one output of packet i and returns when there was room for
-	// it: this is the back-pressure. The state "" means the contract's only
-	// output. An error says that this output is refused (a state that the
-	// contract does not name) or that the node ends; the run then fails
-	// with that error.
-	Emit(i int, state packet.State, data string) error
-
-	// EmitBlob is Emit for data that was put into [Env.Blobs]: it takes over
-	// the hold on the blob, also when it fails.
-	EmitBlob(i int, state packet.State, b packet.Blob) error
+	// it: this is the back-pressure. An error says that this output is
+	// refused (a state that the contract does not name, attributes that
+	// break a rule) or that the node ends; the run then fails with that
+	// error. A blob of the output was put into [Env.Blobs]: Emit takes over
+	// the hold on it, also when it fails. The attributes stay the caller's.
+	Emit(i int, out packet.Output) error
 
 	// Flush returns when everything that was emitted so far is as safe as the
 	// node's durability says, or could not be made so. For an injector that

@@ -34,13 +34,13 @@ type Value struct {
 	// Line is where the value begins, counted from 1.
 	Line int
 
-	data any // nil, bool, json.Number, string, []Value or []field
+	data any // nil, bool, json.Number, string, []Value or []Field
 }
 
-// A field is one member of an object, in the order of the text.
-type field struct {
-	key   string
-	value Value
+// A Field is one member of an object, in the order of the text.
+type Field struct {
+	Key   string
+	Value Value
 }
 
 // Parse reads one JSON value. Beyond what JSON itself asks, it refuses an
@@ -176,8 +176,8 @@ func (p *parser) list(name string, depth int) ([]Value, error) {
 	return list, err
 }
 
-func (p *parser) object(name string, depth int) ([]field, error) {
-	var fields []field
+func (p *parser) object(name string, depth int) ([]Field, error) {
+	var fields []Field
 	lines := map[string]int{}
 	for p.dec.More() {
 		tok, _, err := p.token()
@@ -197,7 +197,7 @@ func (p *parser) object(name string, depth int) ([]field, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields = append(fields, field{key, v})
+		fields = append(fields, Field{key, v})
 	}
 	_, _, err := p.token() // the closing brace
 	return fields, err

@@ -43,7 +43,7 @@ func (v Value) String() string {
 func (v Value) IsList() bool { _, ok := v.data.([]Value); return ok }
 
 // IsObject tells whether the value is an object.
-func (v Value) IsObject() bool { _, ok := v.data.([]field); return ok }
+func (v Value) IsObject() bool { _, ok := v.data.([]Field); return ok }
 
 // List is the values of a list.
 func (v Value) List() ([]Value, error) {
@@ -108,6 +108,16 @@ func (v Value) LooseInt(low, high int64) (int64, error) {
 	return v.Int(low, high)
 }
 
+// Fields are the value's fields in their order, whatever their names: for an
+// object whose keys are data. They must not be changed.
+func (v Value) Fields() ([]Field, error) {
+	fields, ok := v.data.([]Field)
+	if !ok {
+		return nil, v.wrong("an object in { }")
+	}
+	return fields, nil
+}
+
 // An Object is the fields of a JSON object, each known to its reader.
 type Object struct {
 	value  Value
@@ -127,7 +137,7 @@ func (v Value) Object(known ...string) (Object, error) { return v.object(known, 
 func (v Value) Loose(known ...string) (Object, error) { return v.object(known, true) }
 
 func (v Value) object(known []string, loose bool) (Object, error) {
-	fields, ok := v.data.([]field)
+	fields, ok := v.data.([]Field)
 	if !ok {
 		return Object{}, v.wrong("an object in { }")
 	}
@@ -137,18 +147,18 @@ func (v Value) object(known []string, loose bool) (Object, error) {
 		isKnown[k] = true
 	}
 	for _, f := range fields {
-		if isKnown[f.key] {
-			o.fields[f.key] = f.value
+		if isKnown[f.Key] {
+			o.fields[f.Key] = f.Value
 			continue
 		}
-		near, found := Nearest(f.key, known)
+		near, found := Nearest(f.Key, known)
 		switch {
 		case found:
-			return o, &Error{f.value.Line, fmt.Sprintf("%s is no known field: did you mean %q?", quote(f.key), near)}
+			return o, &Error{f.Value.Line, fmt.Sprintf("%s is no known field: did you mean %q?", quote(f.Key), near)}
 		case !loose:
-			return o, &Error{f.value.Line, fmt.Sprintf("%s is no known field; known are %s", quote(f.key), strings.Join(known, ", "))}
+			return o, &Error{f.Value.Line, fmt.Sprintf("%s is no known field; known are %s", quote(f.Key), strings.Join(known, ", "))}
 		}
-		o.Unknown = append(o.Unknown, clip(f.key))
+		o.Unknown = append(o.Unknown, clip(f.Key))
 	}
 	return o, nil
 }

@@ -115,14 +115,14 @@ func done(runs []*Taken, r Rest) bool {
 
 // children calls visit with each output of a run that something is known of.
 func (b *builder) children(r *Run, visit func(id packet.ID, index int)) {
-	key := packet.KeyOf(r.Seed)
+	run := packet.RunID(packet.KeyOf(r.Seed), r.Round, r.Packet)
 	for i := range r.Gave {
 		if i >= len(r.Given) {
 			if b.looked++; b.looked > 2*maxLooked { // each is looked for twice
 				return
 			}
 		}
-		if id := r.Packet.Child(key, uint64(i)); i < len(r.Given) || b.known(id) {
+		if id := run.Output(uint64(i)); i < len(r.Given) || b.known(id) {
 			visit(id, i)
 		}
 	}

@@ -34,6 +34,8 @@ type Run struct {
 	Took time.Duration `json:"took_ns"`
 	// Attempt counts from 1.
 	Attempt int `json:"attempt,omitempty"`
+	// Round is the packet's: how often it was sent on its way again by hand.
+	Round int32 `json:"round,omitempty"`
 	// Error says why it failed, "" if it did not; Last that it is not tried
 	// again, and the packet went to its Error: state.
 	Error string `json:"error,omitempty"`

@@ -27,7 +27,7 @@ func newFamily() family {
 }
 
 func (f family) child(id packet.ID, seed string, index uint64) packet.ID {
-	return id.Child(packet.KeyOf(seed), index)
+	return packet.RunID(packet.KeyOf(seed), 0, id).Output(index)
 }
 
 // draw is the family as text, without its first lines.

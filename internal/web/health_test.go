@@ -11,7 +11,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -19,7 +19,7 @@ import (
 // TestReady: a node is ready from its start until its end, while its store takes
 // packets; else it says why not. It is well all the time.
 func TestReady(t *testing.T) {
-	n := node.New(node.Config{Name: "test", Durability: node.Memory, Store: memory.New(memory.Config{Size: 3 << 10}), Blobs: blob.Open(blob.Config{})})
+	n := node.New(node.Config{Name: "test", Durability: node.Memory, Store: pebble.InMemory(pebble.Config{Size: 3 << 10}), Blobs: blob.Open(blob.Config{})})
 	h := Handler(Config{Node: n})
 	ask := func(path string) (status int, detail string) {
 		w := httptest.NewRecorder()

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,7 +22,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -107,7 +109,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 
 // quietNode is one without seeds that does not run.
 func quietNode() *node.Node {
-	return node.New(node.Config{Name: "test", Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
+	return node.New(node.Config{Name: "test", Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 }
 
 // busyNode runs seeds until the test ends; some of their packets wait, and one is
@@ -125,7 +127,7 @@ func busyNode(t *testing.T) *node.Node {
 	}
 	n := node.New(node.Config{
 		Name: "busy", Version: "test", Durability: node.Memory, MaxData: 1 << 20,
-		Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
+		Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, fns[m.Name]), nil },
 	})
 	for name, text := range map[seed.Name]string{"greet": "String:RAW -> String:GREETING", "end": "String:GREETING -> "} {
@@ -170,7 +172,13 @@ func busyNode(t *testing.T) *node.Node {
 func TestAnswersAreAsDescribed(t *testing.T) {
 	doc := api(t)
 	n := busyNode(t)
-	h := Handler(Config{Node: n})
+	h := Handler(Config{Node: n, Backup: func(_ context.Context, dir string, report func(BackupState)) (BackupState, error) {
+		if dir == "/taken" {
+			return BackupState{}, errors.New("/taken is not empty")
+		}
+		report(BackupState{Of: 2})
+		return BackupState{Large: 1, Of: 2, Missing: 1}, nil
+	}})
 	var waiting, failed packet.ID
 	for state, id := range map[packet.State]*packet.ID{"Large:DATA": &waiting, "Error:greet": &failed} {
 		err := n.Show(t.Context(), state, func(p packet.Packet) bool { *id = p.ID; return false })
@@ -209,6 +217,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET /api/v1/trace/{id}/share", "/api/v1/trace/" + failed.String() + "/share", "", "", 200},
 		{"GET /api/v1/trace/{id}/share", "/api/v1/trace/1/share", "", "", 400},
 		{"GET /metrics", "/metrics", "", "", 200},
+		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"dir": "/new"}`, 200},
+		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"dir": "/taken"}`, 400},
+		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"folder": "/new"}`, 400},
 	}
 	for _, base := range []string{"/api/v1", "/api/v1/network"} {
 		asks = append(asks, []request{
@@ -240,7 +251,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	asked := map[string]bool{}
 	for _, a := range asks {
 		method, path, _ := strings.Cut(a.op, " ")
-		r := httptest.NewRequestWithContext(t.Context(), method, a.path, strings.NewReader(a.body))
+		r := httptest.NewRequestWithContext(overSocket(t.Context()), method, a.path, strings.NewReader(a.body))
 		r.Header.Set("Content-Type", a.kind)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -266,7 +277,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			t.Errorf("%s answers %s; described are %v", what, kind, slices.Collect(maps.Keys(described.Value.Content)))
 		case kind == "application/x-ndjson":
 			for line := range strings.Lines(w.Body.String()) {
-				fits(t, doc.Components.Schemas["Shown"], what, line)
+				schema := doc.Components.Schemas["Shown"]
+				if path == "/api/v1/backup" {
+					schema = doc.Components.Schemas["BackupState"]
+				}
+				fits(t, schema, what, line)
 			}
 		case content.Schema != nil && strings.HasPrefix(kind, "application/"):
 			fits(t, content.Schema, what, w.Body.String())
@@ -283,6 +298,44 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		if !asked[op] && !strings.HasSuffix(op, "/drop") && !strings.HasSuffix(op, "/events") {
 			t.Errorf("%s was never asked with success", op)
 		}
+	}
+}
+
+// overSocket is the context of a request that comes over the node's socket.
+func overSocket(ctx context.Context) context.Context {
+	return context.WithValue(ctx, http.LocalAddrContextKey, &net.UnixAddr{Name: "s", Net: "unix"})
+}
+
+// TestBackup: the node writes a backup for who comes through its socket, and says how
+// it ended.
+func TestBackup(t *testing.T) {
+	var failure error
+	run := func(_ context.Context, _ string, report func(BackupState)) (BackupState, error) {
+		report(BackupState{Of: 3})
+		return BackupState{Large: 1, Of: 3}, failure
+	}
+	ask := func(ctx context.Context, cfg Config) (int, string) {
+		cfg.Node = quietNode()
+		w := httptest.NewRecorder()
+		Handler(cfg).ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/v1/backup", strings.NewReader(`{"dir": "/b"}`)))
+		return w.Code, w.Body.String()
+	}
+	tcp := context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	for _, ctx := range []context.Context{tcp, t.Context()} {
+		if code, text := ask(ctx, Config{Backup: run}); code != http.StatusForbidden || !strings.Contains(text, "pmk store backup DIR") {
+			t.Errorf("not through the socket: %d %s", code, text)
+		}
+	}
+	if code, text := ask(overSocket(t.Context()), Config{}); code != http.StatusConflict {
+		t.Errorf("a node without a store: %d %s", code, text)
+	}
+	const first = `{"large":0,"of":3,"missing":0,"done":false}` + "\n"
+	if code, text := ask(overSocket(t.Context()), Config{Backup: run}); code != http.StatusOK || text != first+`{"large":1,"of":3,"missing":0,"done":true}`+"\n" {
+		t.Errorf("%d %s", code, text)
+	}
+	failure = errors.New("the disk is full")
+	if code, text := ask(overSocket(t.Context()), Config{Backup: run}); code != http.StatusOK || text != first+`{"large":1,"of":3,"missing":0,"done":false,"error":"the disk is full"}`+"\n" {
+		t.Errorf("%d %s", code, text)
 	}
 }
 

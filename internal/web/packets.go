@@ -35,28 +35,41 @@ type Packet struct {
 	State packet.State `json:"state"`
 	Node  string       `json:"node"` // in whose store it lies
 	// Seed is whose inbox it lies in; "" where it waits under its state.
-	Seed      seed.Name  `json:"seed,omitempty"`
-	Since     time.Time  `json:"since"` // when it was stored there
-	NotBefore time.Time  `json:"not_before,omitzero"`
-	Attempt   int        `json:"attempt"`
-	Rounds    int        `json:"rounds"`
-	Hops      []Hop      `json:"hops"` // the oldest first; the newest ones, if there are many
-	HopCount  int        `json:"hop_count"`
-	Fault     *Fault     `json:"fault,omitempty"`
-	Stop      string     `json:"stop,omitempty"`
-	Goal      string     `json:"goal,omitempty"`
-	Track     bool       `json:"track,omitempty"`
-	Deadline  *time.Time `json:"deadline,omitempty"`
-	Data      Data       `json:"data"`
+	Seed        seed.Name         `json:"seed,omitempty"`
+	Since       time.Time         `json:"since"` // when it was stored there
+	NotBefore   time.Time         `json:"not_before,omitzero"`
+	Attempt     int               `json:"attempt"`
+	DeadLetters int               `json:"dead_letters"`
+	Round       int               `json:"round,omitempty"` // how often it was sent on its way again by hand
+	ShipName    string            `json:"ship_name,omitempty"`
+	Attributes  packet.Attributes `json:"attributes,omitempty"`
+	Path        []uint64          `json:"path,omitempty"` // its birth path
+	Families    []Family          `json:"families,omitempty"`
+	Hops        []Hop             `json:"hops"` // the oldest first; the newest ones, if there are many
+	HopCount    int               `json:"hop_count"`
+	Fault       *Fault            `json:"fault,omitempty"`
+	Stop        string            `json:"stop,omitempty"`
+	Goal        string            `json:"goal,omitempty"`
+	GoalNode    string            `json:"goal_node,omitempty"` // that waits there for it
+	Track       bool              `json:"track,omitempty"`
+	Deadline    *time.Time        `json:"deadline,omitempty"`
+	Data        Data              `json:"data"`
 }
 
 // A Hop is one run of a seed that a packet came through.
 type Hop struct {
-	Seed  string       `json:"seed"`
-	Node  string       `json:"node"`
-	At    time.Time    `json:"at"`
-	State packet.State `json:"state,omitempty"` // of a tracked packet: what went in
-	Data  *Data        `json:"data,omitempty"`
+	Seed    string       `json:"seed"`
+	Version string       `json:"version,omitempty"` // of the seed
+	Node    string       `json:"node"`
+	At      time.Time    `json:"at"`
+	State   packet.State `json:"state,omitempty"` // of a tracked packet: what went in
+	Data    *Data        `json:"data,omitempty"`
+}
+
+// A Family is everything that descends from the packet ID, which was in State.
+type Family struct {
+	State packet.State `json:"state"`
+	ID    packet.ID    `json:"id"`
 }
 
 // A Fault says why a packet is in an Error: state.
@@ -149,13 +162,13 @@ func gather(n *node.Node, ask shownAsked, each func(func(node.Rested) bool) erro
 func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
 	p := Packet{
 		ID: r.ID, Ship: r.Ship.String(), State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
-		Attempt: int(r.Attempt), Rounds: int(r.Rounds), Hops: []Hop{}, HopCount: r.Hops(),
+		Attempt: int(r.Attempt), DeadLetters: int(r.DeadLetters), Round: int(r.Round()), Hops: []Hop{}, HopCount: r.Hops(),
 	}
 	if name, inbox := r.Place.Seed(); inbox {
 		p.Seed = name
 	}
 	for hop := r.Trail; hop != nil && len(p.Hops) < maxHops; hop = hop.Prev {
-		h := Hop{Seed: hop.Seed, Node: hop.Node, At: hop.At, State: hop.State}
+		h := Hop{Seed: hop.Seed, Version: hop.Version, Node: hop.Node, At: hop.At, State: hop.State}
 		if hop.State != "" {
 			data := dataOf(hop.Data[:min(len(hop.Data), bytes)], int64(len(hop.Data)))
 			h.Data = &data
@@ -163,11 +176,17 @@ func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
 		p.Hops = append(p.Hops, h)
 	}
 	slices.Reverse(p.Hops)
+	if e := r.Extra; e != nil {
+		p.ShipName, p.Attributes, p.Path = e.ShipName, e.Attributes, e.Path.Numbers()
+		for _, f := range e.Families {
+			p.Families = append(p.Families, Family(f))
+		}
+	}
 	if f := r.Fault; f != nil {
 		p.Fault = &Fault{f.Error, f.Output, f.State, f.Attempts}
 	}
 	if w := r.Wish; w != nil {
-		p.Stop, p.Goal, p.Track = w.Stop, string(w.Goal), w.Track
+		p.Stop, p.Goal, p.GoalNode, p.Track = w.Stop, string(w.Goal), w.GoalNode, w.Track
 		if !w.Deadline.IsZero() {
 			p.Deadline = &w.Deadline
 		}

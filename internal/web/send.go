@@ -33,7 +33,8 @@ type Sent struct {
 	Ship  string       `json:"ship"` // NODE:ID, the job that all that comes of it belongs to
 	Node  string       `json:"node"`
 	State packet.State `json:"state"`
-	// Outcome is what became of it, for who asked to wait.
+	// Outcome is what became of it, for who asked to wait; nothing is known of a
+	// packet whose id was taken before.
 	Outcome *Outcome `json:"outcome,omitempty"`
 }
 
@@ -60,9 +61,6 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	var p packet.Packet
 	if err == nil {
 		parcel := Parcel{ID: sending.ID, State: packet.State(r.PathValue("state")), Stop: sending.Stop, Goal: sending.Goal, Track: sending.Track, Traceparent: traceparent(r)}
-		if parcel.ID.IsZero() {
-			parcel.ID = packet.NewID()
-		}
 		if r.URL.Query().Has("wait") {
 			parcel.Follow = packet.NewID()
 		}
@@ -75,11 +73,14 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 		}
 	}
 	if err == nil {
-		err = n.InjectData(r.Context(), p, data, size)
+		err = n.Take(r.Context(), &p, data, size)
 	}
 	switch {
 	case tooLarge(err):
 		refuse(w, http.StatusRequestEntityTooLarge, 0, err)
+		return
+	case errors.Is(err, packet.ErrTooLong):
+		refuse(w, http.StatusUnprocessableEntity, 0, err)
 		return
 	case errors.Is(err, node.ErrDraining):
 		refuse(w, http.StatusServiceUnavailable, 0, err)

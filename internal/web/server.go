@@ -19,6 +19,8 @@
 //	                       /share after it: what this node knows, as a
 //	                       [trace.Share]
 //	POST /api/v1/drop      end a selection of waiting packets
+//	POST /api/v1/backup    copy what is stored into a folder, as a [BackupOrder]
+//	                       says; through the socket alone
 //
 // What the whole network does, and what is to be done in all of it:
 //
@@ -92,6 +94,8 @@ type Config struct {
 	Outsiders func() []mesh.Outsider
 	// Ignored counts what came from strangers; nil is not known.
 	Ignored func() mesh.Ignored
+	// Backup copies what the node has stored into a folder; nil refuses.
+	Backup func(ctx context.Context, dir string, report func(BackupState)) (BackupState, error)
 	// Page serves what is not the API, for people; nil serves a text that names
 	// the API's description.
 	Page http.Handler
@@ -140,6 +144,8 @@ func routes(cfg Config) *router {
 			reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
 		case tooLarge(err):
 			refuse(w, http.StatusRequestEntityTooLarge, taken, err)
+		case errors.Is(err, packet.ErrTooLong):
+			refuse(w, http.StatusUnprocessableEntity, taken, err)
 		case errors.Is(err, node.ErrDraining):
 			refuse(w, http.StatusServiceUnavailable, taken, err)
 		default:
@@ -153,6 +159,7 @@ func routes(cfg Config) *router {
 	mux.HandleFunc("DELETE /api/v1/ledgers/{id}", func(w http.ResponseWriter, r *http.Request) { ledger(w, r, n) })
 	restRoutes(mux, network)
 	pauseRoutes(mux, network)
+	backupRoute(mux, cfg.Backup)
 	healthRoutes(mux, n)
 	eventRoutes(mux, network)
 	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
@@ -329,11 +336,31 @@ func injectRaw(r *http.Request, n *node.Node) (taken int, err error) {
 // as safe as the node makes them.
 func inject(ctx context.Context, n *node.Node, body io.Reader, traceparent string) (taken int, err error) {
 	in := n.Intake()
-	put, err := putAll(ctx, in, body, n.MaxData(), traceparent)
+	from := &bodyReader{Reader: body}
+	put, err := putAll(ctx, in, from, n.MaxData(), traceparent)
+	ctx, gone := context.WithCancel(ctx)
+	defer gone()
+	if from.err != nil {
+		gone() // nobody waits for an answer: what is not stored yet is not sent
+	}
 	if unsafe := in.Flush(ctx); unsafe != nil {
 		return 0, errors.Join(err, unsafe)
 	}
 	return put, err
+}
+
+// A bodyReader remembers why it could not be read to its end.
+type bodyReader struct {
+	io.Reader
+	err error
+}
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
 }
 
 func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64, traceparent string) (put int, err error) {
@@ -372,6 +399,11 @@ func (parcel Parcel) packet() (packet.Packet, error) {
 	if parcel.Goal != "" {
 		if _, err := packet.ParseState(string(parcel.Goal)); err != nil {
 			return p, fmt.Errorf("goal: %w", err)
+		}
+	}
+	if parcel.Stop != "" {
+		if err := packet.CheckName("stop", parcel.Stop); err != nil {
+			return p, err
 		}
 	}
 	wish := packet.Wish{Stop: parcel.Stop, Goal: parcel.Goal, Track: parcel.Track, Follow: parcel.Follow}

@@ -15,13 +15,13 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
 
 // serve runs a node without seeds on a Unix socket, and a client of it.
 func serve(t *testing.T) (*node.Node, *Client) {
-	n := node.New(node.Config{Name: "test", MaxData: 100, Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
+	n := node.New(node.Config{Name: "test", MaxData: 100, Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 	ctx, cancel := context.WithCancel(context.Background())
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
 	if err != nil {
@@ -96,7 +96,7 @@ func TestWhatIsRefusedIsNamed(t *testing.T) {
 }
 
 func TestRequestsThatAreNone(t *testing.T) {
-	n := node.New(node.Config{Name: "test", Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
+	n := node.New(node.Config{Name: "test", Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 	for _, c := range []struct {
 		method, path, body string
 		status             int

@@ -60,8 +60,8 @@ def open_seed(cls, hello, outbox):
     injector = not hello["in"]
 
     def call(data, entry):
-        n, state, length, id, ship, attempt = entry[:6]
-        pkt = ClassicPacket(n, id, ship, state, attempt, data, group, entry[6] if len(entry) > 6 else "")
+        n, state, length, id, ship, attempt, attributes = entry[:7]
+        pkt = ClassicPacket(n, id, ship, state, attempt, attributes, data, group, entry[7] if len(entry) > 7 else "")
         try:
             if injector:
                 if seed.pre_run(pkt):

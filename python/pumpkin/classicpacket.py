@@ -24,14 +24,15 @@ class Data(str):
 class ClassicPacket:
     """The packet that a seed class is given: pkt.id, or as the old list, pkt[0]["ship"]."""
 
-    __slots__ = ("n", "id", "ship", "state", "attempt", "traceparent", "data", "_group", "_list")
+    __slots__ = ("n", "id", "ship", "state", "attempt", "attributes", "traceparent", "data", "_group", "_list")
 
-    def __init__(self, n, id, ship, state, attempt, data, group, traceparent=""):
+    def __init__(self, n, id, ship, state, attempt, attributes, data, group, traceparent=""):
         self.n = n  # None once its run has ended
         self.id = id
         self.ship = ship
         self.state = state
         self.attempt = attempt
+        self.attributes = attributes
         self.traceparent = traceparent
         self.data = data
         self._group = group

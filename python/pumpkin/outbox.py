@@ -27,7 +27,7 @@ class Outbox:
     """
 
     def __init__(self, fd):
-        self.emits = []      # (n, state as JSON, data) of each output
+        self.emits = []      # (n, state as JSON, data, attributes) of each output, as emit takes them
         self.dones = []      # the entry of each packet that ended: n, or JSON
         self.waiting = 0     # bytes in the two, about
         self.asleep = False  # the flusher waits for wake()
@@ -60,15 +60,17 @@ class Outbox:
             sys.setswitchinterval(_SWITCH)
             start_new_thread(self._flush_often, ())
 
-    def emit(self, n, state, data):
-        """Take one output: its state as JSON, its data as bytes."""
+    def emit(self, n, state, data, attributes=""):
+        """Take one output: its state as JSON, its data as bytes, and what its
+        attributes add to its entry, a comma and a JSON object.
+        """
         size = len(data)
         if size > MAX_BLOB:
             raise ValueError("an output of %d bytes; at most %d are allowed" % (size, MAX_BLOB))
         if self.waiting + size > GATHER and self.waiting:
             self.flush()
-        self.emits.append((n, state, data))
-        self.waiting += size + ENTRY
+        self.emits.append((n, state, data, attributes))
+        self.waiting += size + ENTRY + len(attributes)
         if self.stored is not None and not self._gathering:
             self._settle()
         elif self.waiting > GATHER:
@@ -120,11 +122,11 @@ class Outbox:
 
     def _write_gathered(self, emits, dones, started):
         parts = []
-        blobs = [data for _, _, data in emits]
+        blobs = [data for _, _, data, _ in emits]
         if started >= 0:
             parts.append('"started":%d' % started)
         if emits:
-            parts.append('"emit":[%s]' % ",".join([f"[{n},{state},{len(data)}]" for n, state, data in emits]))
+            parts.append('"emit":[%s]' % ",".join([f"[{n},{state},{len(data)}{more}]" for n, state, data, more in emits]))
         if dones:
             parts.append('"done":[[%s]]' % "],[".join(map(str, dones)))
         header = "{%s}" % ",".join(parts)

@@ -5,7 +5,7 @@ from types import GeneratorType
 from pumpkin import failure
 from pumpkin.outbox import ENTRY
 from pumpkin.packet import Packet
-from pumpkin.values import Batch, State, encode, state_json
+from pumpkin.values import Batch, State, attributes_json, encode, state_json
 from pumpkin.wire import quote
 
 _ONLY = '""'   # the state of an output that names none, as JSON
@@ -28,8 +28,8 @@ def prepare(seed, hello, outbox, report):
             return function()
     elif seed.wants_packet:
         def call(data, entry):
-            n, state, length, id, ship, attempt = entry[:6]
-            return function(data, Packet(id, ship, state, attempt, entry[6] if len(entry) > 6 else ""))
+            n, state, length, id, ship, attempt, attributes = entry[:7]
+            return function(data, Packet(id, ship, state, attempt, attributes, entry[7] if len(entry) > 7 else ""))
     return _runner(call, seed.wants_packet, seed.wants_bytes, outbox, report), lambda: None, seed.wants_packet
 
 
@@ -61,7 +61,7 @@ def _runner(call, wants_entry, wants_bytes, outbox, report):
                     if kind is str:
                         out = out.encode("utf-8", "surrogateescape")
                     size = ENTRY + len(out)
-                    emits.append((n, _ONLY, out))
+                    emits.append((n, _ONLY, out, ""))
                 elif kind is GeneratorType:
                     give_all(n, out)
                 elif out is not None:
@@ -86,7 +86,7 @@ def _givers(outbox):
                 if len(names) > 1000:  # a seed that makes them up
                     names.clear()
                 state = names[out.name] = state_json(out.name)
-            emit(n, state, encode(out.data))
+            emit(n, state, encode(out.data), attributes_json(out.attributes))
         elif type(out) is Batch:
             with outbox.together():
                 for one in out.outputs:

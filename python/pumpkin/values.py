@@ -2,24 +2,29 @@
 
 from pumpkin.wire import quote
 
-_MAX_STATE = 193  # characters: two names of 96 and a colon
+_MAX_STATE = 193            # characters: two names of 96 and a colon
+_MAX_ATTRIBUTES = 16 << 10  # bytes
 
 
 class State:
     """One output in a state of the contract: `return State("ENGLISH", text)`.
 
     name is NAME or Type:NAME, as in the contract; data is what a seed may
-    return.
+    return. Every other argument sets an attribute of the output, beside those
+    that it inherits: `State("BAM", data, sample="S07")`. They are in
+    attributes, a dictionary.
     """
 
-    __slots__ = ("name", "data")
+    __slots__ = ("name", "data", "attributes")
 
-    def __init__(self, name, data=""):
+    def __init__(self, name, data="", **attributes):
         self.name = name
         self.data = data
+        self.attributes = attributes
 
     def __repr__(self):
-        return "State(%r, %r)" % (self.name, self.data)
+        parts = ["%r, %r" % (self.name, self.data)] + ["%s=%r" % item for item in self.attributes.items()]
+        return "State(%s)" % ", ".join(parts)
 
 
 class Batch:
@@ -72,6 +77,32 @@ def encode(value):
         value.close()  # it would warn that nobody awaited it
     raise TypeError("a seed gives str, bytes or a number, not %s: %s"
                     % (kind, _ADVICE.get(kind, "make text of it, for example with json.dumps(...)")))
+
+
+def attributes_json(attributes):
+    """What an output's attributes add to its entry of a header. Whether their
+    names are allowed, and what they make together with inherited ones, the node
+    says.
+    """
+    if not attributes:
+        return ""
+    parts, size = [], 0
+    for name, value in attributes.items():
+        if not isinstance(name, str):
+            raise TypeError("an attribute's name is text, such as \"sample\", not %r" % (name,))
+        if isinstance(value, (int, float)):
+            value = str(value)
+        elif not isinstance(value, str):
+            raise TypeError("the attribute %s is text or a number, not %s" % (name, type(value).__name__))
+        try:
+            size += len(name) + len(value.encode())
+        except UnicodeEncodeError:
+            raise ValueError("the attribute %s is not UTF-8 text: %r" % (name, value)) from None
+        parts.append(quote(name) + ":" + quote(value))
+    if size > _MAX_ATTRIBUTES:
+        raise ValueError("the attributes have %d bytes, names and values together; at most %d are allowed"
+                         % (size, _MAX_ATTRIBUTES))
+    return ",{%s}" % ",".join(parts)
 
 
 def state_json(name):

@@ -65,7 +65,7 @@ def _serve(hello, inbox, outbox):
     python = "%s %d.%d.%d" % ((sys.implementation.name.replace("cpython", "python"),) + sys.version_info[:3])
     outbox.send('{"pumpkin":%d,"worker":%s%s}' % (VERSION, quote(python), ',"meta":true' if meta else ""))
     try:
-        _loop(inbox, outbox, run_all, 6 if meta else 3)
+        _loop(inbox, outbox, run_all, 7 if meta else 3)
     finally:
         try:
             close()

@@ -50,11 +50,14 @@ class Worker:
         while view:
             view = view[os.write(self._in, view):]
 
-    def give(self, *data, meta=(), state="String:A"):
+    def give(self, *data, meta=(), state="String:A", attributes=None):
         """Send a run frame with these packets; returns an empty Outcome for each."""
         numbers = range(self._next, self._next + len(data))
         self._next += len(data)
-        self.send({"run": [[n, state, len(d)] + list(meta) for n, d in zip(numbers, data)]}, b"".join(data))
+        meta = list(meta)
+        if meta:
+            meta.insert(3, attributes or {})
+        self.send({"run": [[n, state, len(d)] + meta for n, d in zip(numbers, data)]}, b"".join(data))
         return {n: Outcome() for n in numbers}
 
     def receive(self):
@@ -98,9 +101,10 @@ class Worker:
             if "started" in header:
                 assert header["started"] == left[0], "started %r while %r run" % (header["started"], left)
             pos = 0
-            for n, state, length in header.get("emit", ()):
+            for n, state, length, *more in header.get("emit", ()):
                 assert n in left, "an output of %d while %r run" % (n, left)
                 outcomes[n].outputs.append((state, blob[pos:pos + length]))
+                outcomes[n].attributes.append(more[0] if more else {})
                 pos += length
             assert pos == len(blob), "a blob of %d bytes with outputs of %d" % (len(blob), pos)
             for entry in header.get("done", ()):
@@ -161,6 +165,7 @@ class Outcome:
 
     def __init__(self):
         self.outputs = []  # (state, data)
+        self.attributes = []  # those that each output sets
         self.error = None
         self.output = ""
 

@@ -54,7 +54,7 @@ class Classic(Case):
 
     def test_an_injector(self):
         worker = self.seed("def run(self, pkt):\n    for i in range(3):\n        self.fork_dispatch(pkt, str(i), 'B')", takes=())
-        worker.send({"run": [[0, "", 0, "id1", "lab:id0", 0]]})
+        worker.send({"run": [[0, "", 0, "id1", "lab:id0", 0, {}]]})
         got = b""
         while True:
             header, blob = worker.receive()
@@ -62,6 +62,10 @@ class Classic(Case):
             if "done" in header:
                 break
         self.assertEqual(got, b"012")
+
+    def test_attributes(self):
+        worker = self.seed("def run(self, pkt, data):\n    self.dispatch(pkt, pkt.attributes['sample'], 'B')")
+        self.assertEqual(worker.run(b"", meta=META, attributes={"sample": "S07"})[0].outputs, [("String:B", b"S07")])
 
     def test_data_is_a_text_and_a_list_of_parts(self):
         data = "one|,|zwö|,|".encode()

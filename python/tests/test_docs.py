@@ -25,7 +25,8 @@ class Examples(Case):
         for packet in re.findall(r"^in ?(.*)\n((?:(?:out|error) .*\n)*)", text, re.M):
             state = takes[0] if takes else ""
             outcome, = worker.run(packet[0].encode(), state=state, meta=("id", "lab:id", 0))
-            got = ["out " + " ".join(filter(None, (state, d.decode()))) for state, d in outcome.outputs]
+            got = ["out " + " ".join(filter(None, [state, d.decode()] + ["%s=%s" % item for item in attributes.items()]))
+                   for (state, d), attributes in zip(outcome.outputs, outcome.attributes)]
             if outcome.error:
                 got.append("error " + outcome.error)
             self.assertEqual(got, packet[1].splitlines())

@@ -81,7 +81,7 @@ class Frames(Case):
         worker = self.ready("def run(x, pkt):\n    pass")
         worker.give(b"a")
         self.assertIsNone(worker.receive())
-        self.assertIn("a run entry with 3 fields; expected 6", worker.said())
+        self.assertIn("a run entry with 3 fields; expected 7", worker.said())
 
     def test_hellos_that_are_none(self):
         for hello, words in [({"pumpkin": 2}, "it speaks version 2; this library speaks version 1"),

@@ -130,6 +130,40 @@ class Shapes(Case):
         self.assertEqual(worker.run(b"", meta=("id1", "lab:id0", 0, "00-a-b-01"))[0].outputs, [("", b"00-a-b-01")])
         self.assertEqual(worker.run(b"", meta=("id1", "lab:id0", 0))[0].outputs, [("", b"")])
 
+    def test_attributes(self):
+        source = """\
+            from pumpkin import State
+            def run(data, pkt):
+                yield State("B", data, sample=pkt.attributes["sample"] + "!", lane=7, deep=True, file="é \\"x\\"")
+                yield data
+                pkt.attributes["sample"] = "changed"
+                yield State("B", data)
+                named = State("B", data)
+                named.attributes["name"] = "n"
+                yield named
+            """
+        worker = self.ready(source)
+        outcome, = worker.run(b"d", meta=("id1", "lab:id0", 0), attributes={"sample": "S07"})
+        self.assertIsNone(outcome.error, outcome.output)
+        self.assertEqual(outcome.outputs, [("B", b"d"), ("", b"d"), ("B", b"d"), ("B", b"d")])
+        self.assertEqual(outcome.attributes, [{"sample": "S07!", "lane": "7", "deep": "True", "file": 'é "x"'}, {}, {}, {"name": "n"}])
+
+    def test_attributes_that_are_none(self):
+        for value, error in [("[1]", "TypeError: the attribute lane is text or a number, not list"),
+                             ("None", "TypeError: the attribute lane is text or a number, not NoneType"),
+                             ("b'x'", "TypeError: the attribute lane is text or a number, not bytes"),
+                             ("'é' * 8191", "ValueError: the attributes have 16386 bytes"),
+                             ("'\\udc80'", "ValueError: the attribute lane is not UTF-8 text")]:
+            with self.subTest(value):
+                outcome = self.run_one("from pumpkin import State\ndef run(x):\n    return State('B', x, lane=%s)" % value)
+                self.assertIn(error, outcome.error)
+                self.assertEqual(outcome.outputs, [])
+
+    def test_large_attributes_fill_frames(self):
+        source = "from pumpkin import State\ndef run(x):\n    for i in range(300):\n        yield State('B', x, lane='x' * 16000)"
+        outcome = self.run_one(source, b"d")
+        self.assertEqual(len(outcome.attributes), 300)
+
     def test_the_packet_is_not_given_to_who_does_not_ask(self):
         for head in ("data, loud=False", "*args", "data, *, loud=False"):
             worker = self.ready("def run(%s):\n    return 'ok'" % head)

@@ -19,7 +19,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/mesh/meshtest"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -55,7 +55,7 @@ const (
 // start starts a node.
 func (n *network) start(name string, ways int, join ...string) *node {
 	n.t.Helper()
-	nd := &node{host: meshtest.NewHost(name, memory.New(memory.Config{})), log: &journal{}}
+	nd := &node{host: meshtest.NewHost(name, pebble.InMemory(pebble.Config{})), log: &journal{}}
 	cfg := Config{Host: nd.host, Join: join, Log: slog.New(slog.NewTextHandler(nd.log, nil))}
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
@@ -220,7 +220,7 @@ func TestRestart(t *testing.T) {
 // and one that is heard of all the time is not.
 func TestBack(t *testing.T) {
 	server, client := meshtest.TLS(t)
-	c, err := New(Config{Host: meshtest.NewHost("a", memory.New(memory.Config{})), Server: server, Client: client, Log: slog.New(slog.DiscardHandler)})
+	c, err := New(Config{Host: meshtest.NewHost("a", pebble.InMemory(pebble.Config{})), Server: server, Client: client, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +343,7 @@ func TestJoinLater(t *testing.T) {
 	conn.Close()
 	other.Close()
 
-	a := &node{host: meshtest.NewHost("a", memory.New(memory.Config{})), log: &journal{}}
+	a := &node{host: meshtest.NewHost("a", pebble.InMemory(pebble.Config{})), log: &journal{}}
 	a.Circle, err = New(Config{Host: a.host, Server: n.server, Client: n.client, Port: addr.Port(), Log: slog.New(slog.NewTextHandler(a.log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -395,7 +395,7 @@ func TestListen(t *testing.T) {
 
 func TestBounds(t *testing.T) {
 	server, client := meshtest.TLS(t)
-	host := meshtest.NewHost("a", memory.New(memory.Config{}))
+	host := meshtest.NewHost("a", pebble.InMemory(pebble.Config{}))
 	c, err := New(Config{Host: host, Server: server, Client: client, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

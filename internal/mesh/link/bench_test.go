@@ -30,7 +30,7 @@ func BenchmarkPull(b *testing.B) {
 				g.Go(func() error {
 					for range b.N {
 						room <- struct{}{}
-						if err := e.store.Append(ctx, inbox, store.Frame{Data: data, Packets: 1}); err != nil {
+						if err := e.append(ctx, inbox, store.Frame{Data: data, Packets: 1}); err != nil {
 							return err
 						}
 					}
@@ -90,7 +90,7 @@ func BenchmarkLatency(b *testing.B) {
 					return err
 				})
 				begin := time.Now()
-				if err := e.store.Append(b.Context(), inbox, store.Frame{Data: data, Packets: 1}); err != nil {
+				if err := e.append(b.Context(), inbox, store.Frame{Data: data, Packets: 1}); err != nil {
 					b.Fatal(err)
 				}
 				sum += (<-got).Sub(begin)

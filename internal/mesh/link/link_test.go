@@ -21,7 +21,7 @@ import (
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/mesh/meshtest"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -30,7 +30,7 @@ import (
 type end struct {
 	t      testing.TB
 	host   *meshtest.Host
-	store  *memory.Store
+	store  *pebble.Store
 	server *Server
 	gate   *Gate
 	addr   net.Addr
@@ -41,7 +41,12 @@ type end struct {
 // serve starts a node, over TCP with TLS or over a Unix socket.
 func serve(t testing.TB, network string, change func(*ServerConfig)) *end {
 	t.Helper()
-	mem := memory.New(memory.Config{Size: 64 << 20})
+	mem := pebble.InMemory(pebble.Config{Size: 64 << 20})
+	t.Cleanup(func() {
+		if err := mem.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	e := &end{t: t, store: mem, host: meshtest.NewHost("owner", mem), gate: &Gate{}}
 	cfg := ServerConfig{Host: e.host, Hello: func() Hello {
 		c := e.host.Card()
@@ -107,13 +112,18 @@ func (e *end) meet(conn net.Conn, cfg Client) *Peer {
 	return p
 }
 
-const inbox = store.Place("in.greet")
+const inbox = store.Queue("in.greet")
+
+// append puts a frame into the store.
+func (e *end) append(ctx context.Context, to store.Queue, f store.Frame) error {
+	return e.store.Commit(ctx, &store.Tx{Append: []store.Append{{To: to, Frame: f}}})
+}
 
 // put appends frames with these data.
 func (e *end) put(data ...string) {
 	e.t.Helper()
 	for _, d := range data {
-		if err := e.store.Append(e.t.Context(), inbox, store.Frame{Data: []byte(d), Packets: 1}); err != nil {
+		if err := e.append(e.t.Context(), inbox, store.Frame{Data: []byte(d), Packets: 1}); err != nil {
 			e.t.Fatal(err)
 		}
 	}
@@ -121,7 +131,7 @@ func (e *end) put(data ...string) {
 
 // frames counts what lies in the store.
 func (e *end) frames() int {
-	counts, err := e.store.Places(context.Background())
+	counts, err := e.store.Queues(context.Background())
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -262,7 +272,7 @@ func TestAppendAndErrors(t *testing.T) {
 		t.Errorf("%v; expected ErrFull", err)
 	}
 	for _, c := range []struct {
-		to store.Place
+		to store.Queue
 		f  store.Frame
 	}{{"in.", f}, {"x", f}, {"in.../..", f}, {inbox, store.Frame{Packets: 1}}, {inbox, store.Frame{Data: f.Data, Packets: 257}}, {inbox, store.Frame{Data: make([]byte, store.MaxFrame+1), Packets: 1}}} {
 		if err := s.Append(ctx, c.to, c.f); err == nil {

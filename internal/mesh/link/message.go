@@ -31,7 +31,7 @@ type message struct {
 	pull  uint64
 	index uint16        // of a verdict
 	most  uint16        // of a pull
-	place store.Place   // of a pull
+	place store.Queue   // of a pull
 	after time.Duration // of a release
 }
 
@@ -86,7 +86,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 		if err := readFull(r, place); err != nil {
 			return m, err
 		}
-		m.place = store.Place(place)
+		m.place = store.Queue(place)
 	case msgAck, msgSpoil:
 		m.index = binary.BigEndian.Uint16(buf[8:])
 	case msgRelease:

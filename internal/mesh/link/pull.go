@@ -44,7 +44,7 @@ type waiting struct {
 }
 
 // pull asks for frames and waits for them.
-func (p *puller) pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (p *puller) pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	if most < 1 {
 		return nil, fmt.Errorf("at most %d frames were asked for; expected 1 or more", most)
 	}
@@ -78,7 +78,7 @@ func (p *puller) pull(ctx context.Context, from store.Place, most int) ([]store.
 }
 
 // ask sends a pull.
-func (p *puller) ask(ctx context.Context, from store.Place, w *waiting) (id uint64, err error) {
+func (p *puller) ask(ctx context.Context, from store.Queue, w *waiting) (id uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.out) > maxOut && !p.closed {

@@ -19,7 +19,7 @@ import (
 type remote struct{ peer *Peer }
 
 // Pull leases frames of the peer.
-func (r remote) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (r remote) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	leases, err := r.peer.pull.pull(ctx, from, most)
 	if err != nil {
 		return nil, fmt.Errorf("pull from %s of node %s: %w", from, r.peer.hello.Node, err)
@@ -28,13 +28,9 @@ func (r remote) Pull(ctx context.Context, from store.Place, most int) ([]store.L
 }
 
 // Append puts a frame into the store of the peer.
-func (r remote) Append(ctx context.Context, to store.Place, f store.Frame) error {
+func (r remote) Append(ctx context.Context, to store.Queue, f store.Frame) error {
 	what := fmt.Sprintf("append to %s of node %s", to, r.peer.hello.Node)
-	err := to.Check()
-	if err == nil {
-		err = store.CheckFrame(f)
-	}
-	if err != nil {
+	if err := (&store.Tx{Append: []store.Append{{To: to, Frame: f}}}).Check(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	query := url.Values{"place": {string(to)}, "packets": {strconv.Itoa(f.Packets)}, "rank": {rankText(f.Rank)}}

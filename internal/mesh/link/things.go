@@ -16,7 +16,7 @@ import (
 // appendFrame puts a frame into the store.
 func appendFrame(s *session, w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	to := store.Place(q.Get("place"))
+	to := store.Queue(q.Get("place"))
 	f := store.Frame{}
 	err := to.Check()
 	if err == nil {
@@ -38,7 +38,7 @@ func appendFrame(s *session, w http.ResponseWriter, r *http.Request) {
 		refuse(w, fmt.Errorf("%w: read the frame: %w", errBad, err))
 		return
 	}
-	if err := store.CheckFrame(f); err != nil {
+	if err := (&store.Tx{Append: []store.Append{{To: to, Frame: f}}}).Check(); err != nil {
 		refuse(w, fmt.Errorf("%w: %w", errBad, err))
 		return
 	}

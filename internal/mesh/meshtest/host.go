@@ -164,7 +164,7 @@ func (s *served) count(n int) {
 	s.host.mu.Unlock()
 }
 
-func (s *served) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+func (s *served) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	leases, err := s.host.store.Pull(ctx, from, most)
 	if err != nil {
 		return nil, err
@@ -223,8 +223,8 @@ func (l *heldLease) Spoil() error {
 	return l.Lease.Ack()
 }
 
-func (s *served) Append(ctx context.Context, to store.Place, f store.Frame) error {
-	return s.host.store.Append(ctx, to, f)
+func (s *served) Append(ctx context.Context, to store.Queue, f store.Frame) error {
+	return s.host.store.Commit(ctx, &store.Tx{Append: []store.Append{{To: to, Frame: f}}, Durable: true})
 }
 
 func (s *served) OpenBlob(ctx context.Context, b packet.Blob) (io.ReadCloser, error) {

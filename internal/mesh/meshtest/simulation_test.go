@@ -18,7 +18,7 @@ import (
 	"github.com/recap/pumpkin/internal/mesh/circle"
 	"github.com/recap/pumpkin/internal/mesh/link"
 	"github.com/recap/pumpkin/internal/mesh/meshtest"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 )
 
@@ -53,7 +53,7 @@ func addr(i int) netip.AddrPort {
 // node starts the i-th node, which joins the first.
 func (w *world) node(i int) {
 	w.t.Helper()
-	host := meshtest.NewHost(fmt.Sprintf("node%d", i), memory.New(memory.Config{}))
+	host := meshtest.NewHost(fmt.Sprintf("node%d", i), pebble.InMemory(pebble.Config{}))
 	cfg := circle.Config{Host: host, Port: addr(i).Port(), Dial: w.net.Dialer(addr(i).Addr()), Log: w.log}
 	if i > 0 {
 		cfg.Join = []string{addr(0).String()}
@@ -75,7 +75,7 @@ func (w *world) node(i int) {
 // alone.
 func (w *world) light(i int) {
 	w.t.Helper()
-	host := meshtest.NewHost(fmt.Sprintf("node%d", i), memory.New(memory.Config{}))
+	host := meshtest.NewHost(fmt.Sprintf("node%d", i), pebble.InMemory(pebble.Config{}))
 	card := host.Card()
 	me := link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Port: addr(i).Port()}
 	server := link.NewServer(link.ServerConfig{Host: host, Hello: func() link.Hello { return me }, Log: w.log})

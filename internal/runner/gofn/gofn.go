@@ -22,9 +22,30 @@ import (
 
 // Emit gives one output and returns when the network had room for it; what an
 // injector gives is then as safe as the node's durability says. The state is
-// NAME, Type:NAME, or "" for the contract's only output. Its error ends the
-// run: return it.
-type Emit func(state packet.State, data string) error
+// NAME, Type:NAME, or "" for the contract's only output. The attributes change
+// and extend those that the output inherits; of several the later prevail. Its
+// error ends the run: return it.
+type Emit func(state packet.State, data string, attributes ...packet.Attributes) error
+
+// output is what a call of an [Emit] means.
+func output(state packet.State, data string, attributes []packet.Attributes) packet.Output {
+	out := packet.Output{State: state, Data: data}
+	if len(attributes) > 0 { // seldom
+		out.Attributes = merge(attributes)
+	}
+	return out
+}
+
+// merge is kept out of line so that output is not.
+//
+//go:noinline
+func merge(attributes []packet.Attributes) packet.Attributes {
+	all := attributes[0]
+	for _, a := range attributes[1:] {
+		all = all.With(a)
+	}
+	return all
+}
 
 // rootsKey is where an injector's context keeps what gives its outputs.
 type rootsKey struct{}
@@ -48,7 +69,7 @@ func EmitAll(ctx context.Context, state packet.State, data ...string) error {
 // all gives several outputs of run i, and waits for them once.
 func all(out runner.Sink, i int, state packet.State, data []string) error {
 	for _, d := range data {
-		if err := out.Emit(i, state, d); err != nil {
+		if err := out.Emit(i, packet.Output{State: state, Data: d}); err != nil {
 			return err
 		}
 	}
@@ -92,13 +113,13 @@ type worker struct {
 	i   int         // the packet that runs
 }
 
-func (w *worker) emitCurrent(state packet.State, data string) error {
-	return w.out.Emit(w.i, state, data)
+func (w *worker) emitCurrent(state packet.State, data string, attributes ...packet.Attributes) error {
+	return w.out.Emit(w.i, output(state, data, attributes))
 }
 
 // emitRoot gives an injector's output and returns when it is safe.
-func (w *worker) emitRoot(state packet.State, data string) error {
-	if err := w.out.Emit(w.i, state, data); err != nil {
+func (w *worker) emitRoot(state packet.State, data string, attributes ...packet.Attributes) error {
+	if err := w.out.Emit(w.i, output(state, data, attributes)); err != nil {
 		return err
 	}
 	return w.out.Flush()
@@ -188,7 +209,7 @@ type gate struct {
 
 var errLeft = errors.New("the run was given up")
 
-func (g *gate) emit(state packet.State, data string) error {
+func (g *gate) emit(state packet.State, data string, attributes ...packet.Attributes) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -196,7 +217,7 @@ func (g *gate) emit(state packet.State, data string) error {
 	}
 	begun := time.Now()
 	defer func() { g.wait += time.Since(begun) }()
-	err := g.out.Emit(g.i, state, data)
+	err := g.out.Emit(g.i, output(state, data, attributes))
 	if err == nil && g.flush {
 		err = g.out.Flush()
 	}

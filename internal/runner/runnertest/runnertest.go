@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ const (
 	Orphan   Case = "orphan"   // gives the id of a process that it leaves behind
 	Flood    Case = "flood"    // gives Floods packets
 	Endless  Case = "endless"  // an injector that gives packets for ever
+	Inherit  Case = "inherit"  // gives its attribute "sample" as data, and sets "lane" to "1"
 	Stubborn Case = "stubborn" // an injector that ignores SIGTERM and gives nothing
 )
 
@@ -52,6 +54,8 @@ type Kind struct {
 	// Floods is how many packets Flood gives in this kind's source, where
 	// Floods takes too long; 0 means Floods.
 	Floods int
+	// SetsNone: outputs set no attributes.
+	SetsNone bool
 	// Alive tells whether a process is there; nil means that the kind starts
 	// none.
 	Alive func(pid string) bool
@@ -59,8 +63,9 @@ type Kind struct {
 
 // An Out is one output.
 type Out struct {
-	State packet.State
-	Data  string
+	State      packet.State
+	Data       string
+	Attributes packet.Attributes
 }
 
 // A Sink collects what a worker gives.
@@ -75,7 +80,10 @@ type Sink struct {
 }
 
 // Emit takes an output.
-func (s *Sink) Emit(_ int, state packet.State, data string) error {
+func (s *Sink) Emit(_ int, out packet.Output) error {
+	if out.Blob != nil { // no blobs were given to the runner
+		return errors.New("large data that nobody keeps")
+	}
 	s.mu.Lock()
 	s.Count++
 	n := s.Count
@@ -84,7 +92,7 @@ func (s *Sink) Emit(_ int, state packet.State, data string) error {
 		keep = 1000
 	}
 	if len(s.Outs) < keep {
-		s.Outs = append(s.Outs, Out{state, data})
+		s.Outs = append(s.Outs, Out{out.State, out.Data, maps.Clone(out.Attributes)})
 	}
 	s.mu.Unlock()
 	if s.OnEmit != nil {
@@ -93,15 +101,10 @@ func (s *Sink) Emit(_ int, state packet.State, data string) error {
 	return s.Refuse
 }
 
-// Done takes a verdict.
-// EmitBlob is never called: no blobs were given to the runner.
-func (s *Sink) EmitBlob(int, packet.State, packet.Blob) error {
-	return errors.New("large data that nobody keeps")
-}
-
 // Flush has nothing to wait for.
 func (s *Sink) Flush() error { return nil }
 
+// Done takes a verdict.
 func (s *Sink) Done(i int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,7 +221,7 @@ func Run(t *testing.T, k Kind) {
 		{"echo", echo}, {"filter", filter}, {"several", several}, {"states", states},
 		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"print", prints},
 		{"orphan", orphan}, {"flood", flood}, {"endless", endless}, {"stubborn", stubborn},
-		{"refused", refused}, {"batches", batches},
+		{"refused", refused}, {"batches", batches}, {"attributes", attributes}, {"many attributes", manyAttributes},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.run(t, k) })
@@ -483,6 +486,50 @@ func refused(t *testing.T, k Kind) {
 	}
 	if len(sink.Dones) != 2 {
 		t.Errorf("%d runs were done", len(sink.Dones))
+	}
+}
+
+func attributes(t *testing.T, k Kind) {
+	b := open(t, k, Inherit, nil)
+	if b == nil {
+		cannot(t)
+		return
+	}
+	batch := Packets("x", "y")
+	batch[0].Extra = &packet.Extra{Attributes: packet.Attributes{"sample": "S 07\té \"x\"", "read_2": ""}}
+	batch[1].Extra = &packet.Extra{Attributes: packet.Attributes{"sample": "next"}}
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	sink := &Sink{}
+	err := b.worker().Run(ctx, batch, sink)
+	b.want(sink, err, 2, "S 07\té \"x\"", "next")
+	for _, out := range sink.Outs {
+		if set := out.Attributes; k.SetsNone && set != nil || !k.SetsNone && !maps.Equal(set, packet.Attributes{"lane": "1"}) {
+			t.Errorf("the output %q sets %v", out.Data, set)
+		}
+	}
+}
+
+// manyAttributes fill more than one run frame's header.
+func manyAttributes(t *testing.T, k Kind) {
+	b := open(t, k, Inherit, nil)
+	if b == nil || k.Floods == 1 { // a process for each has them one by one
+		cannot(t)
+		return
+	}
+	batch := Packets(make([]string, 150)...)
+	var want []string
+	for i := range batch {
+		want = append(want, fmt.Sprint(i))
+		batch[i].Extra = &packet.Extra{Attributes: packet.Attributes{"sample": want[i], "long": strings.Repeat("x", 16_000)}}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	sink := &Sink{}
+	w := b.worker()
+	for range 2 {
+		*sink = Sink{}
+		b.want(sink, w.Run(ctx, batch, sink), len(batch), want...)
 	}
 }
 

@@ -122,6 +122,9 @@ func TestGo(t *testing.T) {
 		States: func(_ context.Context, in packet.Packet, e emit) error {
 			return e(packet.State(strings.ToUpper(in.Data)), in.Data)
 		},
+		Inherit: func(_ context.Context, in packet.Packet, e emit) error {
+			return e("", in.Attributes()["sample"], packet.Attributes{"lane": "7"}, packet.Attributes{"lane": "1"})
+		},
 		Raise: func(context.Context, packet.Packet, emit) error { panic("no such galaxy") },
 		Hang: func(ctx context.Context, in packet.Packet, e emit) error {
 			if in.Data == "hang" {
@@ -160,6 +163,7 @@ func TestPython(t *testing.T) {
 		Filter:   "def run(data):\n    if data == 'keep':\n        return data\n",
 		Several:  "def run(data):\n    for i in range(3):\n        yield data + str(i + 1)\n",
 		States:   "from pumpkin import State\ndef run(data):\n    return State(data.upper(), data)\n",
+		Inherit:  "from pumpkin import State\ndef run(data, pkt):\n    return State('B', pkt.attributes['sample'], lane=1)\n",
 		Raise:    "def run(data):\n    raise ValueError('no such galaxy')\n",
 		Exit:     "import sys\ndef run(data):\n    sys.exit(3)\n",
 		Crash:    "import os, signal\ndef run(data):\n    if data == 'die':\n        os.kill(os.getpid(), signal.SIGKILL)\n    return data\n",
@@ -204,6 +208,7 @@ func TestProcess(t *testing.T) {
 		Filter:   `data=$(cat); if [ "$data" = keep ]; then printf keep; fi`,
 		Several:  `data=$(cat); for i in 1 2 3; do printf %s $data$i >$PMK_OUT/00$i.B; done; echo "not data"`,
 		States:   `data=$(cat); printf %s $data >$PMK_OUT/1.$(echo $data | tr bc BC)`,
+		Inherit:  `printf %s "$PMK_ATTR_SAMPLE"`,
 		Raise:    `echo "no such galaxy" >&2; exit 1`,
 		Exit:     `exit 3`,
 		Crash:    `data=$(cat); [ "$data" != die ] || kill -9 $$; printf %s "$data"`,
@@ -212,7 +217,7 @@ func TestProcess(t *testing.T) {
 		Orphan:   orphanShell,
 		Stubborn: `trap '' TERM; while :; do sleep 1; done`,
 	}
-	Run(t, Kind{Alive: alive, Floods: 1, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+	Run(t, Kind{Alive: alive, Floods: 1, SetsNone: true, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
 		return openProcess(t, sources[c], m, env)
 	}})
 }
@@ -264,14 +269,14 @@ def tell(header, blob=b""):
     dst.flush()
 
 take()
-tell({"pumpkin": 1, "worker": "own"})
+tell({"pumpkin": 1, "worker": "own", "meta": True})
 while True:
     header, blob = take()
-    for n, state, size in header.get("run", []):
+    for n, state, size, *meta in header.get("run", []):
         data, blob = blob[:size], blob[size:]
         tell({"started": n})
         out = SEED
-        tell({"emit": [[n, s, len(d)] for s, d in out], "done": [[n]]}, b"".join(d for s, d in out))
+        tell({"emit": [[n, s, len(d), *a] for s, d, *a in out], "done": [[n]]}, b"".join(d for s, d, *a in out))
 `
 
 // A program in mode worker needs nothing but the protocol.
@@ -282,6 +287,7 @@ func TestWorkerMode(t *testing.T) {
 		Filter:  `[("", data)] if data == b"keep" else []`,
 		Several: `[("Out:B", data + d) for d in (b"1", b"2", b"3")]`,
 		States:  `[(data.decode().upper(), data)]`,
+		Inherit: `[("", meta[3]["sample"].encode(), {"lane": "1"})]`,
 		Exit:    `sys.exit(3)`,
 		Crash:   `os.kill(os.getpid(), 9) if data == b"die" else [("", data)]`,
 		Hang:    `__import__("time").sleep(1000) if data == b"hang" else [("", data)]`,
@@ -482,7 +488,7 @@ func TestTheSuiteCanFail(t *testing.T) {
 	} {
 		sink := &Sink{}
 		for _, d := range c.data {
-			if err := sink.Emit(0, "", d); err != nil {
+			if err := sink.Emit(0, packet.Output{Data: d}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -32,7 +32,7 @@ func (s *supervisor) each() error {
 		}
 	}
 	e := &eacher{supervisor: s, hello: hello, work: work, out: out,
-		env: append(withoutTrace(os.Environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
+		env: append(withoutRun(os.Environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
 	for {
 		run, data, err := s.next()
 		if err != nil {
@@ -46,11 +46,14 @@ func (s *supervisor) each() error {
 	}
 }
 
-// withoutTrace is env without the place in a trace that the node was started
-// with: no run belongs there.
-func withoutTrace(env []string) []string {
+// attributePrefix stands in front of an attribute's name in the environment.
+const attributePrefix = "PMK_ATTR_"
+
+// withoutRun is env without the place in a trace and the attributes that the
+// node was started with, perhaps by a run of another node: no run here has them.
+func withoutRun(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool {
-		return strings.HasPrefix(v, "TRACEPARENT=") || strings.HasPrefix(v, "TRACESTATE=")
+		return strings.HasPrefix(v, "TRACEPARENT=") || strings.HasPrefix(v, "TRACESTATE=") || strings.HasPrefix(v, attributePrefix)
 	})
 }
 
@@ -97,6 +100,9 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	env := append(e.env[:len(e.env):len(e.env)], "PMK_STATE="+entry.State, "PMK_ID="+entry.ID,
 		"PMK_SHIP="+entry.Ship, "PMK_ATTEMPT="+strconv.Itoa(entry.Attempt))
+	for name, value := range entry.Attributes {
+		env = append(env, attributePrefix+strings.ToUpper(name)+"="+value)
+	}
 	if entry.Trace != "" {
 		env = append(env, "TRACEPARENT="+entry.Trace)
 	}

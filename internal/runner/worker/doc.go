@@ -9,10 +9,12 @@
 // output. The environment variable PMK_WORKER holds their descriptors as
 // "IN,OUT": the worker reads frames from IN and writes frames to OUT.
 //
-//	frame: | u32 header length | u32 blob length | header | blob |
+//	4 bytes  length of the header, at most 1 MiB
+//	4 bytes  length of the blob
+//	header   one JSON object in UTF-8
+//	blob     raw bytes
 //
-// Numbers are big-endian. The header is one JSON object in UTF-8 of at most
-// 1 MiB, the blob raw bytes. Unknown keys of a header are ignored.
+// Numbers are big-endian. Unknown keys of a header are ignored.
 //
 // The first frame each way is the hello, node first:
 //
@@ -35,25 +37,36 @@
 //	{"stored": true}                             the answer to a sync
 //	{"stored": false, "error": "..."}            the same, when it cannot be
 //
-// n counts the packets given to this worker, from 0. If the worker's hello
-// says "meta": true, each entry is [n, state, length, id, ship, attempt], and
-// has the run's traceparent after it where the packet belongs to a trace. An
-// injector's run has one entry, with the state "" and length 0. A worker runs
-// packets in order, one at a time; it is given no further run frame before it
-// has told every packet of the last one done. The end of IN is a stop, too.
+// The list is of parts: an entry is one part of run n. Runs count from 0, over
+// all that this worker was given. A run of several parts has as many entries,
+// with the same n, one after the other; today every run has one part. If the
+// worker's hello says "meta": true, each entry is
+//
+//	[n, state, length, id, ship, attempt, {"sample": "S07", ...}]
+//
+// with the part's attributes in the object, and has the run's traceparent after
+// it where it belongs to a trace. An injector's run has one entry, with the
+// state "" and length 0. A worker makes its runs in order, one at a time; it is
+// given no further run frame before it has told every run of the last one done.
+// The end of IN is a stop, too.
 //
 // From the worker, any of these keys together in one frame; they count in
 // this order:
 //
-//	"started": n                         packet n has begun to run
+//	"started": n                         run n has begun
 //	"emit": [[n, state, length], ...]    outputs; blob: their data, back to back
 //	"done": [[n], [n, error, output], ...]
 //	"log": ["line", ...]
 //	"sync": true                         say when all outputs so far are stored
 //
-// An output's state is NAME, Type:NAME, or "" for the contract's only output.
-// The emits of a packet come before its done, in the order in which they were
-// made; done entries come in the order of the run. A worker may gather emits
+// An output's state is NAME, Type:NAME, or "" for the contract's only output. An
+// output that sets attributes has them in a fourth field, {"sample": "S07"}: they
+// change and extend those that it inherits. A name is [a-z][a-z0-9_]* of at most
+// 64 bytes, a value a text without U+0000; a packet has at most 64, with at most
+// 16 KiB of names and values together. The run fails if one is against this.
+//
+// The emits of a run come before its done, in the order in which they were
+// made; done entries come in the order of the runs. A worker may gather emits
 // and dones into one frame for up to a millisecond or 64 KiB, no longer; and
 // tells started no later than a millisecond after the run began: the seed's
 // time-out counts from there.
@@ -71,5 +84,5 @@
 // # Errors
 //
 // A frame that breaks these rules ends the worker; what it was given and has
-// not told done is run again, one packet at a time.
+// not told done is run again, one run at a time.
 package worker

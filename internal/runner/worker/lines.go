@@ -148,7 +148,7 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 		case len(l.m.Contract.Out) == 0:
 			l.env.Print(line)
 		default:
-			err = out.Emit(i, "", line)
+			err = out.Emit(i, packet.Output{Data: line})
 		}
 		out.Done(i, err)
 	}

@@ -123,46 +123,43 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 	w.idle = false
 	w.log.begin()
 	defer w.interrupt(ctx)()
-	if err := w.give(batch); err != nil {
+	given, err := w.asPaths(batch)
+	if err != nil {
 		return w.broken(ctx, err)
 	}
 	r := &run{worker: w, batch: batch, out: out, base: w.given, clock: time.Now()}
-	w.given += int64(len(batch))
 	for r.done < len(batch) {
-		if err := r.step(ctx); err != nil {
-			return err
+		n, err := w.give(given[r.done:])
+		if err != nil {
+			return w.broken(ctx, err)
+		}
+		for r.given = r.done + n; r.done < r.given; {
+			if err := r.step(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	w.idle = true
 	return w.removePaths()
 }
 
-// give sends the run frame.
-func (w *worker) give(batch []packet.Packet) error {
-	batch, err := w.asPaths(batch)
+// give sends a run frame of the packets at the begin of batch that fit into one,
+// mostly all, and returns how many those are.
+func (w *worker) give(batch []packet.Packet) (int, error) {
+	frame, n, size := w.header(batch)
+	batch = batch[:n]
+	frame, err := wire.End(frame, size)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	frame := append(wire.Begin(w.frame), `{"run":[`...)
-	size := int64(0)
-	for i := range batch {
-		if i > 0 {
-			frame = append(frame, ',')
-		}
-		frame = wire.AppendEntry(frame, w.given+int64(i), &batch[i], w.meta)
-		size += batch[i].DataSize()
-	}
-	frame, err = wire.End(append(frame, "]}"...), size)
-	if err != nil {
-		return err
-	}
+	w.given += int64(n)
 	if int64(len(frame))+size <= smallFrame {
 		for i := range batch {
 			frame = append(frame, batch[i].Data...)
 		}
 		w.frame = frame
 		_, err := w.process.To.Write(frame)
-		return err
+		return n, err
 	}
 	w.frame = nil // the goroutine has it
 	batch = slices.Clone(batch)
@@ -178,7 +175,26 @@ func (w *worker) give(batch []packet.Packet) error {
 			}
 		}
 	}()
-	return nil
+	return n, nil
+}
+
+// header makes the header of a run frame, and says how many packets it is of and
+// how much data they have. Only long attributes make it too long for a batch.
+func (w *worker) header(batch []packet.Packet) (frame []byte, n int, size int64) {
+	frame = append(wire.Begin(w.frame), `{"run":[`...)
+	for i := range batch {
+		before := len(frame)
+		if i > 0 {
+			frame = append(frame, ',')
+		}
+		frame = wire.AppendEntry(frame, w.given+int64(i), &batch[i], w.meta)
+		if i > 0 && len(frame) > wire.MaxHeader {
+			frame = frame[:before]
+			break
+		}
+		n, size = i+1, size+batch[i].DataSize()
+	}
+	return append(frame, "]}"...), n, size
 }
 
 // A run is one batch in the worker.
@@ -187,6 +203,7 @@ type run struct {
 	batch     []packet.Packet
 	out       runner.Sink
 	base      int64     // the number of the batch's first packet
+	given     int       // packets that the worker was given
 	done      int       // packets that had their verdict
 	emitted   int       // the packet that emitted last
 	refused   []error   // by packet, why the sink refused an output; nil for none
@@ -242,7 +259,7 @@ func (r *run) emits() error {
 	began := time.Now()
 	for k, e := range r.reply.Emit {
 		i := e.N - r.base
-		if i < int64(max(r.done, r.emitted)) || i >= int64(len(r.batch)) {
+		if i < int64(max(r.done, r.emitted)) || i >= int64(r.given) {
 			return wire.Violation(fmt.Sprintf("an output of packet %d, which is not running", e.N))
 		}
 		r.emitted = int(i)
@@ -253,11 +270,9 @@ func (r *run) emits() error {
 				err = fmt.Errorf("an output of %d bytes; at most %d are allowed (--max-packet)", e.Size, r.env.MaxData)
 			case d.failed != nil:
 				err = d.failed
-			case d.blob != nil:
-				err = r.out.EmitBlob(r.emitted, packet.State(e.State), *d.blob)
-				d.blob = nil
 			default:
-				err = r.out.Emit(r.emitted, packet.State(e.State), d.text)
+				err = r.out.Emit(r.emitted, packet.Output{State: packet.State(e.State), Data: d.text, Blob: d.blob, Attributes: e.Attributes})
+				d.blob = nil // the sink's now
 			}
 			if err != nil {
 				r.refuse(r.emitted, err)
@@ -302,7 +317,7 @@ func (r *run) refusal(i int) error {
 // dones gives the verdicts of a frame to the sink.
 func (r *run) dones(ctx context.Context) error {
 	for _, d := range r.reply.Done {
-		if d.N != r.base+int64(r.done) || r.done == len(r.batch) {
+		if d.N != r.base+int64(r.done) || r.done == r.given {
 			return r.broken(ctx, wire.Violation(fmt.Sprintf("packet %d is done, but %d is running", d.N, r.base+int64(r.done))))
 		}
 		var err error

@@ -1,22 +1,24 @@
 // Package blob keeps the data of large packets as files beside a node's
-// frames, each under the SHA-256 of its content, so that the same data lies
-// there once. A blob is on the disk before its name is given out, and it is
-// removed when nobody holds it any more.
+// frames, each under the SHA-256 of its content, so that the same data is
+// stored once. A blob is on the disk before its name is given out, and it is
+// removed when nobody holds it any more. Where the disk is full, whoever
+// stores one waits, as with frames.
 package blob
 
 import (
-	"context"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/disk"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -27,6 +29,9 @@ type Config struct {
 	Dir string
 	// Sync has a blob on the disk before its name is given out.
 	Sync bool
+	// Disk is what is known of the disk that Dir lies on; the store of the
+	// frames has the same. nil is one that only these blobs have.
+	Disk *disk.Disk
 }
 
 // A Store keeps blobs. It is safe for concurrent use.
@@ -36,8 +41,14 @@ type Store struct {
 	mu      sync.Mutex
 	dir     string // "" until it is made
 	holds   map[packet.Sum]int
-	filling map[string]bool // files of blobs that have no name yet
-	ready   bool            // holds counts what an earlier process left as well
+	filling map[string]bool     // files of blobs that have no name yet
+	ready   bool                // holds counts what an earlier process left as well
+	counted bool                // used counts what an earlier process left as well
+	left    bool                // it left anything
+	staying int                 // how many have asked that no blob is removed
+	unused  map[packet.Sum]bool // blobs that are to be removed when none has
+
+	used atomic.Int64 // bytes of all files
 }
 
 var _ store.Blobs = (*Store)(nil)
@@ -45,116 +56,17 @@ var _ store.Blobs = (*Store)(nil)
 // Open makes a store of blobs. What an earlier process left in its folder is
 // kept until [Store.Sweep].
 func Open(cfg Config) *Store {
+	if cfg.Disk == nil {
+		cfg.Disk = disk.New(disk.Config{Dir: cmp.Or(cfg.Dir, os.TempDir())})
+		cfg.Disk.Opened()
+	}
 	return &Store{cfg: cfg, holds: map[packet.Sum]int{}, filling: map[string]bool{}}
 }
 
-// Put stores what r gives, at most limit bytes, and holds it once.
-func (s *Store) Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error) {
-	dir, err := s.folder()
-	if err != nil {
-		return packet.Blob{}, fmt.Errorf("a folder for large data: %w: %w", store.ErrBroken, err)
-	}
-	file, err := s.create(dir)
-	if err != nil {
-		return packet.Blob{}, fmt.Errorf("store large data: %w: %w", store.ErrBroken, err)
-	}
-	defer s.filled(file.Name())
-	b, err := s.fill(ctx, file, r, limit)
-	if err != nil {
-		return packet.Blob{}, errors.Join(err, os.Remove(file.Name()))
-	}
-	return b, nil
-}
-
-// create makes a file that Sweep leaves alone until it was filled.
-func (s *Store) create(dir string) (*os.File, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	file, err := os.CreateTemp(dir, "new-")
-	if err == nil {
-		s.filling[file.Name()] = true
-	}
-	return file, err
-}
-
-func (s *Store) filled(path string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.filling, path)
-}
-
-// fill writes a new file and gives it its name.
-func (s *Store) fill(ctx context.Context, file *os.File, r io.Reader, limit int64) (packet.Blob, error) {
-	hash := sha256.New()
-	source := &reader{ctx: ctx, r: io.TeeReader(io.LimitReader(r, limit+1), hash)}
-	n, err := io.Copy(file, source)
-	switch {
-	case source.err != nil: // not the disk's fault
-		err = source.err
-	case err != nil:
-		err = fmt.Errorf("store large data: %w: %w", store.ErrBroken, err)
-	case n > limit:
-		err = fmt.Errorf("%w: more than %d bytes; at most that many are allowed (--max-packet)", store.ErrTooLarge, limit)
-	}
-	if err == nil && s.cfg.Sync {
-		if err = file.Sync(); err != nil {
-			err = fmt.Errorf("store large data: %w: %w", store.ErrBroken, err)
-		}
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return packet.Blob{}, err
-	}
-	b := packet.Blob{Sum: packet.Sum(hash.Sum(nil)), Size: n}
-	s.mu.Lock()
-	defer s.mu.Unlock() // so that nobody removes the name meanwhile
-	if err := s.rename(file.Name(), b.Sum); err != nil {
-		return packet.Blob{}, fmt.Errorf("store large data: %w: %w", store.ErrBroken, err)
-	}
-	s.holds[b.Sum]++
-	return b, nil
-}
-
-// A reader tells errors of the source from those of the disk.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		r.err = err
-		return 0, err
-	}
-	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
-	}
-	return n, err
-}
-
-// rename gives a blob its name; the caller holds the lock.
-func (s *Store) rename(from string, sum packet.Sum) error {
-	to := s.path(sum)
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	if !s.cfg.Sync {
-		return nil
-	}
-	return errors.Join(syncDir(filepath.Dir(to)), syncDir(s.dir))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+// Used is how many bytes the blobs take, those included that are being written.
+// What an earlier process left counts from the first call of Any, Sweep or Put
+// on.
+func (s *Store) Used() int64 { return s.used.Load() }
 
 // folder is where the blobs lie; it is made if need be.
 func (s *Store) folder() (string, error) {
@@ -231,29 +143,97 @@ func (s *Store) Drop(sum packet.Sum) error {
 	if !s.ready && s.cfg.Dir != "" {
 		return nil // a frame that was not looked at yet may name it
 	}
-	if err := os.Remove(s.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if s.staying > 0 {
+		s.unused[sum] = true
+		return nil
 	}
-	return nil
+	return s.remove(sum)
+}
+
+// Stay has no blob removed until release is called, once: what nobody holds by then
+// goes at that time.
+func (s *Store) Stay() (release func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staying++; s.unused == nil {
+		s.unused = map[packet.Sum]bool{}
+	}
+	return func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.staying--; s.staying > 0 {
+			return nil
+		}
+		var failed error
+		for sum := range s.unused {
+			if s.holds[sum] == 0 {
+				failed = errors.Join(failed, s.remove(sum))
+			}
+		}
+		clear(s.unused)
+		return failed
+	}
+}
+
+// remove removes a blob; the caller holds the lock.
+func (s *Store) remove(sum packet.Sum) error {
+	bytes, err := size(s.path(sum))
+	if err == nil {
+		err = os.Remove(s.path(sum))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		s.used.Add(-bytes)
+	}
+	return err
 }
 
 // Any tells whether an earlier process left blobs.
 func (s *Store) Any() (bool, error) {
-	if s.cfg.Dir == "" {
-		return false, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.count(); err != nil {
+		return false, err
 	}
-	found := false
-	err := filepath.WalkDir(s.cfg.Dir, func(_ string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // never made, or removed meanwhile
+	return s.left, nil
+}
+
+// count counts what an earlier process left, before this one stores anything.
+// The caller holds the lock.
+func (s *Store) count() error {
+	if s.counted || s.cfg.Dir == "" {
+		return nil
+	}
+	bytes, files := int64(0), 0
+	err := s.walk(func(_ string, size int64) error {
+		bytes, files = bytes+size, files+1
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.used.Add(bytes)
+	s.counted, s.left = true, files > 0
+	return nil
+}
+
+// walk shows every file. The folders stay when they are empty.
+func (s *Store) walk(visit func(path string, size int64) error) error {
+	return filepath.WalkDir(s.cfg.Dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // never made, or removed meanwhile
 			return nil
-		case err != nil || d.IsDir(): // the folders stay when they are empty
+		}
+		if err != nil || d.IsDir() {
 			return err
 		}
-		found = true
-		return fs.SkipAll
+		n, err := size(path)
+		if err != nil {
+			return err
+		}
+		return visit(path, n)
 	})
-	return found, err
 }
 
 // Sweep removes what nobody holds. It is called once, when everything that an
@@ -261,22 +241,26 @@ func (s *Store) Any() (bool, error) {
 func (s *Store) Sweep() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.count(); err != nil {
+		return err
+	}
 	s.ready = true
 	if s.cfg.Dir == "" {
 		return nil
 	}
-	return filepath.WalkDir(s.cfg.Dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+	return s.walk(func(path string, size int64) error {
+		if s.filling[path] {
 			return nil
-		}
-		if err != nil || d.IsDir() || s.filling[path] {
-			return err
 		}
 		sum, err := hex.DecodeString(filepath.Base(filepath.Dir(path)) + filepath.Base(path))
 		if err == nil && len(sum) == sha256.Size && s.holds[packet.Sum(sum)] > 0 {
 			return nil
 		}
-		return os.Remove(path)
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		s.used.Add(-size)
+		return nil
 	})
 }
 

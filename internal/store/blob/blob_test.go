@@ -13,8 +13,10 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/disk"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -110,10 +112,13 @@ func TestTheSameContentLiesOnce(t *testing.T) {
 		t.Errorf("%+v and %+v", one, two)
 	}
 	wantFiles(t, dir, 1)
+	wantUsed(t, s, 4)
 	drop(t, s, one)
 	wantData(t, s, two, "Mars")
+	wantUsed(t, s, 4)
 	drop(t, s, two)
 	wantFiles(t, dir, 0)
+	wantUsed(t, s, 0)
 }
 
 func TestHolders(t *testing.T) {
@@ -166,6 +171,7 @@ func TestNothingStaysOfWhatCannotBeTaken(t *testing.T) {
 				t.Errorf("%v blames the disk", err)
 			}
 			wantFiles(t, dir, 0)
+			wantUsed(t, s, 0)
 		})
 	}
 }
@@ -174,17 +180,66 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
+// TestAFullDisk has a blob wait for room, until there is some.
 func TestAFullDisk(t *testing.T) {
 	dir := smallDisk(t, 1<<20)
-	s := open(t, filepath.Join(dir, "blobs"))
-	kept := put(t, s, "Mars")
-	_, err := s.Put(t.Context(), endless{}, 1<<30)
-	if !errors.Is(err, store.ErrBroken) {
-		t.Errorf("the error is %v; expected %v", err, store.ErrBroken)
+	d := disk.New(disk.Config{Dir: dir, Retry: time.Millisecond})
+	d.Opened()
+	s := Open(Config{Dir: filepath.Join(dir, "blobs"), Sync: true, Disk: d})
+	if err := s.Sweep(); err != nil {
+		t.Fatal(err)
 	}
-	wantFiles(t, dir, 1)
-	wantData(t, s, kept, "Mars")
-	wantData(t, s, put(t, s, strings.Repeat("y", limit/2)), strings.Repeat("y", limit/2)) // there is room again
+	kept, first := put(t, s, "Mars"), put(t, s, strings.Repeat("x", 700<<10))
+	type result struct {
+		b   packet.Blob
+		err error
+	}
+	later := func(ctx context.Context) <-chan result {
+		done := make(chan result, 1)
+		go func() {
+			b, err := s.Put(ctx, strings.NewReader(strings.Repeat("y", limit/2)), limit)
+			done <- result{b, err}
+		}()
+		testenv.Eventually(t, 20*time.Second, "it waits", func() bool { return d.Err() != nil })
+		return done
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := later(ctx)
+	cancel()
+	var why *disk.Error
+	r := <-done
+	if !errors.Is(r.err, context.Canceled) || !errors.Is(r.err, store.ErrBroken) || !errors.As(r.err, &why) || why.Problem != disk.Full {
+		t.Errorf("whoever gave up got %v", r.err)
+	}
+	wantFiles(t, dir, 2)
+	wantUsed(t, s, 4+700<<10)
+
+	done = later(t.Context())
+	wantData(t, s, kept, "Mars") // nobody else waits for it
+	drop(t, s, first)
+	if r := <-done; r.err != nil {
+		t.Error(r.err)
+	} else {
+		wantData(t, s, r.b, strings.Repeat("y", limit/2))
+	}
+	wantUsed(t, s, 4+limit/2)
+
+	full := later(t.Context()) // 4 bytes and two halves are more than there is
+	d.Close()
+	if r := <-full; !errors.Is(r.err, store.ErrBroken) {
+		t.Errorf("when the store closed, it got %v", r.err)
+	}
+	wantFiles(t, dir, 2)
+	wantUsed(t, s, 4+limit/2)
+}
+
+// wantUsed says how much the blobs take.
+func wantUsed(t *testing.T, s *Store, want int64) {
+	t.Helper()
+	if got := s.Used(); got != want {
+		t.Errorf("%d bytes are used; expected %d", got, want)
+	}
 }
 
 func TestAFolderThatCannotBe(t *testing.T) {
@@ -210,6 +265,7 @@ func TestSweepAfterARestart(t *testing.T) {
 	if any, err := s.Any(); !any || err != nil {
 		t.Errorf("there are blobs: %v, %v", any, err)
 	}
+	wantUsed(t, s, int64(len("held"+"dropped"+"left"+"half of")))
 	s.Hold(held.Sum)
 	s.Hold(dropped.Sum)
 	drop(t, s, dropped) // a frame that nobody has looked at may name it as well
@@ -219,6 +275,7 @@ func TestSweepAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFiles(t, dir, 1)
+	wantUsed(t, s, int64(len("held")))
 	wantData(t, s, held, "held")
 	if _, err := s.Open(left); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what nobody holds opens: %v", err)
@@ -322,6 +379,7 @@ func TestPutAndDropOfTheSameContent(t *testing.T) {
 	}
 	group.Wait()
 	wantFiles(t, dir, 0)
+	wantUsed(t, s, 0)
 }
 
 func TestAFolderOfItsOwn(t *testing.T) {

@@ -52,7 +52,7 @@ func works(t *testing.T, cfg Config) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Append(t.Context(), greet, store.Frame{Data: []byte("x"), Packets: 1}); err != nil {
+	if err := appendTo(t.Context(), s, greet, store.Frame{Data: []byte("x"), Packets: 1}); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(s.At(), "secret") {

@@ -8,87 +8,112 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/layout"
 )
 
 const (
-	// appendWait is how long an append waits for a cluster that elects a
-	// leader or a connection that is made anew, before it is ErrBroken.
-	appendWait = 10 * time.Second
+	// stepWait is how long a step of a transaction waits for a cluster that
+	// elects a leader or a connection that is made anew, before it is ErrBroken.
+	stepWait = 10 * time.Second
 	// pause is waited before something is tried again.
 	pause = 50 * time.Millisecond
+	// maxAtOnce is how many calls a transaction has under way at a time.
+	maxAtOnce = 16
 )
 
-// Append puts a frame at the end of a place. See [store.Store].
-func (s *Store) Append(ctx context.Context, to store.Place, f store.Frame) error {
-	if err := store.CheckFrame(f); err != nil {
-		return fmt.Errorf("append to %s: %w", to, err)
+// append stores the frames: those of one queue one after the other, so that they
+// keep their order, and queues at the same time. It returns when all are
+// confirmed, or an error when the others have ended as well.
+func (c *commit) append() error {
+	byQueue := map[store.Queue][]*store.Append{}
+	for i := range c.tx.Append {
+		a := &c.tx.Append[i]
+		byQueue[a.To] = append(byQueue[a.To], a)
 	}
-	p := s.place(to)
-	if err := p.check(); err != nil {
-		return fmt.Errorf("append to %s: %w", to, err)
+	var all errgroup.Group
+	all.SetLimit(maxAtOnce)
+	for name, frames := range byQueue {
+		all.Go(func() error {
+			q := c.s.queue(name)
+			for _, a := range frames {
+				if err := c.publish(q, &a.Frame); err != nil {
+					return fmt.Errorf("append to %s: %w", name, err)
+				}
+			}
+			return nil
+		})
 	}
-	if err := s.blobs.named(ctx, f); err != nil {
-		return fmt.Errorf("append to %s: %w", to, err)
-	}
-	if err := s.take(ctx, int64(len(f.Data)), f.Rank); err != nil {
-		return fmt.Errorf("append to %s: %w", to, err)
-	}
-	err := s.publish(ctx, p, f)
-	s.room.settled(int64(len(f.Data)), err == nil)
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", to, err)
-	}
-	return nil
+	return all.Wait()
 }
 
 // publish stores a frame. What the cluster cannot do for a moment is tried
 // again, unless the frame may have been stored: that is the caller's to decide.
-func (s *Store) publish(ctx context.Context, p *place, f store.Frame) error {
-	waits, cancel := s.within(ctx, appendWait)
-	defer cancel()
-	for {
-		if _, err := s.current(); err != nil {
-			return err
+func (c *commit) publish(q *queue, f *store.Frame) error {
+	return c.try(func(ctx, sent context.Context) (again bool, err error) {
+		if err := c.s.ensure(ctx, q); err != nil {
+			return true, err
 		}
-		again, err := s.publishOnce(waits, p, f)
+		_, err = c.s.js.Publish(sent, subject(c.s.cfg.Group, q.name, f.Packets, f.After), f.Data, jetstream.WithRetryAttempts(0))
+		var refused jetstream.JetStreamError
 		switch {
 		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case isFull(err):
-			s.room.doubt()
-			return fmt.Errorf("%w: the cluster says: %w", store.ErrFull, err)
-		case !again || waits.Err() != nil:
-			return s.broken(err)
+			c.done.Store(true)
+		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+			q.forget() // it has no leader for the moment, or was cleared by another node
+			return true, err
+		case !errors.As(err, &refused): // whether it was stored is not known
+			c.done.Store(true)
 		}
-		select {
-		case <-waits.Done():
-		case <-time.After(pause):
-		}
-		if waits.Err() != nil {
-			return s.broken(err)
-		}
-	}
+		return false, err
+	})
 }
 
-// publishOnce tries to store a frame. again says that it surely was not.
-func (s *Store) publishOnce(ctx context.Context, p *place, f store.Frame) (again bool, err error) {
-	if !s.nc.IsConnected() {
-		return true, nats.ErrDisconnected
+// try does a part of the transaction, again and again while it says so. Its first
+// context ends with the caller's as long as nothing was done; the second does
+// not, so that what was sent is not left without knowing what came of it.
+func (c *commit) try(part func(ctx, sent context.Context) (again bool, err error)) error {
+	sent, cancel := c.s.within(context.WithoutCancel(c.ctx), stepWait)
+	defer cancel()
+	for {
+		if _, err := c.s.current(); err != nil {
+			return err
+		}
+		ctx, cancel := sent, context.CancelFunc(func() {})
+		if !c.done.Load() {
+			ctx, cancel = c.s.within(c.ctx, stepWait)
+		}
+		again, err := true, error(nats.ErrDisconnected)
+		if c.s.nc.IsConnected() {
+			again, err = part(ctx, sent)
+		}
+		switch {
+		case err == nil:
+			cancel()
+			return nil
+		case isFull(err):
+			cancel()
+			c.s.room.doubt()
+			return fmt.Errorf("%w: the cluster says: %w", store.ErrFull, err)
+		}
+		if again {
+			timer := time.NewTimer(pause)
+			select {
+			case <-ctx.Done():
+			case <-sent.Done():
+			case <-timer.C:
+			}
+			timer.Stop()
+		}
+		cancel()
+		switch {
+		case c.ctx.Err() != nil && !c.done.Load():
+			return c.ctx.Err()
+		case !again || sent.Err() != nil:
+			return c.s.broken(err)
+		}
 	}
-	if err := s.ensure(ctx, p); err != nil {
-		return true, err
-	}
-	_, err = s.js.Publish(ctx, layout.Subject(s.cfg.Group, p.name, f.Packets), f.Data, jetstream.WithRetryAttempts(0))
-	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
-		p.forget() // it has no leader for the moment, or was cleared by another node
-		return true, err
-	}
-	return false, err
 }
 
 // broken is what the caller is told of an error of the cluster.
@@ -98,7 +123,7 @@ func (s *Store) broken(err error) error {
 	s.mu.Unlock()
 	switch {
 	case closed:
-		return ErrClosed
+		return store.ErrClosed
 	case down != nil:
 		err = down
 	}

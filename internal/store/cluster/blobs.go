@@ -59,18 +59,19 @@ type entry struct {
 var errNoBlob = errors.New("the store does not have it")
 
 // openBlobs opens the large data of the group.
-func (s *Store) openBlobs(ctx context.Context) (*Blobs, error) {
+func (s *Store) openBlobs(ctx context.Context) error {
 	b := &Blobs{s: s, grace: s.cfg.Grace, used: map[packet.Sum]time.Time{}, bucket: "pmk_" + s.cfg.Group + "_data"}
 	if b.grace <= 0 {
 		b.grace = defaultGrace
 	}
+	s.blobs = b
 	var err error
 	if b.index, err = s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_large"}); err != nil {
-		return nil, err
+		return err
 	}
 	b.objects, err = s.js.ObjectStore(ctx, b.bucket)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return b, err
+		return err
 	}
 	err = s.withReplicas(func(replicas int) error {
 		b.objects, err = s.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: b.bucket, Replicas: replicas})
@@ -79,7 +80,7 @@ func (s *Store) openBlobs(ctx context.Context) (*Blobs, error) {
 	if errors.Is(err, jetstream.ErrBucketExists) { // another node made it
 		b.objects, err = s.js.ObjectStore(ctx, b.bucket)
 	}
-	return b, err
+	return err
 }
 
 // Blobs are the large data of the group. They end with the store.
@@ -167,19 +168,9 @@ func (b *Blobs) renew(ctx context.Context, sum packet.Sum) error {
 // named renews what a frame names that is to be appended. What the store does
 // not have is no reason to refuse a frame: its packet fails when it is run, and
 // that is stored as well.
-func (b *Blobs) named(ctx context.Context, f store.Frame) error {
-	if !packet.FrameHasBlobs(f.Data) {
-		return nil
-	}
-	_, ps, err := packet.ParseFrame(f.Data)
-	if err != nil {
-		return nil // nobody will read a name out of it
-	}
-	for i := range ps {
-		if ps[i].Blob == nil {
-			continue
-		}
-		if err := b.touch(ctx, ps[i].Blob.Sum); err != nil && !errors.Is(err, errNoBlob) {
+func (b *Blobs) named(ctx context.Context, sums []packet.Sum) error {
+	for _, sum := range sums {
+		if err := b.touch(ctx, sum); err != nil && !errors.Is(err, errNoBlob) {
 			return b.s.asked(ctx, err)
 		}
 	}

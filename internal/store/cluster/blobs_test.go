@@ -18,7 +18,7 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-const greet = store.Place("in.greet")
+const greet = store.Queue("in.greet")
 
 // openOn opens a store of the group on the servers and closes it at the end.
 func openOn(t testing.TB, c *servers, group string, adjust func(*Config)) *Store {
@@ -33,6 +33,11 @@ func openOn(t testing.TB, c *servers, group string, adjust func(*Config)) *Store
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// appendTo appends a frame and waits until it is safe.
+func appendTo(ctx context.Context, s *Store, to store.Queue, f store.Frame) error {
+	return s.Commit(ctx, &store.Tx{Append: []store.Append{{To: to, Frame: f}}, Durable: true})
 }
 
 // noise is data that looks like nothing else.
@@ -63,7 +68,7 @@ func frameOf(t *testing.T, blob packet.Blob) store.Frame {
 	if !packet.FrameHasBlobs(frame) {
 		t.Fatal("the frame is said to name no blob")
 	}
-	return store.Frame{Data: frame, Packets: 1}
+	return store.Frame{Data: frame, Packets: 1, Blobs: []packet.Sum{blob.Sum}}
 }
 
 func TestBlobs(t *testing.T) {
@@ -185,10 +190,10 @@ func TestCollect(t *testing.T) {
 		return blob
 	}
 	named, leased := put(1), put(2)
-	if err := one.Append(t.Context(), greet, frameOf(t, named)); err != nil {
+	if err := appendTo(t.Context(), one, greet, frameOf(t, named)); err != nil {
 		t.Fatal(err)
 	}
-	if err := one.Append(t.Context(), "in.other", frameOf(t, leased)); err != nil {
+	if err := appendTo(t.Context(), one, "in.other", frameOf(t, leased)); err != nil {
 		t.Fatal(err)
 	}
 	leases, err := two.Pull(t.Context(), "in.other", 1)

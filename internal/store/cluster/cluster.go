@@ -1,13 +1,13 @@
 // Package cluster is the store that all nodes of a group share: a NATS cluster
 // with JetStream that others run.
 //
-// Every place is a stream with one durable consumer, laid out as package layout
-// says, with three replicas, or as many as the cluster has servers. Who pulls
-// shares the consumer: it counts deliveries and takes back what its holder does
-// not renew. Nothing is kept on this machine.
+// Every queue is a stream with one durable consumer, with three replicas, or as
+// many as the cluster has servers; all tables are one key-value bucket. Nodes that
+// pull share the consumer: it counts deliveries and delivers again what its holder
+// does not renew. Nothing is stored on this machine.
 //
-// An append returns when a quorum of the stream's replicas has the frame. It is
-// then safe from the loss of any one server of three, its disk included. Whether
+// A commit returns when a quorum of the replicas has what was appended and put. It
+// is then safe from the loss of any one server of three, its disk included. Whether
 // each of them has also synced it to its disk is the cluster's own setting:
 // with sync_interval at its default of two minutes, a power cut that takes most
 // servers at once can lose what was acknowledged in that time; with
@@ -16,7 +16,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -62,9 +61,6 @@ type TLS struct {
 	Cert, Key string // this node's certificate, for servers that ask for one
 }
 
-// ErrClosed is what every call gives after Close.
-var ErrClosed = errors.New("the store is closed")
-
 // A Store keeps frames in a cluster. It is safe for concurrent use.
 type Store struct {
 	cfg  Config
@@ -78,7 +74,8 @@ type Store struct {
 	wg     sync.WaitGroup // the goroutines that end with ctx
 	strays sync.WaitGroup // the subscriptions that are drained
 
-	wanted atomic.Int32 // replicas of a stream
+	wanted atomic.Int32 // replicas of a stream that is made
+	least  atomic.Int32 // the fewest that a stream of the group has
 	acks   atomic.Uint64
 
 	mu      sync.Mutex
@@ -87,8 +84,8 @@ type Store struct {
 	misses  int           // how many counts in a row have failed
 	denied  error         // what the server last said this user may not do
 	refused func()        // ends what waits for that while the store is opened
-	changed chan struct{} // closed when a place was made, or the connection is another
-	places  map[store.Place]*place
+	changed chan struct{} // closed when a queue was made, or the connection is another
+	queues  map[store.Queue]*queue
 	leases  leases
 	ackTo   string // where acknowledgements are confirmed
 
@@ -96,6 +93,10 @@ type Store struct {
 
 	locks jetstream.KeyValue
 	blobs *Blobs
+
+	records      jetstream.Stream
+	recordPrefix string // of the subjects in it
+	clock        atomic.Pointer[clock]
 }
 
 var (
@@ -109,7 +110,7 @@ const maxReplicas = 3
 // Open connects to the cluster and sees that it can keep packets. Its errors
 // name the server and what to do.
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
-	s := &Store{cfg: cfg, log: cfg.Log, changed: make(chan struct{}), places: map[store.Place]*place{}}
+	s := &Store{cfg: cfg, log: cfg.Log, changed: make(chan struct{}), queues: map[store.Queue]*queue{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -143,7 +144,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 }
 
 // begin sees that the cluster has JetStream, and makes what the store needs
-// beside places.
+// beside queues.
 func (s *Store) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
@@ -151,15 +152,18 @@ func (s *Store) begin(ctx context.Context) error {
 	s.mu.Lock()
 	s.refused = cancel
 	s.mu.Unlock()
-	if _, err := s.js.AccountInfo(ctx); err != nil {
-		return s.explain(err)
-	}
-	var err error
-	if s.locks, err = s.lockBucket(ctx); err != nil {
-		return s.explain(err)
-	}
-	if s.blobs, err = s.openBlobs(ctx); err != nil {
-		return s.explain(err)
+	for _, step := range []func(context.Context) error{s.askJetStream, s.openLocks, s.openBlobs, s.openRecords, s.probe} {
+		err := step(ctx)
+		for isCode(err, codeUnavailable) && ctx.Err() == nil { // it elects a leader
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			err = step(ctx)
+		}
+		if err != nil {
+			return s.explain(err)
+		}
 	}
 	if _, err := s.nc.Subscribe(s.madeSubject(), func(*nats.Msg) { s.announce() }); err != nil {
 		return s.explain(err)
@@ -168,10 +172,16 @@ func (s *Store) begin(ctx context.Context) error {
 	if _, err := s.nc.Subscribe(s.ackTo+".*", s.confirmed); err != nil {
 		return s.explain(err)
 	}
-	if err := s.recount(ctx); err != nil {
+	if err := s.untilAnswered(ctx, s.recount); err != nil {
 		return s.explain(err)
 	}
 	return nil
+}
+
+// askJetStream sees that the cluster has JetStream.
+func (s *Store) askJetStream(ctx context.Context) error {
+	_, err := s.js.AccountInfo(ctx)
+	return err
 }
 
 // openWait bounds what Open does after it has a connection.
@@ -187,13 +197,16 @@ func (s *Store) Group() string { return s.cfg.Group }
 // At is how the store is reached now, for people; without passwords.
 func (s *Store) At() string { return s.where() }
 
-// Replicas is how many servers of the cluster have each frame.
-func (s *Store) Replicas() int { return int(s.wanted.Load()) }
+// Replicas is how many servers of the cluster have each frame and record at
+// least: another node, or an administrator, may have made a stream with fewer
+// than this node would.
+func (s *Store) Replicas() int { return int(s.least.Load()) }
 
-// Promise is what appended frames survive. With less than two replicas, the
-// power cut of the one server is covered by its own setting only.
+// Promise is what the store holds to. With less than two replicas, the power cut
+// of the one server is covered by its own setting only.
 func (s *Store) Promise() store.Promise {
-	return store.Promise{Kill: true, PowerLoss: s.Replicas() > 1}
+	n := s.Replicas()
+	return store.Promise{Kill: true, PowerLoss: n > 1, Replicas: n}
 }
 
 // State tells how full the store is and whether it can be written.
@@ -216,7 +229,7 @@ func (s *Store) Close() error {
 		s.wg.Wait()
 		s.giveAllBack()
 		s.strays.Wait()
-		s.settle(context.Background(), closeWait)
+		s.awaitAcks(context.Background(), closeWait)
 		if s.nc.IsConnected() {
 			if err = s.nc.FlushTimeout(closeWait); err != nil {
 				err = fmt.Errorf("close the store: %w; what was leased is free again within %v", err, store.MaxLapse)
@@ -230,7 +243,7 @@ func (s *Store) Close() error {
 // closeWait is how long Close waits for the cluster.
 const closeWait = 5 * time.Second
 
-// announce wakes whoever waits for a place or for the connection.
+// announce wakes whoever waits for a queue or for the connection.
 func (s *Store) announce() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,7 +257,7 @@ func (s *Store) current() (<-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, ErrClosed
+		return nil, store.ErrClosed
 	}
 	return s.changed, nil
 }

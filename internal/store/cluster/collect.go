@@ -133,7 +133,7 @@ func (b *Blobs) unused(ctx context.Context, then time.Time) (map[packet.Sum]jets
 }
 
 // spare takes from old what frames name, and renews it. A frame that goes from
-// one place to another meanwhile is appended, and that renews what it names, so
+// one queue to another meanwhile is appended, and that renews what it names, so
 // it does not matter where it is seen.
 func (b *Blobs) spare(ctx context.Context, old map[packet.Sum]jetstream.KeyValueEntry) error {
 	streams, err := b.s.streams(ctx)
@@ -142,13 +142,13 @@ func (b *Blobs) spare(ctx context.Context, old map[packet.Sum]jetstream.KeyValue
 	}
 	for _, st := range streams {
 		var failed error
-		err := b.s.look(ctx, st.place, 0, func(r store.Resting) bool {
+		err := b.s.read(ctx, b.s.lookUp(st.queue), filter(b.s.cfg.Group, st.queue), 0, func(r store.Stored) bool {
 			if !packet.FrameHasBlobs(r.Data) {
 				return true
 			}
 			_, ps, err := packet.ParseFrame(r.Data)
 			if err != nil { // what it names is not known
-				failed = fmt.Errorf("frame %d of %s: %w", r.Number, st.place, err)
+				failed = fmt.Errorf("frame %d of %s: %w", r.Number, st.queue, err)
 				return false
 			}
 			for i := range ps {

@@ -31,7 +31,7 @@ func (s *Store) connect(ctx context.Context) error {
 		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.IgnoreAuthErrorAbort(), // a server that comes back may refuse for a while
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2),
-		// What could not be sent at once is sent again by who knows whether it
+		// What could not be sent at once is sent again by its sender, if it
 		// still has a meaning.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.lost(err) }),
@@ -116,6 +116,8 @@ func (s *Store) explain(err error) error {
 		next = "this user's account has no JetStream: enable it for the account"
 	case errors.Is(err, context.DeadlineExceeded):
 		next = "it did not answer in time: most of the cluster's servers have to run"
+	case strings.Contains(strings.ToLower(text), "maximum control line"):
+		next = "keys of records are longer than the lines that it takes; set max_control_line: 4KB in its configuration"
 	case isFull(err):
 		next = "raise the limits of the account, or of the cluster"
 	}

@@ -24,9 +24,10 @@ const (
 	lockAgain = 500 * time.Millisecond
 )
 
-// lockBucket is the bucket of the group's locks, which is made if need be.
-func (s *Store) lockBucket(ctx context.Context) (jetstream.KeyValue, error) {
-	return s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_locks", TTL: lockLapse})
+// openLocks opens the bucket of the group's locks, or makes it.
+func (s *Store) openLocks(ctx context.Context) (err error) {
+	s.locks, err = s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_locks", TTL: lockLapse})
+	return err
 }
 
 // bucket opens a bucket or makes it.

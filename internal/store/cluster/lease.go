@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ const (
 
 // A key is one frame of the store.
 type key struct {
-	at     store.Place
+	at     store.Queue
 	number uint64
 }
 
@@ -42,6 +41,8 @@ type leases struct {
 	// finds them by the number of the acknowledgement.
 	ending map[key]*ending
 	asked  map[uint64]*ending
+	// delayed are frames that were given back from here until they are due.
+	delayed map[key]time.Time
 	// unconfirmed are the bytes of the frames in ending, and fewer is closed
 	// when they have become fewer.
 	unconfirmed int64
@@ -50,6 +51,7 @@ type leases struct {
 
 func (l *leases) init() {
 	l.held, l.ending, l.asked = map[key]*lease{}, map[key]*ending{}, map[uint64]*ending{}
+	l.delayed = map[key]time.Time{}
 	l.fewer = make(chan struct{})
 }
 
@@ -73,13 +75,14 @@ type ending struct {
 	since time.Time
 
 	reply string // guarded by the store's lock
+	// over is closed when the frame is gone, which confirmed says, or may not be.
+	over      chan struct{}
+	confirmed bool
 }
 
 // weight is what a frame counts for in unconfirmed: small ones have a cost as
 // well.
 func (e *ending) weight() int64 { return e.size + 1<<10 }
-
-var errOver = errors.New("the lease is over")
 
 func (l *lease) Data() []byte    { return l.data }
 func (l *lease) Number() uint64  { return l.key.number }
@@ -87,54 +90,68 @@ func (l *lease) Deliveries() int { return l.deliveries }
 
 // Ack ends the lease and the frame.
 func (l *lease) Ack() error {
-	s := l.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := l.end(); err != nil {
-		return err
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.over {
+		return l.ended()
 	}
-	e := &ending{key: l.key, reply: l.reply, size: int64(len(l.data)), id: s.acks.Add(1), since: time.Now()}
+	l.s.acknowledge(l)
+	return nil
+}
+
+// acknowledge ends a lease and its frame. The lock is held.
+func (s *Store) acknowledge(l *lease) *ending {
+	l.end()
+	e := &ending{key: l.key, reply: l.reply, size: int64(len(l.data)), id: s.acks.Add(1), since: time.Now(), over: make(chan struct{})}
 	s.leases.ending[e.key], s.leases.asked[e.id] = e, e
 	s.leases.unconfirmed += e.weight()
 	s.room.gone(e.size)
 	s.sendAck(e)
-	return nil
+	return e
 }
 
 // Release gives the frame back.
 func (l *lease) Release(after time.Duration) error {
-	s := l.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.over {
-		return l.end()
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	switch {
+	case !l.over:
+		l.s.giveBack(l, after)
+	case l.s.closed:
+		return l.ended()
 	}
-	s.giveBack(l, after)
 	return nil
 }
 
 // end takes the lease from what is held. The lock is held.
-func (l *lease) end() error {
-	if l.over {
-		if l.s.closed {
-			return fmt.Errorf("frame %d of %s: %w", l.key.number, l.key.at, ErrClosed)
-		}
-		return fmt.Errorf("frame %d of %s: %w", l.key.number, l.key.at, errOver)
-	}
+func (l *lease) end() {
 	l.over = true
 	delete(l.s.leases.held, l.key)
-	return nil
+}
+
+// ended is what whoever uses a lease that has ended is told. The lock is held.
+func (l *lease) ended() error {
+	err := store.ErrLapsed
+	if l.s.closed {
+		err = store.ErrClosed
+	}
+	return fmt.Errorf("acknowledge frame %d of %s: %w", l.key.number, l.key.at, err)
 }
 
 // giveBack frees a frame after the delay. The lock is held.
 func (s *Store) giveBack(l *lease, after time.Duration) {
-	_ = l.end() // the caller knows that it is not over
+	l.end()
+	s.nak(l.reply, after)
+}
+
+// nak tells the server that a frame is to be delivered again after the delay.
+func (s *Store) nak(reply string, after time.Duration) {
 	nak := []byte("-NAK")
 	if after > 0 {
 		nak = fmt.Appendf(nak, ` {"delay": %d}`, after.Nanoseconds())
 	}
-	// Without a connection the lease lapses.
-	_ = s.nc.Publish(l.reply, nak)
+	// Without a connection it is delivered again all the same: the lease lapses.
+	_ = s.nc.Publish(reply, nak)
 }
 
 // sendAck tells the server that a frame is done with, and where to confirm it.
@@ -156,12 +173,14 @@ func (s *Store) confirmed(msg *nats.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.leases.asked[id]; e != nil {
-		s.ended(e)
+		s.finish(e, true)
 	}
 }
 
-// ended forgets a frame that was acknowledged. The lock is held.
-func (s *Store) ended(e *ending) {
+// finish forgets a frame that was acknowledged. The lock is held.
+func (s *Store) finish(e *ending, confirmed bool) {
+	e.confirmed = confirmed
+	close(e.over)
 	delete(s.leases.asked, e.id)
 	if s.leases.ending[e.key] == e {
 		delete(s.leases.ending, e.key)
@@ -190,9 +209,9 @@ func (s *Store) awaitConfirmed(ctx context.Context) error {
 	}
 }
 
-// settle waits until the server confirmed every acknowledgement, but not longer
+// awaitAcks waits until the server confirmed every acknowledgement, but not longer
 // than most.
-func (s *Store) settle(ctx context.Context, most time.Duration) {
+func (s *Store) awaitAcks(ctx context.Context, most time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	for {
@@ -212,13 +231,14 @@ func (s *Store) settle(ctx context.Context, most time.Duration) {
 
 // arrive is a frame that the server delivered. It is nil when the frame is not
 // to be handed out: it is held already, or done with.
-func (s *Store) arrive(p *place, msg *nats.Msg) store.Lease {
+func (s *Store) arrive(q *queue, msg *nats.Msg) store.Lease {
 	meta, err := msg.Metadata()
 	if err != nil {
-		s.log.Error("a message that is no frame", "place", p.name, "error", err)
+		s.log.Error("a message that is no frame", "queue", q.name, "error", err)
 		return nil
 	}
-	k := key{p.name, meta.Sequence.Stream}
+	k := key{q.name, meta.Sequence.Stream}
+	_, after := parseSubject(msg.Subject)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.leases.held[k]; l != nil {
@@ -230,7 +250,14 @@ func (s *Store) arrive(p *place, msg *nats.Msg) store.Lease {
 		s.sendAck(e)
 		return nil
 	}
-	l := &lease{s: s, key: k, data: msg.Data, reply: msg.Reply, deliveries: int(meta.NumDelivered)} //nolint:gosec // a small number
+	nth := meta.NumDelivered
+	if after > 0 {
+		if !s.delay(k, msg.Reply, nth, after, meta.Timestamp) {
+			return nil
+		}
+		nth-- // the first was none
+	}
+	l := &lease{s: s, key: k, data: msg.Data, reply: msg.Reply, deliveries: int(nth)} //nolint:gosec // a small number
 	s.leases.held[k] = l
 	return l
 }
@@ -255,6 +282,7 @@ func (s *Store) renew() {
 		case <-tick.C:
 		}
 		s.mu.Lock()
+		s.forgetDelayed()
 		replies := make([]string, 0, len(s.leases.held))
 		for _, l := range s.leases.held {
 			replies = append(replies, l.reply)
@@ -277,7 +305,7 @@ func (s *Store) resend() {
 	for _, e := range s.leases.asked {
 		switch age := time.Since(e.since); {
 		case age > ackTries:
-			s.ended(e)
+			s.finish(e, false)
 		case age > renewEvery/2:
 			s.sendAck(e)
 		}

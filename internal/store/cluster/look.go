@@ -12,86 +12,94 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/layout"
 )
 
-// settleWait is how long a count waits for acknowledgements under way.
-const settleWait = time.Second
+// acksWait is how long a count waits for acknowledgements under way.
+const acksWait = time.Second
 
-// placeOf is the place of the group whose stream has this name, if any.
-func (s *Store) placeOf(stream string) (store.Place, bool) {
-	name, ok := strings.CutPrefix(stream, layout.GroupPrefix(s.cfg.Group))
+// queueOf is the queue of the group whose stream has this name, if any.
+func (s *Store) queueOf(stream string) (store.Queue, bool) {
+	name, ok := strings.CutPrefix(stream, groupPrefix(s.cfg.Group))
 	if !ok {
 		return "", false
 	}
-	return layout.PlaceOf(name)
+	return queueOf(name)
 }
 
-// Places counts what lies in every place. See [store.Store].
-func (s *Store) Places(ctx context.Context) ([]store.Count, error) {
+// Queues counts what lies in every queue. See [store.Store].
+func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
 	if _, err := s.current(); err != nil {
-		return nil, fmt.Errorf("count the places: %w", err)
+		return nil, fmt.Errorf("count the queues: %w", err)
 	}
-	s.settle(ctx, settleWait)
+	s.awaitAcks(ctx, acksWait)
 	streams, err := s.listAll(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("count the places: %w", s.asked(ctx, err))
+		return nil, fmt.Errorf("count the queues: %w", s.asked(ctx, err))
 	}
 	var all []store.Count
 	for _, st := range streams {
 		if st.State.Msgs == 0 {
 			continue
 		}
-		c, err := s.count(ctx, st.place, st.Config.Name)
+		c, err := s.count(ctx, s.lookUp(st.queue))
 		if err != nil {
-			return nil, fmt.Errorf("count the frames of %s: %w", st.place, s.asked(ctx, err))
+			return nil, fmt.Errorf("count the frames of %s: %w", st.queue, s.asked(ctx, err))
 		}
 		if c.Frames > 0 {
 			all = append(all, c)
 		}
 	}
-	slices.SortFunc(all, func(a, b store.Count) int { return cmp.Compare(a.Place, b.Place) })
+	slices.SortFunc(all, func(a, b store.Count) int { return cmp.Compare(a.Queue, b.Queue) })
 	return all, nil
 }
 
-// listAll lists the streams of all places. One that elects a leader does not
+// listAll lists the streams of all queues. One that elects a leader does not
 // answer for a moment, and is waited for.
-func (s *Store) listAll(ctx context.Context) ([]listed, error) {
-	waits, cancel := s.within(ctx, appendWait)
-	defer cancel()
-	for {
-		streams, err := s.streams(waits)
-		if err == nil || waits.Err() != nil {
-			return streams, err
-		}
-		select {
-		case <-waits.Done():
-			return nil, err
-		case <-time.After(pause):
-		}
-	}
+func (s *Store) listAll(ctx context.Context) (all []listed, err error) {
+	err = s.untilAnswered(ctx, func(ctx context.Context) error {
+		all, err = s.streams(ctx)
+		return err
+	})
+	return all, err
 }
 
-// count is what lies in one place; nothing if it was cleared meanwhile.
-func (s *Store) count(ctx context.Context, at store.Place, name string) (store.Count, error) {
-	calls, cancel := s.within(ctx, callWait)
-	defer cancel()
-	stream, err := s.js.Stream(calls, name)
-	var info *jetstream.StreamInfo
-	if err == nil {
-		info, err = stream.Info(calls, jetstream.WithSubjectFilter(layout.Filter(s.cfg.Group, at)))
+// subjects are those of all frames of a queue, and how many each has.
+func (s *Store) subjects(ctx context.Context, q *queue) (map[string]uint64, error) {
+	info, err := s.info(ctx, q)
+	if err != nil || info == nil {
+		return nil, err
 	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return store.Count{}, nil
-	}
-	if err != nil {
+	return info.State.Subjects, nil
+}
+
+// info asks about a queue's stream, its subjects included; it is nil if there is
+// none.
+func (s *Store) info(ctx context.Context, q *queue) (info *jetstream.StreamInfo, err error) {
+	err = s.untilAnswered(ctx, func(ctx context.Context) error {
+		stream, err := s.js.Stream(ctx, q.stream)
+		if err == nil {
+			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(filter(s.cfg.Group, q.name)))
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			info, err = nil, nil
+		}
+		return err
+	})
+	return info, err
+}
+
+// count is what lies in one queue; nothing if it was cleared meanwhile.
+func (s *Store) count(ctx context.Context, q *queue) (store.Count, error) {
+	info, err := s.info(ctx, q)
+	if err != nil || info == nil {
 		return store.Count{}, err
 	}
+	packets, delays := packetsIn(info.State.Subjects)
 	return store.Count{
-		Place: at, Since: info.State.FirstTime,
+		Queue: q.name, Since: info.State.FirstTime,
 		Frames:  int(info.State.Msgs), //nolint:gosec // a count of what lies on a disk
-		Packets: layout.Packets(info.State.Subjects),
-		Bytes:   layout.Bytes(s.cfg.Group, at, info.State.Bytes, info.State.Msgs, layout.AroundFile),
+		Packets: packets,
+		Bytes:   frameBytes(s.cfg.Group, q.name, info.State.Bytes, info.State.Msgs) - delays,
 	}, nil
 }
 
@@ -104,47 +112,114 @@ func (s *Store) asked(ctx context.Context, err error) error {
 	return s.broken(err)
 }
 
-// Look shows the frames of a place. See [store.Store].
-func (s *Store) Look(ctx context.Context, at store.Place, from uint64, visit func(store.Resting) bool) error {
+// Look shows the frames of a queue. See [store.Store].
+func (s *Store) Look(ctx context.Context, at store.Queue, from uint64, visit func(store.Stored) bool) error {
 	if _, err := s.current(); err != nil {
 		return fmt.Errorf("look at %s: %w", at, err)
 	}
-	p := s.place(at)
-	if err := p.check(); err != nil {
+	q := s.lookUp(at)
+	if err := q.check(); err != nil {
 		return fmt.Errorf("look at %s: %w", at, err)
 	}
-	s.settle(ctx, settleWait)
-	return s.look(ctx, at, from, func(r store.Resting) bool {
-		return s.isEnding(key{at, r.Number}) || visit(r)
+	s.awaitAcks(ctx, acksWait)
+	more := true
+	err := s.read(ctx, q, filter(s.cfg.Group, at), from, func(r store.Stored) bool {
+		if r.NotBefore.IsZero() && !s.isEnding(key{at, r.Number}) {
+			more = visit(r)
+		}
+		return more
 	})
+	if err == nil && more {
+		err = s.lookDelayed(ctx, q, visit)
+	}
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", at, s.asked(ctx, err))
+	}
+	return nil
 }
 
-// look shows all frames of a place, also those whose acknowledgement is on its
-// way.
-func (s *Store) look(ctx context.Context, at store.Place, from uint64, visit func(store.Resting) bool) error {
-	calls, cancel := s.within(ctx, callWait)
-	stream, err := s.js.Stream(calls, s.place(at).stream)
-	cancel()
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
+// lookDelayed shows the frames of a queue that are delayed, in the order in which
+// they are due. What they hold is read again, since it may be more than memory.
+func (s *Store) lookDelayed(ctx context.Context, q *queue, visit func(store.Stored) bool) error {
+	subjects, err := s.subjects(ctx, q)
+	if err != nil {
+		return err
 	}
-	for next := max(from, 1); err == nil; {
-		var msg *jetstream.RawStreamMsg
-		calls, cancel := s.within(ctx, callWait)
-		msg, err = stream.GetMsg(calls, next, jetstream.WithGetMsgSubject(layout.Filter(s.cfg.Group, at)))
-		cancel()
-		if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+	type delayed struct {
+		subject string
+		number  uint64
+		due     time.Time
+	}
+	var all []delayed
+	for subject := range subjects {
+		if _, after := parseSubject(subject); after == 0 {
+			continue
+		}
+		err := s.read(ctx, q, subject, 0, func(r store.Stored) bool {
+			if !r.NotBefore.IsZero() {
+				all = append(all, delayed{subject, r.Number, r.NotBefore})
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(all, func(a, b delayed) int {
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.number, b.number))
+	})
+	more := true
+	for _, d := range all {
+		err := s.read(ctx, q, d.subject, d.number, func(r store.Stored) bool {
+			if r.Number == d.number {
+				r.Number, r.NotBefore = 0, d.due
+				more = visit(r)
+			}
+			return false
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads the frames of a queue under the subjects that filter matches, also
+// those whose acknowledgement is on its way. NotBefore is that of those that are
+// delayed, by the clock of this machine.
+func (s *Store) read(ctx context.Context, q *queue, filter string, from uint64, visit func(store.Stored) bool) error {
+	var stream jetstream.Stream
+	err := s.untilAnswered(ctx, func(ctx context.Context) (err error) {
+		stream, err = s.js.Stream(ctx, q.stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil
 		}
-		if err != nil {
-			break
+		return err
+	})
+	for next := max(from, 1); err == nil && stream != nil; {
+		var msg *jetstream.RawStreamMsg
+		err = s.untilAnswered(ctx, func(ctx context.Context) (err error) {
+			msg, err = stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
+			if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+				msg, err = nil, nil
+			}
+			return err
+		})
+		if err != nil || msg == nil {
+			return err
 		}
 		next = msg.Sequence + 1
-		if !visit(store.Resting{Number: msg.Sequence, Data: msg.Data, Since: msg.Time}) {
+		r := store.Stored{Number: msg.Sequence, Data: msg.Data, Since: msg.Time}
+		if _, after := parseSubject(msg.Subject); after > 0 {
+			if wait := remaining(after, msg.Time, s.now()); wait > 0 {
+				r.NotBefore = time.Now().Add(wait)
+			}
+		}
+		if !visit(r) {
 			return nil
 		}
 	}
-	return fmt.Errorf("look at %s: %w", at, s.asked(ctx, err))
+	return err
 }
 
 func (s *Store) isEnding(k key) bool {
@@ -153,85 +228,13 @@ func (s *Store) isEnding(k key) bool {
 	return s.leases.ending[k] != nil
 }
 
-// Remove takes a frame out of a place. See [store.Store].
-func (s *Store) Remove(ctx context.Context, at store.Place, number uint64) error {
-	if _, err := s.current(); err != nil {
-		return fmt.Errorf("remove frame %d of %s: %w", number, at, err)
-	}
-	p := s.place(at)
-	if err := p.check(); err != nil {
-		return fmt.Errorf("remove frame %d of %s: %w", number, at, err)
-	}
-	if err := s.remove(ctx, p, number); err != nil {
-		return fmt.Errorf("remove frame %d of %s: %w", number, at, s.asked(ctx, err))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l := s.leases.held[key{at, number}]; l != nil {
-		_ = l.end() // whatever its holder says of it now has no meaning
-	}
-	s.room.doubt()
-	return nil
-}
-
-// remove deletes a frame; it is no error if there is none.
-func (s *Store) remove(ctx context.Context, p *place, number uint64) error {
-	ctx, cancel := s.within(ctx, callWait)
-	defer cancel()
-	stream, err := s.js.Stream(ctx, p.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	if err != nil {
+// deleteStream deletes a queue's stream; it is no error if there is none.
+func (s *Store) deleteStream(ctx context.Context, q *queue) error {
+	q.make.Lock()
+	defer q.make.Unlock()
+	if err := s.js.DeleteStream(ctx, q.stream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
-	// What is not there is known before: the server says so in too many ways.
-	_, err = stream.GetMsg(ctx, number)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	failed := stream.DeleteMsg(ctx, number)
-	if failed == nil {
-		return nil
-	}
-	if _, err := stream.GetMsg(ctx, number); errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // another was faster
-	}
-	return failed
-}
-
-// Clear deletes a place's stream. See [store.Store].
-func (s *Store) Clear(ctx context.Context, at store.Place) error {
-	if _, err := s.current(); err != nil {
-		return fmt.Errorf("clear %s: %w", at, err)
-	}
-	p := s.place(at)
-	if err := p.check(); err != nil {
-		return fmt.Errorf("clear %s: %w", at, err)
-	}
-	p.make.Lock()
-	defer p.make.Unlock()
-	calls, cancel := s.within(ctx, callWait)
-	defer cancel()
-	if err := s.js.DeleteStream(calls, p.stream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("clear %s: %w", at, s.asked(ctx, err))
-	}
-	p.made, p.pulled = false, false
-	s.room.doubt()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.leases.asked {
-		if e.key.at == at {
-			s.ended(e) // another frame may get its number
-		}
-	}
-	for k, l := range s.leases.held {
-		if k.at == at {
-			_ = l.end() // as above
-		}
-	}
+	q.made, q.pulled = false, false
 	return nil
 }

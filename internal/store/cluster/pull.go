@@ -20,23 +20,22 @@ const (
 	// lost, with the server that had it.
 	pullWait = 10 * time.Second
 	pullBeat = 2 * time.Second
-	// lookAgain is when a place that did not exist is looked for again: nodes
+	// lookAgain is when a queue that did not exist is looked for again: nodes
 	// tell each other of new ones, but a message can be lost.
 	lookAgain = 5 * time.Second
-	// maxIdle is how many subscriptions of a place are kept for later pulls.
+	// maxIdle is how many subscriptions of a queue are kept for later pulls.
 	maxIdle = 4
 	// maxWaiting bounds the messages of one subscription that nobody has read:
 	// a batch, and what the server says about it.
 	maxWaiting = 4 * maxBatch
 )
 
-// Pull leases frames of a place. See [store.Store].
-func (s *Store) Pull(ctx context.Context, from store.Place, most int) ([]store.Lease, error) {
+// Pull leases frames of a queue. See [store.Store].
+func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	if most < 1 {
 		return nil, fmt.Errorf("pull from %s: %d frames; expected at least one", from, most)
 	}
-	p := s.place(from)
-	if err := p.check(); err != nil {
+	if err := s.lookUp(from).check(); err != nil {
 		return nil, fmt.Errorf("pull from %s: %w", from, err)
 	}
 	for {
@@ -50,7 +49,8 @@ func (s *Store) Pull(ctx context.Context, from store.Place, most int) ([]store.L
 		if err != nil {
 			return nil, fmt.Errorf("pull from %s: %w", from, err)
 		}
-		got, err := s.pullFrom(ctx, p, min(most, maxBatch))
+		q := s.lookUp(from)
+		got, err := s.pullFrom(ctx, q, min(most, maxBatch))
 		if len(got) > 0 {
 			return got, nil
 		}
@@ -58,10 +58,10 @@ func (s *Store) Pull(ctx context.Context, from store.Place, most int) ([]store.L
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, errNoPlace):
+		case errors.Is(err, errNoQueue):
 			wait = lookAgain
 		default:
-			p.forget()
+			q.forget()
 			wait = pause
 		}
 		timer := time.NewTimer(wait)
@@ -75,18 +75,19 @@ func (s *Store) Pull(ctx context.Context, from store.Place, most int) ([]store.L
 }
 
 // pullFrom takes what is there, or waits a while for the first frame.
-func (s *Store) pullFrom(ctx context.Context, p *place, most int) ([]store.Lease, error) {
+func (s *Store) pullFrom(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
 	calls, cancel := s.within(ctx, callWait)
-	err := s.ensureConsumer(calls, p)
+	err := s.ensureConsumer(calls, q)
 	cancel()
 	if err != nil {
 		return nil, err
 	}
-	sub, err := s.subscription(p)
+	q = s.queue(q.name) // it exists
+	sub, err := s.subscription(q)
 	if err != nil {
 		return nil, err
 	}
-	r := &request{s: s, p: p, sub: sub}
+	r := &request{s: s, q: q, sub: sub}
 	// A request for all that is there stays open for the first when there is
 	// nothing; but while others wait it is refused, and an ordinary one takes
 	// its turn.
@@ -101,7 +102,7 @@ func (s *Store) pullFrom(ctx context.Context, p *place, most int) ([]store.Lease
 // A request is one question for frames at a time.
 type request struct {
 	s       *Store
-	p       *place
+	q       *queue
 	sub     *nats.Subscription
 	left    int  // how many frames may still come; 0 when it has ended
 	pending bool // it was refused, because others wait
@@ -125,7 +126,7 @@ func (r *request) ask(ctx context.Context, most int, oneShot bool) (got []store.
 		silence = 2 * pullBeat
 	}
 	inbox := strings.TrimSuffix(r.sub.Subject, "*") + "r"
-	if err := r.s.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.p.stream+"."+consumer, inbox, []byte(body+"}")); err != nil {
+	if err := r.s.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.q.stream+"."+consumer, inbox, []byte(body+"}")); err != nil {
 		return nil, fmt.Errorf("ask for frames: %w", err)
 	}
 	r.left, r.pending = most, false
@@ -157,7 +158,7 @@ func (r *request) ask(ctx context.Context, most int, oneShot bool) (got []store.
 func (r *request) take(msg *nats.Msg) (l store.Lease, status string) {
 	if status = msg.Header.Get("Status"); len(msg.Data) > 0 || status == "" {
 		r.left--
-		return r.s.arrive(r.p, msg), ""
+		return r.s.arrive(r.q, msg), ""
 	}
 	if status == "100" { // it is still open
 		return nil, ""
@@ -169,12 +170,12 @@ func (r *request) take(msg *nats.Msg) (l store.Lease, status string) {
 // end keeps the subscription for the next request, or, if more may come, sees to
 // that.
 func (r *request) end() {
-	r.p.mu.Lock()
-	keep := r.left == 0 && len(r.p.idle) < maxIdle
+	r.q.mu.Lock()
+	keep := r.left == 0 && len(r.q.idle) < maxIdle
 	if keep {
-		r.p.idle = append(r.p.idle, r.sub)
+		r.q.idle = append(r.q.idle, r.sub)
 	}
-	r.p.mu.Unlock()
+	r.q.mu.Unlock()
 	if keep {
 		return
 	}
@@ -228,12 +229,12 @@ func (r *request) refuse(msg *nats.Msg) {
 }
 
 // subscription is one for the answers to requests.
-func (s *Store) subscription(p *place) (*nats.Subscription, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		sub := p.idle[n-1]
-		p.idle = p.idle[:n-1]
+func (s *Store) subscription(q *queue) (*nats.Subscription, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.idle); n > 0 {
+		sub := q.idle[n-1]
+		q.idle = q.idle[:n-1]
 		return sub, nil
 	}
 	sub, err := s.nc.SubscribeSync(nats.NewInbox() + ".*")
@@ -246,4 +247,14 @@ func (s *Store) subscription(p *place) (*nats.Subscription, error) {
 		return nil, errors.Join(fmt.Errorf("ask for frames: %w", err), sub.Unsubscribe())
 	}
 	return sub, nil
+}
+
+// close ends the subscriptions that are kept for later pulls.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, sub := range q.idle {
+		_ = sub.Unsubscribe() // it has ended with the connection if not now
+	}
+	q.idle = nil
 }

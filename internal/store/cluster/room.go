@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/layout"
 )
 
 const (
@@ -66,25 +65,30 @@ func (r *room) doubt() {
 	r.moved = true
 }
 
-// take reserves n bytes for a frame of this rank. If there is no room and the
-// count may be wrong, sure is false.
-func (r *room) take(n int64, rank store.Rank) (sure bool, err error) {
+// take reserves bytes for frames, so many of them for roots. If there is no room
+// and the count may be wrong, sure is false.
+func (r *room) take(roots, all int64) (sure bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	limit := r.size
-	if rank == store.Descendant {
-		limit += r.reserve
+	if r.size > 0 {
+		limit := int64(-1)
+		switch {
+		case roots > 0 && r.used+roots > r.size:
+			limit = r.size
+		case r.used+all > r.size+r.reserve:
+			limit = r.size + r.reserve
+		}
+		if limit >= 0 {
+			return !r.moved && r.moving == 0, fmt.Errorf("%w: %d bytes of %d are used", store.ErrFull, r.used, limit)
+		}
 	}
-	if r.size > 0 && r.used+n > limit {
-		return !r.moved && r.moving == 0, fmt.Errorf("%w: %d bytes of %d are used", store.ErrFull, r.used, limit)
-	}
-	r.used += n
-	r.moving += n
+	r.used += all
+	r.moving += all
 	return true, nil
 }
 
-// settled ends what take began. What may have been stored is counted later.
-func (r *room) settled(n int64, stored bool) {
+// finished ends what take began. What may have been stored is counted later.
+func (r *room) finished(n int64, stored bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.moving -= n
@@ -117,10 +121,10 @@ func (r *room) end(bytes int64) {
 	r.moved = r.moved || r.moving+r.since > 0
 }
 
-// take reserves room for a frame. Who would be refused for what may not be so
+// take reserves room for frames. Who would be refused for what may not be so
 // counts first.
-func (s *Store) take(ctx context.Context, n int64, rank store.Rank) error {
-	sure, err := s.room.take(n, rank)
+func (s *Store) take(ctx context.Context, roots, all int64) error {
+	sure, err := s.room.take(roots, all)
 	if err == nil || sure {
 		return err
 	}
@@ -135,17 +139,17 @@ func (s *Store) take(ctx context.Context, n int64, rank store.Rank) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.ctx.Done():
-			return ErrClosed
+			return store.ErrClosed
 		}
 	}
 	if err := s.recount(ctx); err != nil {
-		return s.broken(err)
+		return s.asked(ctx, err)
 	}
-	_, err = s.room.take(n, rank)
+	_, err = s.room.take(roots, all)
 	return err
 }
 
-// recount asks the cluster what lies in the places of the group. Of several at
+// recount asks the cluster what lies in the queues of the group. Of several at
 // a time one asks.
 func (s *Store) recount(ctx context.Context) error {
 	s.room.counting.Lock()
@@ -158,11 +162,16 @@ func (s *Store) recount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var bytes int64
-	s.weak(streams)
-	for _, st := range streams {
-		bytes += layout.Bytes(s.cfg.Group, st.place, st.State.Bytes, st.State.Msgs, layout.AroundFile)
+	configs, err := s.buckets(ctx)
+	if err != nil {
+		return err
 	}
+	var bytes int64
+	for _, st := range streams {
+		configs = append(configs, st.Config)
+		bytes += frameBytes(s.cfg.Group, st.queue, st.State.Bytes, st.State.Msgs)
+	}
+	s.noteReplicas(configs)
 	s.room.end(bytes)
 	s.room.counted = time.Now()
 	return nil
@@ -171,10 +180,10 @@ func (s *Store) recount(ctx context.Context) error {
 // A listed is a stream that is the group's.
 type listed struct {
 	jetstream.StreamInfo
-	place store.Place
+	queue store.Queue
 }
 
-// streams lists the streams of the group's places. One that does not answer is
+// streams lists the streams of the group's queues. One that does not answer is
 // an error.
 func (s *Store) streams(ctx context.Context) ([]listed, error) {
 	ctx, cancel := s.within(ctx, 2*callWait)
@@ -202,7 +211,7 @@ func (s *Store) streams(ctx context.Context) ([]listed, error) {
 			return nil, fmt.Errorf("list the streams: %d of them do not answer", len(resp.Missing))
 		}
 		for _, info := range resp.Streams {
-			if at, ok := s.placeOf(info.Config.Name); ok {
+			if at, ok := s.queueOf(info.Config.Name); ok {
 				all = append(all, listed{*info, at})
 			}
 		}
@@ -211,6 +220,26 @@ func (s *Store) streams(ctx context.Context) ([]listed, error) {
 			return all, nil
 		}
 	}
+}
+
+// buckets asks about the streams that are not queues, and what time it is in the
+// cluster.
+func (s *Store) buckets(ctx context.Context) (all []jetstream.StreamConfig, err error) {
+	ctx, cancel := s.within(ctx, 2*callWait)
+	defer cancel()
+	for _, name := range []string{"KV_pmk_%s_locks", "KV_pmk_%s_large", "OBJ_pmk_%s_data", "KV_pmk_%s_records"} {
+		name = fmt.Sprintf(name, s.cfg.Group)
+		stream, err := s.js.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("ask about the stream %s: %w", name, err)
+		}
+		info := stream.CachedInfo()
+		all = append(all, info.Config)
+		if !info.TimeStamp.IsZero() { // older servers do not tell
+			s.clock.Store(&clock{here: time.Now(), there: info.TimeStamp})
+		}
+	}
+	return all, nil
 }
 
 // watch counts what lies in the store, and notices whether the cluster works.

@@ -23,7 +23,7 @@ func TestTwoNodes(t *testing.T) {
 	one, two := openOn(t, c, "share", nil), openOn(t, c, "share", nil)
 	const n = 60
 	for i := range n {
-		if err := one.Append(t.Context(), greet, store.Frame{Data: fmt.Appendf(nil, "%d", i), Packets: 1}); err != nil {
+		if err := appendTo(t.Context(), one, greet, store.Frame{Data: fmt.Appendf(nil, "%d", i), Packets: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestOutage(t *testing.T) {
 	put := func(data string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
-		return s.Append(ctx, greet, store.Frame{Data: []byte(data), Packets: 1})
+		return appendTo(ctx, s, greet, store.Frame{Data: []byte(data), Packets: 1})
 	}
 	if err := put("before"); err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestOutage(t *testing.T) {
 	}
 	c.start(0)
 	testenv.Eventually(t, 20*time.Second, "the store works again", func() bool { return s.State().Err == nil })
-	if err := s.Append(t.Context(), "in.later", store.Frame{Data: []byte("after"), Packets: 1}); err != nil {
+	if err := appendTo(t.Context(), s, "in.later", store.Frame{Data: []byte("after"), Packets: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if leases := <-got; len(leases) != 1 || string(leases[0].Data()) != "after" {
@@ -195,7 +195,7 @@ func TestClusterLimit(t *testing.T) {
 	s := openOn(t, c, "limit", nil)
 	data := make([]byte, 512<<10)
 	for range 100 {
-		err := s.Append(t.Context(), greet, store.Frame{Data: data, Packets: 1})
+		err := appendTo(t.Context(), s, greet, store.Frame{Data: data, Packets: 1})
 		if errors.Is(err, store.ErrFull) {
 			return
 		}
@@ -214,17 +214,17 @@ func TestSizeIsShared(t *testing.T) {
 	one, two := openOn(t, c, "size", small), openOn(t, c, "size", small)
 	data := make([]byte, 256<<10)
 	for range 4 {
-		if err := one.Append(t.Context(), greet, store.Frame{Data: data, Packets: 1}); err != nil {
+		if err := appendTo(t.Context(), one, greet, store.Frame{Data: data, Packets: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	testenv.Eventually(t, 10*time.Second, "the other node refuses roots", func() bool {
 		return two.State().Used >= 1<<20
 	})
-	if err := two.Append(t.Context(), greet, store.Frame{Data: data, Packets: 1}); !errors.Is(err, store.ErrFull) {
+	if err := appendTo(t.Context(), two, greet, store.Frame{Data: data, Packets: 1}); !errors.Is(err, store.ErrFull) {
 		t.Errorf("a root above the size: %v", err)
 	}
-	if err := two.Append(t.Context(), greet, store.Frame{Data: data, Packets: 1, Rank: store.Descendant}); err != nil {
+	if err := appendTo(t.Context(), two, greet, store.Frame{Data: data, Packets: 1, Rank: store.Descendant}); err != nil {
 		t.Errorf("a descendant in the reserve: %v", err)
 	}
 }
@@ -234,10 +234,10 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	c := startServers(t, 1, nil)
 	one, two := openOn(t, c, "a", nil), openOn(t, c, "A", nil)
-	if err := one.Append(t.Context(), greet, store.Frame{Data: []byte("x"), Packets: 1}); err != nil {
+	if err := appendTo(t.Context(), one, greet, store.Frame{Data: []byte("x"), Packets: 1}); err != nil {
 		t.Fatal(err)
 	}
-	counts, err := two.Places(t.Context())
+	counts, err := two.Queues(t.Context())
 	if err != nil || len(counts) > 0 {
 		t.Errorf("the other group has %v, %v", counts, err)
 	}

@@ -123,19 +123,19 @@ func TestServerSigkilled(t *testing.T) {
 	var mu sync.Mutex
 	stored, came, refused := map[string]bool{}, map[string]int{}, 0
 	count := func() (int, int) { mu.Lock(); defer mu.Unlock(); return len(stored), len(came) }
-	places := []store.Place{"in.a", "in.b"}
+	queues := []store.Queue{"in.a", "in.b"}
 	appending, stop := context.WithCancel(t.Context())
 	pulling, end := context.WithCancel(t.Context())
 	defer end()
 	defer stop()
 	var appenders, pullers sync.WaitGroup
 	for i, s := range nodes {
-		for j, at := range places {
+		for j, at := range queues {
 			appenders.Go(func() {
 				for n := 0; appending.Err() == nil; {
 					data := fmt.Sprintf("%d-%d-%d", i, j, n)
 					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-					err := s.Append(ctx, at, store.Frame{Data: []byte(data), Packets: 1})
+					err := s.Commit(ctx, &store.Tx{Append: []store.Append{{To: at, Frame: store.Frame{Data: []byte(data), Packets: 1}}}, Durable: true})
 					cancel()
 					mu.Lock()
 					if err == nil {

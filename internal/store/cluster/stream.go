@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/internal/store/layout"
 )
 
 const (
@@ -27,19 +26,20 @@ const (
 	maxStreamName = 255
 )
 
-// errNoPlace is a place that does not exist.
-var errNoPlace = errors.New("no such place")
+// errNoQueue is a queue that does not exist.
+var errNoQueue = errors.New("no such queue")
 
 // What the server's errors are called by number.
 const (
 	codeNoPeers     jetstream.ErrorCode = 10005
+	codeUnavailable jetstream.ErrorCode = 10008
 	codeNotClusterd jetstream.ErrorCode = 10074
 	codeWrongLast   jetstream.ErrorCode = 10071
 )
 
-// A place is what is known here of a stream.
-type place struct {
-	name   store.Place
+// A queue is what is known here of a stream.
+type queue struct {
+	name   store.Queue
 	stream string
 
 	make   sync.Mutex // held while the stream or its consumer is made
@@ -50,49 +50,61 @@ type place struct {
 	idle []*nats.Subscription // of pulls that have ended, for the next
 }
 
-// place is the record of a place, which need not exist.
-func (s *Store) place(at store.Place) *place {
+// queue is what is known of a queue that exists, or is about to.
+func (s *Store) queue(at store.Queue) *queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.places[at]
-	if p == nil {
-		p = &place{name: at, stream: layout.GroupPrefix(s.cfg.Group) + layout.StreamName(at)}
-		s.places[at] = p
-	}
-	return p
+	q := s.known(at)
+	s.queues[at] = q
+	return q
 }
 
-// check says what is wrong with a place that is to be made.
-func (p *place) check() error {
-	if err := p.name.Check(); err != nil {
+// lookUp is queue for one that need not exist: of that nothing stays in memory.
+func (s *Store) lookUp(at store.Queue) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known(at)
+}
+
+// known is what is known of a queue. The lock is held.
+func (s *Store) known(at store.Queue) *queue {
+	if q := s.queues[at]; q != nil {
+		return q
+	}
+	return &queue{name: at, stream: groupPrefix(s.cfg.Group) + streamName(at)}
+}
+
+// check says what is wrong with a queue that is to be made.
+func (q *queue) check() error {
+	if err := q.name.Check(); err != nil {
 		return err
 	}
-	if len(p.stream) > maxStreamName {
-		return fmt.Errorf("the name of its stream in the cluster would have %d bytes; at most %d are allowed: choose a shorter group, type or state", len(p.stream), maxStreamName)
+	if len(q.stream) > maxStreamName {
+		return fmt.Errorf("the name of its stream in the cluster would have %d bytes; at most %d are allowed: choose a shorter group, type or state", len(q.stream), maxStreamName)
 	}
 	return nil
 }
 
-// ensure makes the place's stream, once, and tells the other nodes.
-func (s *Store) ensure(ctx context.Context, p *place) error {
-	p.make.Lock()
-	defer p.make.Unlock()
-	if p.made {
+// ensure makes the queue's stream, once, and tells the other nodes.
+func (s *Store) ensure(ctx context.Context, q *queue) error {
+	q.make.Lock()
+	defer q.make.Unlock()
+	if q.made {
 		return nil
 	}
-	if err := p.check(); err != nil {
+	if err := q.check(); err != nil {
 		return err
 	}
-	_, err := s.js.Stream(ctx, p.stream)
+	_, err := s.js.Stream(ctx, q.stream)
 	if err == nil {
-		p.made = true
+		q.made = true
 		return nil
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return err
 	}
 	err = s.withReplicas(func(replicas int) error {
-		_, err := s.js.CreateStream(ctx, s.streamConfig(p, replicas))
+		_, err := s.js.CreateStream(ctx, s.streamConfig(q, replicas))
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return nil // another node was faster
 		}
@@ -101,17 +113,20 @@ func (s *Store) ensure(ctx context.Context, p *place) error {
 	if err != nil {
 		return fmt.Errorf("make the stream: %w", err)
 	}
-	p.made = true
+	q.made = true
 	s.announce()
 	// Nodes that do not hear it look by themselves, only later.
-	_ = s.nc.Publish(s.madeSubject(), []byte(p.name))
+	_ = s.nc.Publish(s.madeSubject(), []byte(q.name))
 	return nil
 }
 
-func (s *Store) streamConfig(p *place, replicas int) jetstream.StreamConfig {
+func (s *Store) streamConfig(q *queue, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:        p.stream,
-		Subjects:    []string{layout.Filter(s.cfg.Group, p.name)},
+		Name: q.stream,
+		// A queue that was cleared has another stream afterwards, whose frames
+		// must not get the numbers of earlier ones.
+		FirstSeq:    uint64(s.now().UnixMicro()), //nolint:gosec // after 1970
+		Subjects:    []string{filter(s.cfg.Group, q.name)},
 		Retention:   jetstream.WorkQueuePolicy,
 		Discard:     jetstream.DiscardNew,
 		Storage:     jetstream.FileStorage,
@@ -144,15 +159,21 @@ func (s *Store) withReplicas(create func(replicas int) error) error {
 	}
 }
 
-// weak notes which streams have fewer replicas than they should. The lock on
-// counting is held.
-func (s *Store) weak(streams []listed) {
+// noteReplicas notes how many replicas the streams of the group have, and which
+// have fewer than they should. The lock on counting is held.
+func (s *Store) noteReplicas(streams []jetstream.StreamConfig) {
+	least := 0
 	s.room.weak = s.room.weak[:0]
-	for _, st := range streams {
-		if st.Config.Replicas < int(s.wanted.Load()) && len(s.room.weak) < maxStrengthen {
-			s.room.weak = append(s.room.weak, st.Config)
+	for i := range streams {
+		n := max(streams[i].Replicas, 1)
+		if least == 0 || n < least {
+			least = n
+		}
+		if n < int(s.wanted.Load()) && len(s.room.weak) < maxStrengthen {
+			s.room.weak = append(s.room.weak, streams[i])
 		}
 	}
+	s.least.Store(int32(least)) //nolint:gosec // at most 5
 }
 
 // maxStrengthen is how many streams get more replicas after a count.
@@ -166,10 +187,16 @@ func (s *Store) strengthen(ctx context.Context) {
 	s.room.weak = nil
 	s.room.counting.Unlock()
 	for _, cfg := range weak {
-		cfg.Replicas = int(s.wanted.Load())
-		calls, cancel := s.within(ctx, callWait)
-		_, err := s.js.UpdateStream(calls, cfg)
-		cancel()
+		err := s.withReplicas(func(replicas int) error {
+			if replicas <= cfg.Replicas {
+				return nil
+			}
+			cfg.Replicas = replicas
+			calls, cancel := s.within(ctx, callWait)
+			defer cancel()
+			_, err := s.js.UpdateStream(calls, cfg)
+			return err
+		})
 		if err != nil { // the next count tries again
 			s.log.Debug("a stream has fewer replicas than it should", "stream", cfg.Name, "error", err)
 			return
@@ -177,27 +204,27 @@ func (s *Store) strengthen(ctx context.Context) {
 	}
 }
 
-// madeSubject is where nodes tell each other of a place that was made.
+// madeSubject is where nodes tell each other of a queue that was made.
 func (s *Store) madeSubject() string { return "pmk." + s.cfg.Group + ".made" }
 
-// ensureConsumer makes the consumer of a place that exists, once.
-func (s *Store) ensureConsumer(ctx context.Context, p *place) error {
-	p.make.Lock()
-	defer p.make.Unlock()
-	if p.pulled {
+// ensureConsumer makes the consumer of a queue that exists, once.
+func (s *Store) ensureConsumer(ctx context.Context, q *queue) error {
+	q.make.Lock()
+	defer q.make.Unlock()
+	if q.pulled {
 		return nil
 	}
-	if !p.made {
-		_, err := s.js.Stream(ctx, p.stream)
+	if !q.made {
+		_, err := s.js.Stream(ctx, q.stream)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return errNoPlace
+			return errNoQueue
 		}
 		if err != nil {
 			return err
 		}
-		p.made = true
+		q.made = true
 	}
-	_, err := s.js.CreateOrUpdateConsumer(ctx, p.stream, jetstream.ConsumerConfig{
+	_, err := s.js.CreateOrUpdateConsumer(ctx, q.stream, jetstream.ConsumerConfig{
 		Durable:       consumer,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       ackWait,
@@ -207,22 +234,20 @@ func (s *Store) ensureConsumer(ctx context.Context, p *place) error {
 		MaxAckPending: -1,
 		MaxWaiting:    4096,
 	})
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		p.made = false
-		return errNoPlace
-	case err != nil:
+	if err != nil {
+		// Of a stream that was made a moment ago a server may not know yet: whether
+		// there is none is asked again, and soon.
 		return fmt.Errorf("make the consumer: %w", err)
 	}
-	p.pulled = true
+	q.pulled = true
 	return nil
 }
 
 // forget has the stream and its consumer looked for anew.
-func (p *place) forget() {
-	p.make.Lock()
-	defer p.make.Unlock()
-	p.made, p.pulled = false, false
+func (q *queue) forget() {
+	q.make.Lock()
+	defer q.make.Unlock()
+	q.made, q.pulled = false, false
 }
 
 // isCode tells whether err is the server's error with this number.

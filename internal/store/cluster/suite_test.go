@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/storetest"
@@ -22,13 +23,14 @@ func TestStore(t *testing.T) {
 		t.Setenv(serversEnv, startServers(t, 3, nil).url())
 	}
 	storetest.Run(t, storetest.Kind{
-		Open: func(ctx context.Context, dir string, size, reserve int64) (store.Store, error) {
+		Open: func(ctx context.Context, o storetest.Options) (store.Store, error) {
 			return Open(ctx, Config{
-				URLs: strings.Split(os.Getenv(serversEnv), ","), Group: groupOf(dir), Size: size, Reserve: reserve,
+				URLs: strings.Split(os.Getenv(serversEnv), ","), Group: groupOf(o.Dir), Size: o.Size, Reserve: o.Reserve,
 			})
 		},
-		Promise: store.Promise{Kill: true, PowerLoss: true},
-		Places:  16,
+		Promise: store.Promise{Kill: true, PowerLoss: true, Replicas: 3},
+		Queues:  16,
+		Delay:   3 * time.Second,
 	})
 }
 

@@ -116,7 +116,7 @@ func (u *upload) landed(ctx context.Context, left int) error {
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-u.b.s.ctx.Done():
-			err = ErrClosed
+			err = store.ErrClosed
 		}
 		late.Stop()
 		if err != nil {

@@ -14,8 +14,10 @@ import (
 
 // Find opens a folder for a starting node: the first that nobody has and that
 // holds packets, else the first that nobody has, else a new one. Folders that
-// cannot be used are passed over when another can.
-func Find(data string, first Node) (*Folder, error) {
+// cannot be used are passed over when another can; report, unless nil, is
+// called with the reason for each that an older version wrote, since nothing
+// else ever looks at it.
+func Find(data string, first Node, report func(error)) (*Folder, error) {
 	if err := packet.CheckName("group's name", first.Group); err != nil {
 		return nil, fmt.Errorf("look for a data folder: %w", err)
 	}
@@ -26,6 +28,12 @@ func Find(data string, first Node) (*Folder, error) {
 	// Those with packets first; the order is kept among equals.
 	var order, without []string
 	for _, dir := range dirs {
+		if _, err := ReadNode(dir); errors.Is(err, ErrOlder) {
+			if report != nil {
+				report(err)
+			}
+			continue
+		}
 		if HoldsPackets(dir) {
 			order = append(order, dir)
 		} else {
@@ -80,19 +88,24 @@ func List(data, group string) ([]string, error) {
 	return dirs, nil
 }
 
-// HoldsPackets tells whether there may be packets in the folder: it has a
-// block file that is not empty.
+// HoldsPackets tells whether there may be packets in the folder: its store has a
+// file of frames that is not empty. Nothing is opened, so a store whose packets
+// have all ended may have such files too.
 func HoldsPackets(dir string) bool {
-	found := false
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what cannot be looked at holds nothing for us
+	entries, err := os.ReadDir(filepath.Join(dir, StoreDir))
+	if err != nil {
+		return false // what cannot be looked at has nothing for us
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		ext := filepath.Ext(e.Name())
+		if ext != ".sst" && ext != ".log" {
+			return false
 		}
-		if info, err := e.Info(); filepath.Ext(path) == ".blk" && err == nil && info.Size() > 0 {
-			found = true
-			return fs.SkipAll
-		}
-		return nil
+		info, err := e.Info()
+		return err == nil && info.Size() > emptyFile
 	})
-	return found
 }
+
+// emptyFile is how large a log of the store is that nothing was written to: it has
+// its end alone.
+const emptyFile = 11

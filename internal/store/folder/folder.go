@@ -15,6 +15,8 @@ import (
 var (
 	// ErrNewer is a folder that a newer version wrote.
 	ErrNewer = errors.New("made by a newer pmk")
+	// ErrOlder is a folder that an older version wrote, with another layout.
+	ErrOlder = errors.New("made by an older pmk")
 	// ErrForeign is a folder of another user.
 	ErrForeign = errors.New("it belongs to another user")
 	// ErrReadOnly is a folder that cannot be written.
@@ -25,8 +27,9 @@ var (
 	ErrDescription = errors.New("its description is broken")
 )
 
-// What lies in a data folder beside the frames.
+// What is in a data folder beside its description.
 const (
+	StoreDir   = "store"   // the store's files
 	BlobsDir   = "blobs"   // large data
 	DamagedDir = "damaged" // what could not be read
 )

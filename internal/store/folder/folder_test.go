@@ -26,7 +26,7 @@ func open(t *testing.T, dir string) *Folder {
 func TestOpen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	f := open(t, dir)
-	if n := f.Node; n.Name != "one" || n.Group != "default" || n.Version != 1 || n.StoreSize <= 0 || time.Since(n.Created) > time.Minute {
+	if n := f.Node; n.Name != "one" || n.Group != "default" || n.Version != 2 || n.StoreSize <= 0 || time.Since(n.Created) > time.Minute {
 		t.Errorf("the first description is %+v", n)
 	}
 	size := f.Node.StoreSize
@@ -67,7 +67,8 @@ func TestUnusable(t *testing.T) {
 		want error
 		skip bool
 	}{
-		"a newer version":  {make: describe(`{"folder": {"version":2,"of":"tomorrow"}, "sha256": "717c13ab5716645c03d6bfcb1e856063da48b40ea9dfc500d01b92c9640c84fd"}`), want: ErrNewer},
+		"a newer version":  {make: describe(`{"folder": {"version":3,"of":"tomorrow"}, "sha256": "fab210eedc10d687adcd9de2a9c66eeeaa57f7f284c72616647dcbfa1c9d936b"}`), want: ErrNewer},
+		"an older version": {make: describe(`{"folder": {"version":1,"node":"n"}, "sha256": "69626a3c23ae0f940fd99912e58f3fad8e46ed4be3580ee40b3f42823c619986"}`), want: ErrOlder},
 		"no JSON":          {make: describe("{"), want: ErrDescription},
 		"no version":       {make: describe(`{"folder": {}, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}`), want: ErrDescription},
 		"no checksum":      {make: describe(`{"folder": {"version": 1}}`), want: ErrDescription},
@@ -113,9 +114,10 @@ func TestUnusable(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	data := t.TempDir()
+	var passed []string
 	find := func(want string) *Folder {
 		t.Helper()
-		f, err := Find(data, ours)
+		f, err := Find(data, ours, func(err error) { passed = append(passed, err.Error()) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,15 +131,17 @@ func TestFind(t *testing.T) {
 	for _, f := range []*Folder{one, two, three} {
 		f.Close()
 	}
-	block := filepath.Join(two.Dir, "jetstream", "msgs", "1.blk")
-	if err := os.MkdirAll(filepath.Dir(block), 0o700); err != nil {
+	files := filepath.Join(two.Dir, StoreDir)
+	if err := os.Mkdir(files, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(block, nil, 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"000002.log": "just an end", "MANIFEST-000001": "no packets at all"} {
+		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	find("default/1").Close() // an empty block is no packet
-	if err := os.WriteFile(block, []byte("packets"), 0o600); err != nil {
+	find("default/1").Close() // an empty log has no packets
+	if err := os.WriteFile(filepath.Join(files, "000002.log"), []byte("packets, many of them"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	find("default/2")
@@ -152,8 +156,24 @@ func TestFind(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(data, "default", "05"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if len(passed) > 0 {
+		t.Errorf("reported: %q", passed)
+	}
+	// One of the layout before this, too, which is reported: packets may be in it.
+	old := filepath.Join(data, "default", "6")
+	if err := os.MkdirAll(filepath.Join(old, StoreDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"node.json": `{"folder": {"version":1,"group":"default"}, "sha256": "4541744635ef688744ba7b366089194c7815eaeba2dcb02926b12ca8ee85283c"}`, StoreDir + "/000002.log": "packets, many of them"} {
+		if err := os.WriteFile(filepath.Join(old, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	find("default/5")
-	if _, err := Find(data, Node{Group: "../x"}); err == nil {
+	if len(passed) != 1 || !strings.Contains(passed[0], "the data folder "+old+" was made by an older pmk (its version is 1, this one's is 2); nothing of it is read: choose another with --data DIR or remove it") {
+		t.Errorf("reported: %q", passed)
+	}
+	if _, err := Find(data, Node{Group: "../x"}, nil); err == nil {
 		t.Error("a group that is a way out is taken")
 	}
 	if dirs, err := List(data, "other"); err != nil || len(dirs) > 0 {

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	nodeFile    = "node.json"
-	nodeVersion = 1
+	// NodeFile describes a data folder.
+	NodeFile = "node.json"
+	// nodeVersion is the version of a data folder's layout. In version 1
+	// packets were in the files of a message server.
+	nodeVersion = 2
 )
 
 // A Node is what a data folder remembers of its node.
@@ -71,7 +74,7 @@ func (n *Node) parse(data []byte) error {
 // ReadNode reads the description of a folder. A folder that has none is
 // [os.ErrNotExist].
 func ReadNode(dir string) (Node, error) {
-	path := filepath.Join(dir, nodeFile)
+	path := filepath.Join(dir, NodeFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return Node{}, fmt.Errorf("read the description of a data folder: %w", access(err))
@@ -79,6 +82,10 @@ func ReadNode(dir string) (Node, error) {
 	var n Node
 	if err := n.parse(data); err != nil {
 		return Node{}, fmt.Errorf("%s: %w: %w; remove it to have a new one written", path, ErrDescription, err)
+	}
+	if n.Version < nodeVersion {
+		return Node{}, fmt.Errorf("the data folder %s was %w (its version is %d, this one's is %d); nothing of it is read: choose another with --data DIR or remove it",
+			dir, ErrOlder, n.Version, nodeVersion)
 	}
 	if n.Version > nodeVersion {
 		return Node{}, fmt.Errorf("the data folder %s: %w (its version is %d, this one knows %d); use that pmk, or choose another folder with --data DIR",
@@ -101,10 +108,17 @@ func writeNode(dir string, n Node) error {
 	if err != nil {
 		return fmt.Errorf("describe the data folder: %w", err)
 	}
-	if err := WriteFile(filepath.Join(dir, nodeFile), append(data, '\n')); err != nil {
+	if err := WriteFile(filepath.Join(dir, NodeFile), append(data, '\n')); err != nil {
 		return fmt.Errorf("describe the data folder %s: %w; choose another with --data DIR", dir, access(err))
 	}
 	return nil
+}
+
+// Describe makes the folder, which is there, a data folder of the node: what a node
+// finds that starts with it.
+func Describe(dir string, n Node) error {
+	n.Version, n.Created = nodeVersion, time.Now().UTC().Truncate(time.Second)
+	return writeNode(dir, n)
 }
 
 // WriteFile puts a file in place of another or of none, so that after a crash
@@ -126,7 +140,7 @@ func WriteFile(path string, data []byte) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -134,8 +148,8 @@ func WriteFile(path string, data []byte) error {
 	return nil
 }
 
-// syncDir makes the names in a folder last.
-func syncDir(path string) error {
+// SyncDir makes the names in a folder last.
+func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func (f *Folder) Remove() error {
 		err = os.Rename(f.Dir, filepath.Join(aside, filepath.Base(f.Dir)))
 	}
 	if err == nil {
-		err = syncDir(parent)
+		err = SyncDir(parent)
 	}
 	if err == nil {
 		err = os.RemoveAll(aside)
@@ -44,7 +44,7 @@ func (f *Folder) Retire() (string, error) {
 	}
 	err := os.Rename(f.Dir, name)
 	if err == nil {
-		err = syncDir(filepath.Dir(name))
+		err = SyncDir(filepath.Dir(name))
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", fmt.Errorf("rename the data folder %s: %w", f.Dir, err)

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,14 +10,14 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 )
 
-// Places counts to the byte, whether leased or not.
-func testPlaces(b *bench) {
-	if got := b.places(); len(got) != 0 {
+// Queues counts to the byte, whether leased or not.
+func testQueues(b *bench) {
+	if got := b.queues(); len(got) != 0 {
 		b.Fatalf("a new store has %+v", got)
 	}
-	put := func(to store.Place, bytes, packets int) (before, after time.Time) {
+	put := func(to store.Queue, bytes, packets int) (before, after time.Time) {
 		before = time.Now()
-		if err := b.store.Append(b.within(long), to, store.Frame{Data: make([]byte, bytes), Packets: packets}); err != nil {
+		if err := b.put(to, store.Frame{Data: make([]byte, bytes), Packets: packets}); err != nil {
 			b.Fatal(err)
 		}
 		return before, time.Now()
@@ -29,23 +28,23 @@ func testPlaces(b *bench) {
 	lastBefore, lastAfter := put(wait, 1, 256)
 	check := func(want ...store.Count) {
 		b.Helper()
-		got := b.places()
+		got := b.queues()
 		for i := range got {
 			got[i].Since = time.Time{}
 		}
 		if !slices.Equal(got, want) {
-			b.Errorf("places are %+v; expected %+v", got, want)
+			b.Errorf("queues are %+v; expected %+v", got, want)
 		}
 	}
-	since := func(place store.Place, from, to time.Time) {
+	since := func(queue store.Queue, from, to time.Time) {
 		b.Helper()
-		for _, c := range b.places() {
-			if c.Place == place && (c.Since.Before(from.Round(0).Add(-time.Millisecond)) || c.Since.After(to.Round(0).Add(time.Millisecond))) {
-				b.Errorf("%s has frames since %v; expected %v to %v", place, c.Since, from, to)
+		for _, c := range b.queues() {
+			if c.Queue == queue && (c.Since.Before(from.Round(0).Add(-time.Millisecond)) || c.Since.After(to.Round(0).Add(time.Millisecond))) {
+				b.Errorf("%s has frames since %v; expected %v to %v", queue, c.Since, from, to)
 			}
 		}
 	}
-	first, second := store.Count{Place: greet, Frames: 1, Packets: 1, Bytes: 10}, store.Count{Place: wait, Frames: 3, Packets: 266, Bytes: 151}
+	first, second := store.Count{Queue: greet, Frames: 1, Packets: 1, Bytes: 10}, store.Count{Queue: wait, Frames: 3, Packets: 266, Bytes: 151}
 	check(first, second)
 	since(wait, before, after)
 
@@ -62,41 +61,41 @@ func testPlaces(b *bench) {
 	since(wait, before, after)
 	b.ack(leases...)
 	b.eventually("two frames are gone", func() bool { return b.frames() == 2 })
-	check(first, store.Count{Place: wait, Frames: 1, Packets: 256, Bytes: 1})
+	check(first, store.Count{Queue: wait, Frames: 1, Packets: 256, Bytes: 1})
 	since(wait, lastBefore, lastAfter)
 }
 
-// Places do not get into each other's way.
-func testManyPlaces(b *bench) {
-	var places []store.Place
-	for i := range b.kind.places() / 2 {
-		places = append(places, store.Place(fmt.Sprintf("in.seed-%02d", i)), store.Place(fmt.Sprintf("wait.Type_%02d.NAME", i)))
+// Queues do not get into each other's way.
+func testManyQueues(b *bench) {
+	var queues []store.Queue
+	for i := range b.kind.queues() / 2 {
+		queues = append(queues, store.Queue(fmt.Sprintf("in.seed-%02d", i)), store.Queue(fmt.Sprintf("wait.Type_%02d.NAME", i)))
 	}
-	for _, i := range rand.Perm(len(places)) {
-		b.append(places[i], "1 "+string(places[i]), "2 "+string(places[i]))
+	for _, i := range rand.Perm(len(queues)) {
+		b.append(queues[i], "1 "+string(queues[i]), "2 "+string(queues[i]))
 	}
-	slices.Sort(places)
-	var got []store.Place
-	for _, c := range b.places() {
-		got = append(got, c.Place)
+	slices.Sort(queues)
+	var got []store.Queue
+	for _, c := range b.queues() {
+		got = append(got, c.Queue)
 		if c.Frames != 2 {
-			b.Errorf("%s has %d frames; expected 2", c.Place, c.Frames)
+			b.Errorf("%s has %d frames; expected 2", c.Queue, c.Frames)
 		}
 	}
-	if !slices.Equal(got, places) {
-		b.Errorf("places are %q; expected %q", got, places)
+	if !slices.Equal(got, queues) {
+		b.Errorf("queues are %q; expected %q", got, queues)
 	}
-	for _, place := range places {
-		b.ack(b.pull(place, "1 "+string(place), "2 "+string(place))...)
+	for _, queue := range queues {
+		b.ack(b.pull(queue, "1 "+string(queue), "2 "+string(queue))...)
 	}
 	b.empty()
 }
 
 // Look shows all frames and leases none.
 func testLook(b *bench) {
-	look := func(at store.Place, most int) (seen []store.Resting) {
+	look := func(at store.Queue, most int) (seen []store.Stored) {
 		b.Helper()
-		err := b.store.Look(b.within(long), at, 0, func(r store.Resting) bool {
+		err := b.store.Look(b.within(long), at, 0, func(r store.Stored) bool {
 			seen = append(seen, r)
 			return len(seen) < most
 		})
@@ -106,7 +105,7 @@ func testLook(b *bench) {
 		return seen
 	}
 	if seen := look(greet, 10); len(seen) != 0 {
-		b.Fatalf("a place that does not exist shows %d frames", len(seen))
+		b.Fatalf("a queue that does not exist shows %d frames", len(seen))
 	}
 	data := series("look", 20)
 	start := time.Now().Add(-time.Millisecond)
@@ -129,7 +128,7 @@ func testLook(b *bench) {
 		b.Errorf("%d frames were shown to who wanted 3", len(seen))
 	}
 	var later []string
-	err := b.store.Look(b.within(long), greet, seen[7].Number, func(r store.Resting) bool {
+	err := b.store.Look(b.within(long), greet, seen[7].Number, func(r store.Stored) bool {
 		later = append(later, string(r.Data))
 		return true
 	})
@@ -141,8 +140,8 @@ func testLook(b *bench) {
 		b.deliveries(l, 1)
 	}
 	// Who looks may use the store.
-	err = b.store.Look(b.within(long), greet, 0, func(r store.Resting) bool {
-		if err := b.store.Remove(b.within(long), greet, r.Number); err != nil {
+	err = b.store.Look(b.within(long), greet, 0, func(r store.Stored) bool {
+		if err := b.remove(greet, r.Number); err != nil {
 			b.Errorf("remove while looking: %v", err)
 		}
 		return true
@@ -158,19 +157,19 @@ func testRemove(b *bench) {
 	b.append(greet, "a", "b", "c", "d")
 	leases := b.pull(greet, "a", "b")
 	var numbers []uint64
-	if err := b.store.Look(b.within(long), greet, 0, func(r store.Resting) bool { numbers = append(numbers, r.Number); return true }); err != nil {
+	if err := b.store.Look(b.within(long), greet, 0, func(r store.Stored) bool { numbers = append(numbers, r.Number); return true }); err != nil {
 		b.Fatal(err)
 	}
 	if len(numbers) != 4 {
 		b.Fatalf("%d frames are shown; expected 4", len(numbers))
 	}
 	for _, number := range []uint64{numbers[0], numbers[2], numbers[2], numbers[3] + 1000} {
-		if err := b.store.Remove(b.within(long), greet, number); err != nil {
+		if err := b.remove(greet, number); err != nil {
 			b.Errorf("remove %d: %v", number, err)
 		}
 	}
-	if err := b.store.Remove(b.within(long), "in.nobody", 1); err != nil {
-		b.Errorf("remove from a place that does not exist: %v", err)
+	if err := b.remove("in.nobody", 1); err != nil {
+		b.Errorf("remove from a queue that does not exist: %v", err)
 	}
 	if n := b.frames(); n != 2 {
 		b.Errorf("%d frames are left; expected 2", n)
@@ -186,7 +185,7 @@ func testRemove(b *bench) {
 	b.empty()
 }
 
-// What is no frame or no place is refused and leaves nothing behind.
+// What is no frame or no queue is refused and leaves nothing behind.
 func testRefused(b *bench) {
 	for name, f := range map[string]store.Frame{
 		"no data":           {Packets: 1},
@@ -195,33 +194,31 @@ func testRefused(b *bench) {
 		"negative packets":  {Data: []byte("x"), Packets: -1},
 		"a byte over bound": {Data: make([]byte, store.MaxFrame+1), Packets: 1},
 	} {
-		if err := b.store.Append(b.within(long), greet, f); err == nil {
+		if err := b.put(greet, f); err == nil {
 			b.Errorf("%s: no error", name)
 		}
 	}
-	for _, place := range []store.Place{"", "greet", "in.", "in.*", "in.>", "in.a.b", "in.a b", "in.../x", "wait.A", "wait.A.", "wait.A.B.C", "out.a", "ledger.x", "note.", "note.a", "note.a.", "note..a", "note.a.*", "note.a.b.c", store.Place("in." + strings.Repeat("x", 97))} {
-		if err := b.store.Append(b.within(long), place, store.Frame{Data: []byte("x"), Packets: 1}); err == nil {
-			b.Errorf("place %q: no error", place)
+	for _, queue := range []store.Queue{"", "greet", "in.", "in.*", "in.>", "in.a.b", "in.a b", "in.../x", "wait.A", "wait.A.", "wait.A.B.C", "out.a", "ledger.x", "note.a.b", store.Queue("in." + strings.Repeat("x", 97))} {
+		if err := b.put(queue, store.Frame{Data: []byte("x"), Packets: 1}); err == nil {
+			b.Errorf("queue %q: no error", queue)
 		}
 	}
-	if got := b.places(); len(got) != 0 {
+	if got := b.queues(); len(got) != 0 {
 		b.Errorf("left behind: %+v", got)
 	}
 }
 
-// Data are any bytes, up to the bound, and the caller's again after the append.
+// Data are any bytes, up to the bound.
 func testData(b *bench) {
 	largest := make([]byte, store.MaxFrame)
 	for i := range largest {
 		largest[i] = byte(i * i >> 8)
 	}
-	name := store.Place("in." + strings.Repeat("x", 96))
+	name := store.Queue("in." + strings.Repeat("x", 96))
 	for _, data := range [][]byte{largest, {0}, []byte("\r\n\x00\xff")} {
-		given := bytes.Clone(data)
-		if err := b.store.Append(b.within(long), name, store.Frame{Data: given, Packets: store.MaxPackets}); err != nil {
+		if err := b.put(name, store.Frame{Data: data, Packets: store.MaxPackets}); err != nil {
 			b.Fatal(err)
 		}
-		clear(given)
 		l := b.pullOne(name, string(data))
 		b.release(l, 0)
 		b.ack(b.pullOne(name, string(data)))
@@ -229,17 +226,17 @@ func testData(b *bench) {
 	b.empty()
 }
 
-// Clear ends a whole place, and only that.
+// Clear ends a whole queue, and only that.
 func testClear(b *bench) {
 	b.append(greet, "a", "b", "c")
 	b.append("in.other", "d")
-	if err := b.store.Clear(b.within(long), greet); err != nil {
+	if err := b.clear(greet); err != nil {
 		b.Fatal(err)
 	}
-	if err := b.store.Clear(b.within(long), "in.nobody"); err != nil {
-		b.Errorf("to clear a place that does not exist: %v", err)
+	if err := b.clear("in.nobody"); err != nil {
+		b.Errorf("to clear a queue that does not exist: %v", err)
 	}
-	err := b.store.Look(b.within(long), greet, 0, func(r store.Resting) bool {
+	err := b.store.Look(b.within(long), greet, 0, func(r store.Stored) bool {
 		b.Errorf("frame %d is still there", r.Number)
 		return true
 	})

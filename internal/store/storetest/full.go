@@ -18,7 +18,7 @@ const (
 func (b *bench) fill(r store.Rank) int {
 	b.Helper()
 	for n := 0; n < 10*fullSize/fullFrame; n++ {
-		err := b.store.Append(b.within(long), greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1, Rank: r})
+		err := b.put(greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1, Rank: r})
 		if errors.Is(err, store.ErrFull) {
 			return n
 		}
@@ -79,7 +79,7 @@ func testFull(b *bench) {
 		}
 	}
 	b.eventually("there is room for a root again", func() bool {
-		return b.store.Append(b.within(long), greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1}) == nil
+		return b.put(greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1}) == nil
 	})
 	if s := b.store.State(); s.Used > fullSize {
 		b.Errorf("with room for roots, the state is %+v", s)
@@ -94,7 +94,7 @@ func testFullAtOnce(b *bench) {
 	for range 8 {
 		appenders.Go(func() {
 			for {
-				err := b.store.Append(b.within(long), greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1})
+				err := b.put(greet, store.Frame{Data: make([]byte, fullFrame), Packets: 1})
 				if errors.Is(err, store.ErrFull) {
 					return
 				}

@@ -21,8 +21,11 @@ import (
 // victimEnv names the folder of the store that a process is to be killed over.
 const victimEnv = "STORETEST_VICTIM"
 
-// victimPlaces is where it appends to.
-var victimPlaces = []store.Place{greet, wait}
+// moverEnv has it move tokens.
+const moverEnv = "STORETEST_MOVER"
+
+// victimQueues is where it appends to.
+var victimQueues = []store.Queue{greet, wait}
 
 // beKilled does nothing in the process of the test. In one that it started, it
 // uses a store until it is killed, and says what it does, a line each, on file
@@ -38,16 +41,19 @@ func beKilled(t *testing.T, k Kind) {
 		fmt.Fprintln(tell, "failed", err)
 		os.Exit(1)
 	}
-	s, err := k.Open(t.Context(), dir, 0, 0)
+	s, err := k.Open(t.Context(), Options{Dir: dir})
 	if err != nil {
 		fail(err)
+	}
+	if os.Getenv(moverEnv) != "" {
+		fail(beMover(t.Context(), s, tell))
 	}
 	for i := range 3 {
 		go func() {
 			for n := 0; ; n++ {
-				to := victimPlaces[n%2]
+				to := victimQueues[n%2]
 				name := fmt.Sprintf("%d-%d-%d", os.Getpid(), i, n)
-				if err := s.Append(t.Context(), to, store.Frame{Data: victimData(name), Packets: 1}); err != nil {
+				if err := put(t.Context(), s, to, store.Frame{Data: victimData(name), Packets: 1}); err != nil {
 					fail(err)
 				}
 				// Nobody reads any more if the test has ended.
@@ -58,7 +64,7 @@ func beKilled(t *testing.T, k Kind) {
 		}()
 	}
 	for n := 0; ; n++ {
-		leases, err := s.Pull(t.Context(), victimPlaces[n%2], 3)
+		leases, err := s.Pull(t.Context(), victimQueues[n%2], 3)
 		if err != nil {
 			fail(err)
 		}
@@ -101,7 +107,7 @@ type victim struct {
 func testKill(b *bench) {
 	b.close()
 	for round := range 4 {
-		v := b.runVictim(1+rand.IntN(400), time.Duration(rand.IntN(50))*time.Millisecond)
+		v := b.runVictim(false, 1+rand.IntN(400), time.Duration(rand.IntN(50))*time.Millisecond)
 		killed := time.Now()
 		b.open(0, 0)
 		got := b.drain(v, killed)
@@ -152,10 +158,10 @@ func (b *bench) drain(v victim, killed time.Time) map[string]store.Lease {
 	ctx, cancel := context.WithDeadline(b.Context(), end)
 	defer cancel()
 	var pullers sync.WaitGroup
-	for _, place := range victimPlaces {
+	for _, queue := range victimQueues {
 		pullers.Go(func() {
 			for {
-				leases, err := b.store.Pull(ctx, place, 64)
+				leases, err := b.store.Pull(ctx, queue, 64)
 				if err != nil {
 					return
 				}
@@ -163,7 +169,7 @@ func (b *bench) drain(v victim, killed time.Time) map[string]store.Lease {
 				for _, l := range leases {
 					name := victimName(l.Data())
 					if string(l.Data()) != string(victimData(name)) {
-						b.Errorf("%s holds what nobody appended: %s", place, brief(string(l.Data())))
+						b.Errorf("%s holds what nobody appended: %s", queue, brief(string(l.Data())))
 					}
 					if got[name] != nil {
 						b.Errorf("%s came twice", name)
@@ -195,7 +201,7 @@ func (b *bench) drain(v victim, killed time.Time) map[string]store.Lease {
 
 // runVictim runs a process that uses the store and kills it so many lines and
 // a while later.
-func (b *bench) runVictim(lines int, later time.Duration) victim {
+func (b *bench) runVictim(mover bool, lines int, later time.Duration) victim {
 	b.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -208,6 +214,9 @@ func (b *bench) runVictim(lines int, later time.Duration) victim {
 	}
 	cmd := exec.CommandContext(b.Context(), exe, "-test.run="+strings.Join(parts[:len(parts)-1], "/"), "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), victimEnv+"="+b.dir)
+	if mover {
+		cmd.Env = append(cmd.Env, moverEnv+"=1")
+	}
 	said, tell, err := os.Pipe()
 	if err != nil {
 		b.Fatal(err)

@@ -27,7 +27,7 @@ func testOrder(b *bench) {
 }
 
 // Numbers go up with the appends and never come again, not even after the
-// place was empty.
+// queue was empty.
 func testNumbers(b *bench) {
 	var last uint64
 	for range 3 {

@@ -17,7 +17,7 @@ type pulled struct {
 	at     time.Time
 }
 
-func (b *bench) pullLater(ctx context.Context, from store.Place, most int) <-chan pulled {
+func (b *bench) pullLater(ctx context.Context, from store.Queue, most int) <-chan pulled {
 	got := make(chan pulled, 1)
 	s := b.store
 	go func() {
@@ -27,14 +27,14 @@ func (b *bench) pullLater(ctx context.Context, from store.Place, most int) <-cha
 	return got
 }
 
-// A pull waits for a place that does not exist yet, and returns with the first
+// A pull waits for a queue that does not exist yet, and returns with the first
 // frame, not with as many as it may have.
 func testPullWaits(b *bench) {
-	for _, place := range []store.Place{greet, wait} {
-		got := b.pullLater(b.within(long), place, 10)
-		b.nothing(place, short)
+	for _, queue := range []store.Queue{greet, wait} {
+		got := b.pullLater(b.within(long), queue, 10)
+		b.nothing(queue, short)
 		start := time.Now()
-		b.append(place, "awaited")
+		b.append(queue, "awaited")
 		p := <-got
 		if p.err != nil || len(p.leases) != 1 || string(p.leases[0].Data()) != "awaited" {
 			b.Fatalf("the pull that waited got %d frames, %v", len(p.leases), p.err)
@@ -80,15 +80,15 @@ func testPullEnds(b *bench) {
 // returns it, or another gets it.
 func testCancelledPulls(b *bench) {
 	var all sync.WaitGroup
-	for i := range min(b.kind.places(), 40) {
+	for i := range min(b.kind.queues(), 40) {
 		all.Go(func() {
-			place := store.Place(fmt.Sprintf("in.seed%d", i))
+			queue := store.Queue(fmt.Sprintf("in.seed%d", i))
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			got := b.pullLater(ctx, place, 1)
+			got := b.pullLater(ctx, queue, 1)
 			appended := make(chan error, 1)
 			go func() {
-				appended <- b.store.Append(b.within(long), place, store.Frame{Data: []byte(place), Packets: 1})
+				appended <- b.put(queue, store.Frame{Data: []byte(queue), Packets: 1})
 			}()
 			time.AfterFunc(time.Duration(i)*200*time.Microsecond, cancel)
 			p := <-got
@@ -98,9 +98,9 @@ func testCancelledPulls(b *bench) {
 			}
 			if p.err != nil {
 				// It may have been on its way to the pull that ended.
-				p.leases, p.err = b.store.Pull(b.within(store.MaxLapse+soon), place, 1)
+				p.leases, p.err = b.store.Pull(b.within(store.MaxLapse+soon), queue, 1)
 			}
-			if p.err != nil || len(p.leases) != 1 || string(p.leases[0].Data()) != string(place) {
+			if p.err != nil || len(p.leases) != 1 || string(p.leases[0].Data()) != string(queue) {
 				b.Errorf("round %d: %d frames, %v", i, len(p.leases), p.err)
 			}
 		})
@@ -124,8 +124,8 @@ func testClose(b *bench) {
 	}
 	leases[0].Ack() // what they return is the store's affair
 	leases[1].Release(0)
-	if err := s.Append(b.within(long), greet, store.Frame{Data: []byte("x"), Packets: 1}); err == nil {
-		b.Error("append after close: no error")
+	if err := put(b.within(long), s, greet, store.Frame{Data: []byte("x"), Packets: 1}); !errors.Is(err, store.ErrClosed) {
+		b.Errorf("append after close: %v; expected %v", err, store.ErrClosed)
 	}
 	start := time.Now()
 	if leases, err := s.Pull(b.within(long), greet, 1); err == nil || time.Since(start) > soon {

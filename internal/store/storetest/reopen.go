@@ -14,15 +14,15 @@ func testReopen(b *bench) {
 	b.append(wait, "elsewhere")
 	leases := b.pull(greet, "leased", "acked")
 	b.ack(leases[1])
-	before := b.placesOf(3)
+	before := b.queuesOf(3)
 	number := leases[0].Number()
 	b.open(0, 0)
-	if after := b.placesOf(3); !slices.EqualFunc(before, after, func(x, y store.Count) bool {
+	if after := b.queuesOf(3); !slices.EqualFunc(before, after, func(x, y store.Count) bool {
 		since := x.Since.Equal(y.Since)
 		x.Since, y.Since = time.Time{}, time.Time{}
 		return since && x == y
 	}) {
-		b.Errorf("the places were %+v and are %+v", before, after)
+		b.Errorf("the queues were %+v and are %+v", before, after)
 	}
 	if state := b.store.State(); len(state.Damage) > 0 {
 		b.Errorf("the store is said to be damaged: %q", state.Damage)
@@ -53,19 +53,19 @@ func testReopen(b *bench) {
 	b.empty()
 }
 
-// placesOf are the places once they have that many frames in greet: acks are
+// queuesOf are the queues once they have that many frames in greet: acks are
 // not waited for.
-func (b *bench) placesOf(n int) (counts []store.Count) {
+func (b *bench) queuesOf(n int) (counts []store.Count) {
 	b.Helper()
 	b.eventually("the frames that were acknowledged are gone", func() bool {
-		counts = b.places()
+		counts = b.queues()
 		return len(counts) == 2 && counts[0].Frames == n
 	})
 	return counts
 }
 
 // pullAll leases n frames in any order.
-func (b *bench) pullAll(from store.Place, n int) map[string]store.Lease {
+func (b *bench) pullAll(from store.Queue, n int) map[string]store.Lease {
 	b.Helper()
 	all := map[string]store.Lease{}
 	for len(all) < n {

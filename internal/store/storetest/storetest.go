@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 )
@@ -19,26 +21,53 @@ import (
 // A Kind is one implementation of a store.
 type Kind struct {
 	// Open opens a store. If the kind promises to survive a kill, it is one
-	// on what was stored in the folder before; else it is an empty one. A
-	// size of 0 is without a bound. The suite closes every store.
-	Open func(ctx context.Context, dir string, size, reserve int64) (store.Store, error)
-	// Promise is what appended frames survive.
+	// on what was stored in the folder before; else it is an empty one. The
+	// suite closes every store.
+	Open func(ctx context.Context, o Options) (store.Store, error)
+	// Promise is what the kind holds to.
 	Promise store.Promise
+	// Clock tells that Open heeds Options.Now, and FS that it heeds Options.FS.
+	Clock, FS bool
 	// Lag is how long before a kill a frame has to have been leased for the
 	// store to know of it afterwards.
 	Lag time.Duration
-	// Places is how many places the tests make that need many of them. A place
-	// may be dear, when several servers have to agree on it. 0 means 100.
-	Places int
+	// Queues is how many queues the tests make that need many of them. A queue
+	// may be expensive, when several servers have to agree on it. 0 means 100.
+	Queues int
+	// Delay is how long tests delay frames that they wait for. It is longer than
+	// the store takes to append some, count them and look at them, on a busy
+	// machine. 0 means 500 ms.
+	Delay time.Duration
 }
 
-// places is how many places a test makes that needs many.
-func (k Kind) places() int { return cmp.Or(k.Places, 100) }
+// Options is how a test wants its store opened.
+type Options struct {
+	// Dir is the folder of the store.
+	Dir string
+	// Size is how many bytes roots may take, 0 means without a bound; Reserve
+	// is how many more descendants may take.
+	Size, Reserve int64
+	// Now is the clock of the machine, which may be wrong; nil means [time.Now].
+	Now func() time.Time
+	// FS is the file system that the folder is on; nil is that of the machine.
+	FS vfs.FS
+}
+
+// queues is how many queues a test makes that needs many.
+func (k Kind) queues() int { return cmp.Or(k.Queues, 100) }
+
+// delay is how long tests delay frames.
+func (k Kind) delay() time.Duration { return cmp.Or(k.Delay, 500*time.Millisecond) }
 
 // Run tests a kind. The test that calls it is started again in processes that
 // are killed, so it does nothing else before.
 func Run(t *testing.T, k Kind) {
 	beKilled(t, k)
+	if k.Queues == 0 && !raceDetector { // else they are expensive
+		// Not in parallel: they measure the process.
+		t.Run("cost of many queues", func(t *testing.T) { testManyQueuesCost(open(t, k)) })
+		t.Run("cost of the unknown", func(t *testing.T) { testUnknownCost(open(t, k)) })
+	}
 	for name, test := range map[string]func(*bench){
 		"order":                testOrder,
 		"numbers":              testNumbers,
@@ -51,8 +80,8 @@ func Run(t *testing.T, k Kind) {
 		"pull waits":           testPullWaits,
 		"pull ends":            testPullEnds,
 		"cancelled pulls":      testCancelledPulls,
-		"places":               testPlaces,
-		"many places":          testManyPlaces,
+		"queues":               testQueues,
+		"many queues":          testManyQueues,
 		"look":                 testLook,
 		"clear":                testClear,
 		"remove":               testRemove,
@@ -62,17 +91,34 @@ func Run(t *testing.T, k Kind) {
 		"full at once":         testFullAtOnce,
 		"storm":                testStorm,
 		"close":                testClose,
+		"transaction":          testTransaction,
+		"lapsed":               testLapsed,
+		"full transaction":     testFullTransaction,
+		"ended":                testEnded,
+		"tables":               testTables,
+		"refused records":      testRefusedRecords,
+		"delayed":              testDelayed,
+		"delayed order":        testDelayedOrder,
+		"delay bounds":         testDelayBounds,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(open(t, k)) })
 	}
-	if !k.Promise.Kill {
-		return
-	}
-	for name, test := range map[string]func(*bench){
-		"reopen": testReopen,
-		"kill":   testKill,
+	for name, c := range map[string]struct {
+		promised bool
+		test     func(*bench)
+	}{
+		"whole":          {k.Promise.Atomic, testWhole},
+		"random":         {k.Promise.Atomic, testRandom},
+		"reopen":         {k.Promise.Kill, testReopen},
+		"delayed reopen": {k.Promise.Kill, testDelayedReopen},
+		"clock":          {k.Promise.Kill && k.Clock, testClock},
+		"kill":           {k.Promise.Kill, testKill},
+		"crash":          {k.Promise.PowerLoss && k.FS, testCrash},
+		"kill whole":     {k.Promise.Kill && k.Promise.Atomic, testKillWhole},
 	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); test(open(t, k)) })
+		if c.promised {
+			t.Run(name, func(t *testing.T) { t.Parallel(); c.test(open(t, k)) })
+		}
 	}
 }
 
@@ -87,8 +133,8 @@ const (
 )
 
 const (
-	greet = store.Place("in.greet")
-	wait  = store.Place("wait.String.RAW")
+	greet = store.Queue("in.greet")
+	wait  = store.Queue("wait.String.RAW")
 )
 
 // A bench is one store at work.
@@ -109,8 +155,15 @@ func open(t *testing.T, k Kind) *bench {
 // open opens the store again, closing the one that there is.
 func (b *bench) open(size, reserve int64) {
 	b.Helper()
+	b.openAs(Options{Size: size, Reserve: reserve})
+}
+
+// openAs is open with all options; the folder is the bench's.
+func (b *bench) openAs(o Options) {
+	b.Helper()
 	b.close()
-	s, err := b.kind.Open(b.Context(), b.dir, size, reserve)
+	o.Dir = b.dir
+	s, err := b.kind.Open(b.Context(), o)
 	if err != nil {
 		b.Fatalf("open: %v", err)
 	}
@@ -136,18 +189,43 @@ func (b *bench) within(d time.Duration) context.Context {
 	return ctx
 }
 
+// put appends one frame and waits until it is safe.
+func put(ctx context.Context, s store.Store, to store.Queue, f store.Frame) error {
+	return s.Commit(ctx, &store.Tx{Append: []store.Append{{To: to, Frame: f}}, Durable: true})
+}
+
+func (b *bench) put(to store.Queue, f store.Frame) error {
+	return put(b.within(long), b.store, to, f)
+}
+
+// commit does a transaction that nothing stands against.
+func (b *bench) commit(tx *store.Tx) {
+	b.Helper()
+	if err := b.store.Commit(b.within(long), tx); err != nil {
+		b.Fatalf("commit: %v", err)
+	}
+}
+
+func (b *bench) remove(at store.Queue, number uint64) error {
+	return b.store.Commit(b.within(long), &store.Tx{Remove: []store.Ref{{At: at, Number: number}}})
+}
+
+func (b *bench) clear(q store.Queue) error {
+	return b.store.Commit(b.within(long), &store.Tx{Clear: []store.Queue{q}})
+}
+
 // append appends a frame of one packet for each of data.
-func (b *bench) append(to store.Place, data ...string) {
+func (b *bench) append(to store.Queue, data ...string) {
 	b.Helper()
 	for _, d := range data {
-		if err := b.store.Append(b.within(long), to, store.Frame{Data: []byte(d), Packets: 1}); err != nil {
+		if err := b.put(to, store.Frame{Data: []byte(d), Packets: 1}); err != nil {
 			b.Fatalf("append %s to %s: %v", brief(d), to, err)
 		}
 	}
 }
 
 // pull leases frames until it has as many as data, and compares them in order.
-func (b *bench) pull(from store.Place, data ...string) []store.Lease {
+func (b *bench) pull(from store.Queue, data ...string) []store.Lease {
 	b.Helper()
 	var leases []store.Lease
 	var got []string
@@ -170,14 +248,14 @@ func (b *bench) pull(from store.Place, data ...string) []store.Lease {
 	return leases
 }
 
-// pullOne leases the only frame of a place.
-func (b *bench) pullOne(from store.Place, data string) store.Lease {
+// pullOne leases the only frame of a queue.
+func (b *bench) pullOne(from store.Queue, data string) store.Lease {
 	b.Helper()
 	return b.pull(from, data)[0]
 }
 
 // nothing sees that there is nothing to pull.
-func (b *bench) nothing(from store.Place, during time.Duration) {
+func (b *bench) nothing(from store.Queue, during time.Duration) {
 	b.Helper()
 	leases, err := b.store.Pull(b.within(during), from, 10)
 	if !errors.Is(err, context.DeadlineExceeded) || len(leases) > 0 {
@@ -185,8 +263,13 @@ func (b *bench) nothing(from store.Place, during time.Duration) {
 	}
 }
 
+// ack acknowledges one lease by itself and several in a transaction.
 func (b *bench) ack(leases ...store.Lease) {
 	b.Helper()
+	if len(leases) > 1 {
+		b.commit(&store.Tx{Ack: leases})
+		return
+	}
 	for _, l := range leases {
 		if err := l.Ack(); err != nil {
 			b.Fatalf("ack of %s: %v", brief(string(l.Data())), err)
@@ -208,21 +291,21 @@ func (b *bench) deliveries(l store.Lease, want int) {
 	}
 }
 
-// places is what Places says.
-func (b *bench) places() []store.Count {
+// queues is what Queues says.
+func (b *bench) queues() []store.Count {
 	b.Helper()
-	counts, err := b.store.Places(b.within(long))
+	counts, err := b.store.Queues(b.within(long))
 	if err != nil {
-		b.Fatalf("places: %v", err)
+		b.Fatalf("queues: %v", err)
 	}
 	return counts
 }
 
-// frames is how many frames all places have.
+// frames is how many frames all queues have.
 func (b *bench) frames() int {
 	b.Helper()
 	n := 0
-	for _, c := range b.places() {
+	for _, c := range b.queues() {
 		n += c.Frames
 	}
 	return n

@@ -15,10 +15,21 @@ const defectEnv = "STORETEST_DEFECT"
 
 func TestLogged(t *testing.T) {
 	Run(t, Kind{
-		Open: func(ctx context.Context, dir string, size, reserve int64) (store.Store, error) {
-			return openLogged(ctx, dir, size, reserve, os.Getenv(defectEnv))
+		Open: func(_ context.Context, o Options) (store.Store, error) {
+			return openReference(o, os.Getenv(defectEnv))
 		},
-		Promise: store.Promise{Kill: true},
+		Promise: store.Promise{Kill: true, Atomic: true},
+		Clock:   true,
+	})
+}
+
+func TestMemory(t *testing.T) {
+	Run(t, Kind{
+		Open: func(_ context.Context, o Options) (store.Store, error) {
+			o.Dir = ""
+			return openReference(o, "")
+		},
+		Promise: store.Promise{Atomic: true},
 	})
 }
 
@@ -39,6 +50,18 @@ func TestDefects(t *testing.T) {
 		{"no bound", "full"},
 		{"full without a word", "full_at_once"},
 		{"late writes", "kill"},
+		{"late writes", "kill_whole"},
+		{"tears transactions", "whole"},
+		{"tears transactions", "kill_whole"},
+		{"late acks count", "lapsed"},
+		{"deaf", "ended"},
+		{"no delay", "delayed"},
+		{"hides delayed frames", "delayed"},
+		{"trusts the clock", "clock"},
+		{"forgets queues late", "cost_of_many_queues"},
+		{"makes what is asked for", "cost_of_the_unknown"},
+		{"loses records", "random"},
+		{"no count", "random"},
 	} {
 		t.Run(c.defect+" in "+c.found, func(t *testing.T) {
 			t.Parallel()

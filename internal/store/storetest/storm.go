@@ -18,20 +18,20 @@ type oracle struct {
 }
 
 type known struct {
-	place  store.Place
+	queue  store.Queue
 	held   bool
 	acked  bool
 	leased int // how often
 }
 
-func (o *oracle) appending(to store.Place, data string) {
+func (o *oracle) appending(to store.Queue, data string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.known[data] = &known{place: to}
+	o.known[data] = &known{queue: to}
 }
 
 // pulled notes a lease, which nobody else may have.
-func (o *oracle) pulled(from store.Place, l store.Lease) {
+func (o *oracle) pulled(from store.Queue, l store.Lease) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	data := string(l.Data())
@@ -40,8 +40,8 @@ func (o *oracle) pulled(from store.Place, l store.Lease) {
 	case k == nil:
 		o.b.Errorf("%s holds %s, which nobody appended", from, brief(data))
 		return
-	case k.place != from:
-		o.b.Errorf("%s was appended to %s and came from %s", data, k.place, from)
+	case k.queue != from:
+		o.b.Errorf("%s was appended to %s and came from %s", data, k.queue, from)
 	case k.held:
 		o.b.Errorf("%s is leased twice", data)
 	case k.acked:
@@ -77,16 +77,16 @@ func (o *oracle) ended(l store.Lease, acked bool) (last bool) {
 // comes after it was acknowledged.
 func testStorm(b *bench) {
 	const appenders, pullers, each = 4, 6, 150
-	places := []store.Place{"in.a", "in.b", "wait.String.RAW"}
+	queues := []store.Queue{"in.a", "in.b", "wait.String.RAW"}
 	o := &oracle{b: b, left: appenders * each, known: map[string]*known{}}
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range appenders {
 		all.Go(func() {
 			for n := range each {
-				to, data := places[rand.IntN(len(places))], fmt.Sprintf("%d-%d", i, n)
+				to, data := queues[rand.IntN(len(queues))], fmt.Sprintf("%d-%d", i, n)
 				o.appending(to, data)
-				if err := b.store.Append(b.within(long), to, store.Frame{Data: []byte(data), Packets: 1}); err != nil {
+				if err := b.put(to, store.Frame{Data: []byte(data), Packets: 1}); err != nil {
 					b.Errorf("append: %v", err)
 				}
 			}
@@ -101,7 +101,7 @@ func testStorm(b *bench) {
 					return
 				default:
 				}
-				from := places[(i+rand.IntN(2))%len(places)]
+				from := queues[(i+rand.IntN(2))%len(queues)]
 				leases, err := b.store.Pull(b.within(short), from, 1+rand.IntN(8))
 				if err != nil {
 					continue
@@ -138,9 +138,12 @@ func (o *oracle) verdict(l store.Lease) (last bool) {
 	acked := rand.IntN(4) > 0
 	last = o.ended(l, acked)
 	var err error
-	if acked {
+	switch {
+	case acked && rand.IntN(2) == 0:
 		err = l.Ack()
-	} else {
+	case acked:
+		err = o.b.store.Commit(o.b.Context(), &store.Tx{Ack: []store.Lease{l}})
+	default:
 		err = l.Release(time.Duration(rand.IntN(3)) * 3 * time.Millisecond)
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -30,7 +30,7 @@ import (
 func run(t *testing.T) *node.Node {
 	t.Helper()
 	n := node.New(node.Config{
-		Name: "test", Version: "1", Store: memory.New(memory.Config{}), Durability: node.Memory,
+		Name: "test", Version: "1", Store: pebble.InMemory(pebble.Config{}), Durability: node.Memory,
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
 			return gofn.Open(m, func(_ context.Context, p packet.Packet, emit gofn.Emit) error {
 				if p.Data == "bad" {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/page"
 )
@@ -56,7 +56,7 @@ func TestFiles(t *testing.T) {
 
 // TestBesideTheAPI: the page does not stand where the API is.
 func TestBesideTheAPI(t *testing.T) {
-	n := node.New(node.Config{Name: "test", Store: memory.New(memory.Config{}), Blobs: blob.Open(blob.Config{})})
+	n := node.New(node.Config{Name: "test", Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 	h := web.Handler(web.Config{Node: n, Page: page.Handler()})
 	for path, kind := range map[string]string{
 		"/": "text/html; charset=utf-8", "/api/v1/nothing": "application/problem+json", "/api/v1/packets": "application/problem+json", "/api/v1/status": "application/json",

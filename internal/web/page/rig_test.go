@@ -18,7 +18,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/memory"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/front"
@@ -46,7 +46,7 @@ func network(t testing.TB, names ...string) []*member {
 	for _, name := range names {
 		m := &member{t: t, fns: map[seed.Name]gofn.Func{}}
 		m.Node = node.New(node.Config{
-			Name: name, Version: "test", Store: memory.New(memory.Config{Size: 256 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
+			Name: name, Version: "test", Store: pebble.InMemory(pebble.Config{Size: 256 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
 			Durability: node.Memory, Open: m.open,
 		})
 		m.api = web.Handler(web.Config{Node: m.Node, Page: page.Handler()})

@@ -3,6 +3,8 @@ package wire
 import (
 	"math"
 	"unicode/utf8"
+
+	"github.com/recap/pumpkin/packet"
 )
 
 // parseFast reads the headers that workers write all day: known keys, plain
@@ -66,6 +68,11 @@ func (r *Reply) fastEmit(s *scanner) bool {
 	if e.Size, ok = s.num(); !ok {
 		return false
 	}
+	if s.eat(',') {
+		if e.Attributes, ok = s.attributes(); !ok {
+			return false
+		}
+	}
 	r.Emit = append(r.Emit, e)
 	return true
 }
@@ -128,6 +135,32 @@ func (s *scanner) str() ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// attributes takes an object of strings.
+func (s *scanner) attributes() (packet.Attributes, bool) {
+	if !s.eat('{') {
+		return nil, false
+	}
+	if s.eat('}') {
+		return nil, true
+	}
+	all := packet.Attributes{}
+	for {
+		name, ok := s.str()
+		if !ok || !s.eat(':') {
+			return nil, false
+		}
+		value, ok := s.str()
+		if !ok {
+			return nil, false
+		}
+		all[string(name)] = string(value)
+		if s.eat(',') {
+			continue
+		}
+		return all, s.eat('}')
+	}
 }
 
 // list takes a list of lists, the inside of each of which item takes.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/recap/pumpkin/packet"
 )
 
 // A Reply is what one frame of a worker tells.
@@ -17,12 +19,13 @@ type Reply struct {
 	Sync bool
 }
 
-// An Emit is one output of a packet: its state as the worker wrote it, and how
-// many bytes of the blob are its data.
+// An Emit is one output of a run: its state as the worker wrote it, how many
+// bytes of the blob are its data, and the attributes that it sets, nil for none.
 type Emit struct {
-	N     int64
-	State string
-	Size  int64
+	N          int64
+	State      string
+	Size       int64
+	Attributes packet.Attributes
 }
 
 // A Done is the verdict on a packet.
@@ -36,6 +39,7 @@ type Done struct {
 // Reset makes the reply tell nothing, and keeps its memory.
 func (r *Reply) Reset() {
 	r.Started, r.Sync = -1, false
+	clear(r.Emit) // of attributes
 	r.Emit, r.Done = r.Emit[:0], r.Done[:0]
 	clear(r.Log)
 	r.Log = r.Log[:0]
@@ -59,6 +63,9 @@ func (r *Reply) Append(dst []byte) []byte {
 			dst = strconv.AppendInt(append(dst, '['), e.N, 10)
 			dst = AppendString(append(dst, ','), e.State)
 			dst = strconv.AppendInt(append(dst, ','), e.Size, 10)
+			if len(e.Attributes) > 0 {
+				dst = appendAttributes(append(dst, ','), e.Attributes)
+			}
 			dst = append(dst, ']', ',')
 		}
 		dst = append(dst[:len(dst)-1], ']', ',')
@@ -128,7 +135,7 @@ func (r *Reply) parseSlow(header []byte) error {
 	}
 	for _, fields := range emits {
 		var e Emit
-		if err := decode("emit", fields, 3, &e.N, &e.State, &e.Size); err != nil {
+		if err := decode("emit", fields, 3, &e.N, &e.State, &e.Size, &e.Attributes); err != nil {
 			return err
 		}
 		r.Emit = append(r.Emit, e)

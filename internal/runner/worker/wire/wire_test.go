@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +15,8 @@ import (
 )
 
 func TestRunRoundTrip(t *testing.T) {
-	p := packet.Packet{ID: packet.HashID("x"), Ship: packet.Ship{Root: packet.HashID("y"), Node: "lab"}, State: "In:A", Data: "12345", Attempt: 2}
+	p := packet.Packet{ID: packet.HashID("x"), Ship: packet.Ship{Root: packet.HashID("y"), Node: "lab"}, State: "In:A", Data: "12345", Attempt: 2,
+		Extra: &packet.Extra{Attributes: packet.Attributes{"sample": "S07", "name": "näme \"x\""}}}
 	frame := append(Begin(nil), `{"run":[`...)
 	frame = append(AppendEntry(frame, 7, &p, true), "]}"...)
 	frame, err := End(frame, int64(len(p.Data)))
@@ -25,7 +28,7 @@ func TestRunRoundTrip(t *testing.T) {
 		t.Fatal(blob, err)
 	}
 	run, stop, err := ParseRun(header, blob)
-	want := []Entry{{N: 7, State: "In:A", Size: 5, ID: p.ID.String(), Ship: p.Ship.String(), Attempt: 2}}
+	want := []Entry{{N: 7, State: "In:A", Size: 5, ID: p.ID.String(), Ship: p.Ship.String(), Attempt: 2, Attributes: p.Attributes()}}
 	if err != nil || stop || !reflect.DeepEqual(run, want) {
 		t.Errorf("read %+v, %v, %v", run, stop, err)
 	}
@@ -40,7 +43,7 @@ func TestRunOfABlob(t *testing.T) {
 }
 
 func TestReplyRoundTrip(t *testing.T) {
-	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2}, {3, `odd "näme"`, 0}}, Done: []Done{{N: 3}, {4, true, "no\nway", "tail"}}, Log: []string{"a line"}}
+	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2, nil}, {3, `odd "näme"`, 0, packet.Attributes{"sample": "S 07", "file": "näme"}}, {3, "B", 0, packet.Attributes{"lane": ""}}}, Done: []Done{{N: 3}, {4, true, "no\nway", "tail"}}, Log: []string{"a line"}}
 	var got Reply
 	got.Reset()
 	if err := got.Parse(want.Append(nil), 2); err != nil {
@@ -59,6 +62,8 @@ func TestViolations(t *testing.T) {
 		"no JSON": {"hello", 0}, "output beyond the blob": {`{"emit":[[0,"",5]]}`, 4}, "blob without output": {`{}`, 1},
 		"negative size": {`{"emit":[[0,"",-1]]}`, 0}, "too few fields": {`{"emit":[[0]]}`, 0}, "too many fields": {`{"done":[[0,"a","b","c"]]}`, 0},
 		"null": {`{"done":[[null]]}`, 0}, "wrong type": {`{"emit":[["0","",0]]}`, 0},
+		"attributes that are no object": {`{"emit":[[0,"",0,"S07"]]}`, 0}, "an attribute that is no text": {`{"emit":[[0,"",0,{"lane":7}]]}`, 0},
+		"an attribute that is null": {`{"emit":[[0,"",0,{"lane":null}]]}`, 0}, "something behind attributes": {`{"emit":[[0,"",0,{},1]]}`, 0},
 	} {
 		var r Reply
 		r.Reset()
@@ -81,6 +86,7 @@ func TestViolations(t *testing.T) {
 func FuzzReply(f *testing.F) {
 	f.Add([]byte(`{"started":1,"emit":[[1,"B",2]],"done":[[1],[2,"e","o"]],"log":["x"]}`), int64(2))
 	f.Add([]byte(`{"emit":[[0,"",0]]}`), int64(0))
+	f.Add([]byte(`{"emit":[[0,"",0,{"sample":"S07","lane":""}],[0,"B",1,{}]]}`), int64(1))
 	f.Fuzz(func(t *testing.T, header []byte, blob int64) {
 		var fast, slow Reply
 		fast.Reset()
@@ -91,14 +97,19 @@ func FuzzReply(f *testing.F) {
 		if err := slow.parseSlow(header); err != nil {
 			t.Fatalf("%q is taken fast, and slowly gives %v", header, err)
 		}
-		if len(fast.Emit) != len(slow.Emit) || len(fast.Done) != len(slow.Done) || fast.Started != slow.Started {
+		if !slices.EqualFunc(fast.Emit, slow.Emit, sameEmit) || !slices.Equal(fast.Done, slow.Done) || fast.Started != slow.Started {
 			t.Errorf("%q: %+v fast, %+v slowly", header, fast, slow)
 		}
 	})
 }
 
+func sameEmit(a, b Emit) bool {
+	return a.N == b.N && a.State == b.State && a.Size == b.Size && maps.Equal(a.Attributes, b.Attributes)
+}
+
 func FuzzRun(f *testing.F) {
 	f.Add([]byte(`{"run":[[0,"A:A",3]]}`), int64(3))
+	f.Add([]byte(`{"run":[[0,"A:A",1,"id","ship",0,{"sample":"S07"}],[0,"A:B",2,"id","ship",0,{},"00-x"]]}`), int64(3))
 	f.Fuzz(func(t *testing.T, header []byte, blob int64) {
 		run, _, err := ParseRun(header, blob)
 		sum := int64(0)

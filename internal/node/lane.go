@@ -1,0 +1,142 @@
+package node
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// A lane is what packets of one frame have in common.
+type lane struct {
+	// into is the peer whose store they go into; nil is the node's own.
+	into  *peer
+	queue store.Queue
+	rank  store.Rank
+	// attempt sets apart the packets that are to be tried again later: those
+	// of one attempt wait for about the same time. 0 is for all others.
+	attempt int32
+	// sole: no other seed accepted the packets.
+	sole bool
+}
+
+// A framer puts packets into frames, one after the other in each lane. Its zero
+// value is empty.
+type framer struct {
+	open   map[lane]*filling // the one in each lane that fills
+	last   *filling          // that took a packet last
+	frames []*filling        // in the order of their beginnings
+	bytes  int
+	count  int // of packets, copies included
+}
+
+// A filling is a frame that fills.
+type filling struct {
+	lane    lane
+	packets []packet.Packet
+	array   *packetArray // that packets is a part of; nil for a frame of one
+	by      []*Intake    // who brought each packet, if that matters
+	bytes   int
+	after   time.Duration // the longest that one of them is delayed
+}
+
+// add puts a packet of that size into a lane whose frames hold at most most
+// packets.
+func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.Duration, by *Intake) {
+	f := fr.last
+	if f == nil || f.lane != l {
+		f = fr.open[l]
+	}
+	if f == nil || len(f.packets) >= most || f.bytes >= store.MaxBytes || f.bytes+size > store.MaxFrame {
+		f = &filling{lane: l}
+		if most > 1 {
+			f.array = spare.Get().(*packetArray)
+			f.packets = f.array[:0]
+		}
+		if fr.open == nil {
+			fr.open = map[lane]*filling{}
+		}
+		fr.open[l] = f
+		fr.frames = append(fr.frames, f)
+	}
+	fr.last = f
+	f.packets = append(f.packets, *p)
+	if by != nil || f.by != nil {
+		for len(f.by) < len(f.packets)-1 {
+			f.by = append(f.by, nil)
+		}
+		f.by = append(f.by, by)
+	}
+	f.bytes += size
+	f.after = max(f.after, after)
+	fr.bytes += size
+	fr.count++
+}
+
+type packetArray [store.MaxPackets]packet.Packet
+
+// spare are emptied arrays of packets, and scratch are buffers that frames are
+// encoded in, since how long one is becomes known by that: both would be most of
+// what a busy node allocates.
+var (
+	spare   = sync.Pool{New: func() any { return new(packetArray) }}
+	scratch = sync.Pool{New: func() any { return new([]byte) }}
+)
+
+// free gives the lists back. Nobody uses the frames any more.
+func (fr *framer) free() {
+	for _, f := range fr.frames {
+		if f.array != nil {
+			clear(f.packets)
+			spare.Put(f.array)
+		}
+		f.array = nil
+		f.packets = nil
+	}
+}
+
+// encode makes the frame as a store takes it.
+func (f *filling) encode() store.Append {
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	*buf = packet.AppendFrame((*buf)[:0], packet.FrameHeader{Sole: f.lane.sole}, f.packets)
+	return store.Append{To: f.lane.queue, Frame: store.Frame{
+		Data:    bytes.Clone(*buf),
+		Packets: len(f.packets), Rank: f.lane.rank, After: min(f.after, store.MaxDelay), Blobs: blobsOf(f.packets),
+	}}
+}
+
+// without takes the packets out that the intake has brought.
+func (f *filling) without(in *Intake) {
+	kept := 0
+	for i, by := range f.by { // nil, or as long as packets
+		if by != in {
+			f.packets[kept], f.by[kept] = f.packets[i], by
+			kept++
+		}
+	}
+	if f.by != nil {
+		clear(f.packets[kept:])
+		f.packets, f.by = f.packets[:kept], f.by[:kept]
+	}
+}
+
+// frameMost is how many packets a frame of the queue may hold.
+func (n *Node) frameMost(q store.Queue) int {
+	if name, ok := q.Seed(); ok {
+		return n.snap.Load().frame(name)
+	}
+	return store.MaxPackets
+}
+
+// storedSize is how many bytes the packet adds to a frame once large data lies
+// beside it.
+func storedSize(p *packet.Packet) int {
+	size := packet.FrameSize(p)
+	if len(p.Data) > store.MaxInline {
+		size -= len(p.Data)
+	}
+	return size
+}

@@ -1,0 +1,199 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/recap/pumpkin/internal/pause"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// The progress of frames that could not end in one transaction is a table: for
+// each time something of the frame was stored, a record under
+//
+//	QUEUE 0 NUMBER(8) RECORD(4)     big endian; RECORD counts from 0
+//
+// which holds
+//
+//	32 bytes  a bit for each packet of the frame, the lowest of the first byte
+//	          for the first: all is stored for it
+//	entries   of packets that are stored and descend from one of the others: 16
+//	          bytes, its id; 1 byte, the length of a queue's name, and the name;
+//	          and likewise its state, since a dead letter has the id of the
+//	          packet that it was
+//
+// The records go with the frame's acknowledgement.
+const progressTable store.Table = "progress"
+
+var errProgress = errors.New("the record of a frame's progress is not what was written")
+
+// marks has a bit for each packet of a frame.
+type marks [store.MaxPackets / 8]byte
+
+func (m *marks) set(i int)      { m[i/8] |= 1 << (i % 8) }
+func (m *marks) unset(i int)    { m[i/8] &^= 1 << (i % 8) }
+func (m *marks) has(i int) bool { return m[i/8]&(1<<(i%8)) != 0 }
+func (m *marks) any() bool      { return *m != marks{} }
+
+// before is what earlier leases of a frame have stored.
+type before struct {
+	done   marks
+	stored map[copyOf]bool
+}
+
+// A copyOf is one packet in one queue.
+type copyOf struct {
+	id    packet.ID
+	in    store.Queue
+	state packet.State
+}
+
+// has tells whether an earlier lease of the unit's frame has stored the packet in
+// that queue.
+func (u *unit) has(in store.Queue, p *packet.Packet) bool {
+	return u != nil && u.frame.before != nil && u.frame.before.stored[copyOf{p.ID, in, p.State}]
+}
+
+// anew tells whether nothing of the unit's frame was stored before.
+func (u *unit) anew() bool { return u == nil || u.frame.before == nil }
+
+func progressKey(at store.Queue, number uint64) []byte {
+	key := append([]byte(at), 0)
+	return binary.BigEndian.AppendUint64(key, number)
+}
+
+// progress is the record of what p stores. The caller alone ends the frame.
+func (o *origin) progress(p *part) store.Record {
+	key := binary.BigEndian.AppendUint32(progressKey(o.at, o.lease.Number()), uint32(o.records)) //nolint:gosec // far below
+	value := append([]byte(nil), p.done[:]...)
+	for i := range p.began {
+		value = p.began[i].append(value)
+	}
+	return store.Record{Key: store.Key{In: progressTable, Key: string(key)}, Value: value}
+}
+
+// progressKeys are the keys of the frame's records.
+func (o *origin) progressKeys() (keys []store.Key) {
+	for i := range o.records {
+		key := binary.BigEndian.AppendUint32(progressKey(o.at, o.lease.Number()), uint32(i)) //nolint:gosec // far below
+		keys = append(keys, store.Key{In: progressTable, Key: string(key)})
+	}
+	return keys
+}
+
+// progressed are the frames of the own store that have records of progress.
+type progressed struct {
+	mu     sync.Mutex
+	frames map[store.Ref]bool
+}
+
+// loadProgress learns which frames have records of progress, before any frame is
+// leased.
+func (n *Node) loadProgress(ctx context.Context) error {
+	n.progressed.mu.Lock()
+	defer n.progressed.mu.Unlock()
+	n.progressed.frames = map[store.Ref]bool{}
+	return n.store.Scan(ctx, progressTable, "", func(key string, _ []byte) bool {
+		if at, number, ok := strings.Cut(key, "\x00"); ok && len(number) == 8+4 {
+			n.progressed.frames[store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))}] = true
+		}
+		return true
+	})
+}
+
+// learnProgress is loadProgress until it works, or the node ends.
+func (n *Node) learnProgress() {
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		err := n.loadProgress(n.running)
+		if err == nil || n.running.Err() != nil {
+			return
+		}
+		n.storeTrouble(err)
+		if !pause.For(n.running, wait) {
+			return
+		}
+	}
+}
+
+// hasProgress tells whether a frame of the own store may have records of
+// progress. Where others write into the store too, any that was leased before may.
+func (n *Node) hasProgress(at store.Queue, lease store.Lease) bool {
+	if _, shared := n.store.(store.Shared); shared {
+		return lease.Deliveries() > 1
+	}
+	n.progressed.mu.Lock()
+	defer n.progressed.mu.Unlock()
+	return n.progressed.frames[store.Ref{At: at, Number: lease.Number()}]
+}
+
+// noteProgress notes whether a frame has records of progress.
+func (n *Node) noteProgress(o *origin, has bool) {
+	n.progressed.mu.Lock()
+	defer n.progressed.mu.Unlock()
+	ref := store.Ref{At: o.at, Number: o.lease.Number()}
+	if has {
+		n.progressed.frames[ref] = true
+	} else {
+		delete(n.progressed.frames, ref)
+	}
+}
+
+// readProgress reads what earlier leases of the frame have stored.
+func (o *origin) readProgress(ctx context.Context) error {
+	var bad error
+	b := &before{stored: map[copyOf]bool{}}
+	err := o.node.store.Scan(ctx, progressTable, string(progressKey(o.at, o.lease.Number())), func(_ string, value []byte) bool {
+		bad = b.add(value)
+		o.records++
+		return bad == nil
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return fmt.Errorf("read the progress of frame %d of %s: %w", o.lease.Number(), o.at, err)
+	}
+	if o.records > 0 {
+		o.before, o.done = b, b.done
+	}
+	return nil
+}
+
+// add takes one record.
+func (b *before) add(value []byte) error {
+	if len(value) < len(b.done) {
+		return errProgress
+	}
+	for i := range b.done {
+		b.done[i] |= value[i]
+	}
+	for value = value[len(b.done):]; len(value) > 0; {
+		if len(value) < 16 {
+			return errProgress
+		}
+		id := packet.IDOf([16]byte(value))
+		in, after, ok := cutName(value[16:])
+		state, after, also := cutName(after)
+		if !ok || !also {
+			return errProgress
+		}
+		b.stored[copyOf{id, store.Queue(in), packet.State(state)}] = true
+		value = after
+	}
+	return nil
+}
+
+func (c *copyOf) append(value []byte) []byte {
+	value = c.id.Append(value)
+	value = append(append(value, byte(len(c.in))), c.in...)      //nolint:gosec // names are short
+	return append(append(value, byte(len(c.state))), c.state...) //nolint:gosec // as above
+}
+
+func cutName(value []byte) (name, after []byte, ok bool) {
+	if len(value) < 1 || len(value) < 1+int(value[0]) {
+		return nil, nil, false
+	}
+	return value[1 : 1+value[0]], value[1+int(value[0]):], true
+}

@@ -1,0 +1,141 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"time"
+
+	engine "github.com/cockroachdb/pebble/v2"
+)
+
+// Delayed frames lie in a table by the time when they are due. A timer waits
+// for the first; nothing is held of the others.
+
+// maxMoved is how many delayed frames become free in one transaction.
+const maxMoved = 64
+
+// freeDelayed moves delayed frames to their queues when they are due, until the
+// store ends.
+func (s *Store) freeDelayed() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-s.due:
+		case <-s.ctx.Done():
+			return
+		}
+		wait, err := s.moveDue()
+		if err != nil && s.ctx.Err() == nil {
+			s.log.Debug("moving delayed frames to their queues", "error", err)
+			wait = time.Second
+		}
+		if wait >= 0 {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// moveDue moves what is due, and returns how long it is until the next is; -1 if
+// there is none.
+func (s *Store) moveDue() (time.Duration, error) {
+	for s.ctx.Err() == nil {
+		s.expectDue(math.MaxInt64) // whatever comes from here on is news
+		due, next, err := s.firstDelayed()
+		if err != nil || len(due) == 0 {
+			if next >= 0 {
+				s.expectDue(s.clock.now() + int64(next))
+			}
+			return next, err
+		}
+		if err := s.writer.submit(context.Background(), &request{moves: due}); err != nil {
+			return -1, err
+		}
+	}
+	return -1, nil
+}
+
+// expectDue notes when the first delayed frame is due.
+func (s *Store) expectDue(at int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.firstDue = at
+}
+
+// delayedUntil notes a frame that is delayed, and wakes the timer if it is the
+// first that is due. The caller holds the lock.
+func (s *Store) delayedUntil(due int64) {
+	if due >= s.firstDue {
+		return
+	}
+	s.firstDue = due
+	select {
+	case s.due <- struct{}{}:
+	default:
+	}
+}
+
+// firstDelayed are the first delayed frames that are due, or how long it is
+// until the first is.
+func (s *Store) firstDelayed() (due []*delayed, next time.Duration, err error) {
+	it, err := s.db.NewIter(&engine.IterOptions{LowerBound: []byte{keyDelayed}, UpperBound: []byte{keyDelayed + 1}})
+	if err != nil {
+		return nil, -1, err
+	}
+	defer it.Close()
+	now := s.clock.now()
+	for ok := it.First(); ok && len(due) < maxMoved; ok = it.Next() {
+		if at := int64(binary.BigEndian.Uint64(it.Key()[1:])); at > now { //nolint:gosec // as it was written
+			return due, time.Duration(at - now), nil
+		}
+		d, err := parseDelayed(it.Key(), append([]byte(nil), it.Value()...))
+		if err != nil {
+			s.damage.add("a delayed frame: " + err.Error())
+			continue
+		}
+		due = append(due, d)
+	}
+	return due, -1, it.Error()
+}
+
+// distrust lets no delayed frame wait longer than its delay: what an earlier
+// process stored with a clock that ran ahead gets a new time. That is done once,
+// since the new time comes from this clock.
+func (s *Store) distrust() error {
+	it, err := s.db.NewIter(&engine.IterOptions{LowerBound: []byte{keyDelayed}, UpperBound: []byte{keyDelayed + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	now := s.clock.now()
+	batch := s.db.NewBatch()
+	defer func() { batch.Close() }()
+	for ok := it.Last(); ok; ok = it.Prev() {
+		if int64(binary.BigEndian.Uint64(it.Key()[1:])) <= now { //nolint:gosec // as it was written
+			break
+		}
+		d, err := parseDelayed(it.Key(), it.Value())
+		if err != nil {
+			continue // it is reported when it is due
+		}
+		if d.due-now <= d.after {
+			continue
+		}
+		_ = batch.SingleDelete(d.key(), nil)
+		d.due = now + d.after
+		_ = batch.Set(d.key(), d.value(), nil) // a batch in memory
+		if batch.Len() > maxGroup {
+			if err := batch.Commit(engine.NoSync); err != nil {
+				return err
+			}
+			_ = batch.Close()
+			batch = s.db.NewBatch()
+		}
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	return batch.Commit(engine.NoSync)
+}

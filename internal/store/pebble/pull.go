@@ -1,0 +1,181 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	engine "github.com/cockroachdb/pebble/v2"
+
+	"github.com/recap/pumpkin/internal/store"
+)
+
+// Pull leases frames, and waits for the first.
+func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
+	leases, err := s.pull(ctx, from, most)
+	if err != nil {
+		return nil, fmt.Errorf("pull from %s: %w", from, err)
+	}
+	return leases, nil
+}
+
+func (s *Store) pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
+	if most < 1 {
+		return nil, fmt.Errorf("at most %d frames were asked for; expected 1 or more", most)
+	}
+	if err := from.Check(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, store.ErrClosed
+	}
+	q := s.queue(from)
+	q.pulls++
+	leases, err := s.takeOrRead(q, most)
+	if len(leases) == 0 && err == nil {
+		leases, err = s.await(ctx, q, most)
+	}
+	q.pulls--
+	// Whether this pull took what it was woken for or gives up: if there is
+	// something left, it is the next one's turn.
+	q.wake()
+	s.tidy(q)
+	switch {
+	case len(leases) > 0:
+		return leases, nil
+	case err != nil:
+		return nil, err
+	case s.closed:
+		return nil, store.ErrClosed
+	}
+	return nil, ctx.Err()
+}
+
+// await takes frames as soon as there are any; none when ctx or the store ended.
+// The caller holds the lock, which is given up meanwhile.
+func (s *Store) await(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
+	w := make(waiter, 1)
+	q.waiters = append(q.waiters, w)
+	for {
+		s.mu.Unlock()
+		select {
+		case <-w:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if s.closed || ctx.Err() != nil {
+			q.leave(w)
+			return nil, nil
+		}
+		if leases, err := s.takeOrRead(q, most); len(leases) > 0 || err != nil {
+			return leases, err
+		}
+		if s.closed || ctx.Err() != nil {
+			return nil, nil
+		}
+		q.waiters = slices.Insert(q.waiters, 0, w) // somebody was faster; it keeps its turn
+	}
+}
+
+// takeOrRead leases what is in memory, or reads frames of the backlog and
+// leases those. The caller holds the lock, which is given up while they are
+// read.
+func (s *Store) takeOrRead(q *queue, most int) ([]store.Lease, error) {
+	for q.free == 0 && q.backlog && !q.reading && !s.closed {
+		if err := s.readBacklog(q, most); err != nil {
+			return nil, err
+		}
+	}
+	return q.take(most), nil
+}
+
+const (
+	// maxRead and maxReadBytes bound what is read of a backlog at a time.
+	maxRead      = 64
+	maxReadBytes = 2 << 20
+)
+
+// readBacklog reads the next frames of the backlog into memory. The caller holds
+// the lock, which is given up meanwhile.
+func (s *Store) readBacklog(q *queue, most int) error {
+	from, to := q.backlogFrom, q.backlogTo
+	q.reading, q.removed = true, nil
+	s.reads.Add(1)
+	s.mu.Unlock()
+	found, next, err := s.readFrames(q.name, from, to, max(most, maxRead))
+	s.reads.Done()
+	s.mu.Lock()
+	q.reading = false
+	for _, f := range found {
+		if !q.removed[f.number] {
+			q.add(f)
+		}
+	}
+	q.backlogFrom = next
+	if next > q.backlogTo {
+		q.backlog = false
+	}
+	return err
+}
+
+// readFrames reads at most most frames with numbers from from to to. next is
+// the number to go on with.
+func (s *Store) readFrames(name store.Queue, from, to uint64, most int) (found []*frame, next uint64, err error) {
+	it, err := s.db.NewIter(&engine.IterOptions{
+		LowerBound: frameKey(nil, name, from), UpperBound: after(frameKey(nil, name, to)),
+	})
+	if err != nil {
+		return nil, from, err
+	}
+	defer it.Close()
+	size := 0
+	next = from
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(found) >= most || size >= maxReadBytes {
+			return found, next, nil
+		}
+		number := numberOf(it.Key())
+		next = number + 1
+		f, err := parseFrame(bytes.Clone(it.Value()))
+		if err != nil {
+			s.damage.add(inFrame(name, number, err).Error())
+			continue
+		}
+		f.number = number
+		found = append(found, f)
+		size += len(f.data)
+	}
+	if err := it.Error(); err != nil {
+		return found, s.skip(name, next, to, err), nil
+	}
+	return found, to + 1, nil
+}
+
+// skip finds where a queue can be read again behind a place that is damaged.
+func (s *Store) skip(name store.Queue, from, to uint64, why error) uint64 {
+	next := to + 1
+	for step := uint64(1); from+step <= to; step *= 2 {
+		it, err := s.db.NewIter(&engine.IterOptions{LowerBound: frameKey(nil, name, from+step), UpperBound: after(frameKey(nil, name, to))})
+		if err != nil {
+			break
+		}
+		ok := it.First()
+		if ok {
+			next = numberOf(it.Key())
+		}
+		err = it.Error()
+		_ = it.Close() // the error was looked at
+		if ok && err == nil {
+			break
+		}
+		next = to + 1
+	}
+	s.damage.add(fmt.Sprintf("frames of %s from number %d to %d: %v", name, from, next-1, why))
+	return next
+}

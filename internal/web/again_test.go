@@ -1,0 +1,58 @@
+package web
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+// TestSentAgain sends a packet with one id by every way of the API: it is there once,
+// and a packet without an id is another each time.
+func TestSentAgain(t *testing.T) {
+	n, client := serve(t)
+	h := Handler(Config{Node: n})
+	id := packet.NewID()
+	for range 2 {
+		if taken, err := client.Send(t.Context(), list(io.EOF, Parcel{ID: id, State: "A:A"}, Parcel{ID: id, State: "A:A"})); taken != 2 || err != nil {
+			t.Fatalf("%d taken, %v", taken, err)
+		}
+		if err := client.SendData(t.Context(), Parcel{ID: id, State: "A:A"}, strings.NewReader("x"), -1); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ path, kind, body string }{
+			{"?id=" + id.String(), rawData, "x"},
+			{"?id=" + id.String() + "&wait=1m", rawData, "x"},
+			{"", "application/json", `{"id":"` + id.String() + `","data":"x"}`},
+		} {
+			if sent := sendTo(t, h, c.path, c.kind, c.body); sent.ID != id || sent.Outcome != nil {
+				t.Errorf("%+v is answered with %+v", c, sent)
+			}
+		}
+	}
+	drawn := sendTo(t, h, "", rawData, "x")
+	if again := sendTo(t, h, "", rawData, "x"); again.ID == drawn.ID || again.ID.IsZero() || !strings.HasSuffix(again.Ship, again.ID.String()) {
+		t.Errorf("without an id: %+v, then %+v", drawn, again)
+	}
+	waiting := 0
+	if err := n.Show(t.Context(), "A:A", func(packet.Packet) bool { waiting++; return true }); err != nil || waiting != 3 {
+		t.Errorf("%d packets are there, %v; expected 3", waiting, err)
+	}
+}
+
+// sendTo posts a packet into A:A.
+func sendTo(t *testing.T, h http.Handler, query, kind, body string) (sent Sent) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/states/A:A/packets"+query, strings.NewReader(body))
+	r.Header.Set("Content-Type", kind)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if err := json.Unmarshal(w.Body.Bytes(), &sent); w.Code != http.StatusOK || err != nil {
+		t.Fatalf("%d %s, %v", w.Code, w.Body, err)
+	}
+	return sent
+}
