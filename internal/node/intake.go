@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -227,11 +228,17 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		return n.tooLarge(p, size)
 	}
 	if n.stored() && n.blobs != nil && (size < 0 || size > store.MaxInline) {
+		if err := n.awaitRoom(ctx, p, max(size, 0)); err != nil {
+			return err
+		}
 		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
 		if err != nil {
 			return err
 		}
 		defer n.drop([]packet.Sum{b.Sum})
+		if err := n.fits(p, b.Size); err != nil {
+			return err
+		}
 		p.Data, p.Blob = "", &b
 		if b.Size <= store.MaxInline {
 			if p.Data, err = n.read(b); err != nil {
@@ -251,6 +258,40 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 	}
 	p.Data = data.String()
 	return n.inject(ctx, p)
+}
+
+// awaitRoom waits until the store has room for large data of that size, before it
+// is put beside the frames: it counts there as they do.
+func (n *Node) awaitRoom(ctx context.Context, p *packet.Packet, size int64) error {
+	if err := n.fits(p, size); err != nil {
+		return err
+	}
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		st := n.store.State()
+		err := st.Err
+		if err == nil && st.Size > 0 && st.Used+size > st.Size {
+			err = fmt.Errorf("%w: %d bytes of %d are used, and %d more are to come", store.ErrFull, st.Used, st.Size, size)
+		}
+		if err == nil {
+			return nil
+		}
+		n.storeTrouble(err)
+		if pause.For(ctx, wait) && n.injecting.Err() == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return ErrDraining
+	}
+}
+
+// fits says that data of that size never fits into the store.
+func (n *Node) fits(p *packet.Packet, size int64) error {
+	if most := n.store.State().Size; most > 0 && size > most {
+		return fmt.Errorf("packet %s: %w: it has %d bytes, and the whole store takes %d (--store-size)", p.ID, store.ErrTooLarge, size, most)
+	}
+	return nil
 }
 
 func (n *Node) tooLarge(p *packet.Packet, size int64) error {

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/pebble"
+	"github.com/recap/pumpkin/packet"
+)
+
+// TestLargeDataWaitsForRoom has large data come for which the store has no room: it
+// is not put beside the frames before there is, and whoever stops waiting has not
+// sent.
+func TestLargeDataWaitsForRoom(t *testing.T) {
+	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
+	s := inMemory(t, pebble.Config{Size: 1 << 20, Beside: blobs.Used})
+	w := newWorld(t)
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.start()
+	send := func(ctx context.Context, size int) error {
+		return w.InjectData(ctx, packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, size)), int64(size))
+	}
+	if err := send(t.Context(), 600<<10); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := send(short, 700<<10); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a second one gave %v; expected that it waits", err)
+	}
+	if used := blobs.Used(); used != 600<<10 {
+		t.Errorf("%d bytes of large data are stored; expected those of the first alone", used)
+	}
+	if err := send(t.Context(), 2<<20); !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("one that is larger than the store gave %v", err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- send(t.Context(), 700<<10) }()
+	if n, err := w.Drop(t.Context(), Selection{States: []packet.State{"B:B"}}); n != 1 || err != nil {
+		t.Fatalf("%d were dropped, %v", n, err)
+	}
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("there is room, and it waits still")
+	}
+}
