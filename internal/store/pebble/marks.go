@@ -90,7 +90,7 @@ func (s *Store) Begin(ctx context.Context, leases []store.Lease) error {
 			s.mu.Unlock()
 			return errors.New("begin with a frame: its lease is one of another store")
 		}
-		if own.held() && !own.frame.begun {
+		if own.deliveries > 1 && own.held() && !own.frame.begun {
 			own.frame.begun = true
 			own.queue.leased.count(own.frame.number, 1)
 			s.marked[own.queue] = true
