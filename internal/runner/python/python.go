@@ -63,8 +63,10 @@ func untilFound(look func() (string, error)) func() (string, error) {
 	}
 }
 
-// findTime bounds the question for sys.executable.
-const findTime = 20 * time.Second
+// findTime bounds the question for sys.executable. A machine that is busy takes
+// its time, above all where python3 is a script that looks for the right one; who
+// gives up leaves the seed out.
+const findTime = time.Minute
 
 func find(name string) (string, error) {
 	if name == "" {

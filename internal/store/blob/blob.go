@@ -116,7 +116,7 @@ func (s *Store) Open(b packet.Blob) (*os.File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && info.Size() != b.Size {
-		err = fmt.Errorf("large data %x has %d bytes on the disk; expected %d", b.Sum[:8], info.Size(), b.Size)
+		err = fmt.Errorf("%w: %x has %d bytes on the disk; expected %d", packet.ErrDamagedBlob, b.Sum[:8], info.Size(), b.Size)
 	}
 	if err != nil {
 		file.Close() // only read
