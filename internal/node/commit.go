@@ -62,6 +62,9 @@ type commit struct {
 type bringer struct {
 	by    *Intake
 	claim *claim
+	// entry, unless nil, is stored in the ledger with the packet.
+	entry  *packet.Packet
+	ledger lane
 }
 
 // A broughtClaim is one on the id of a packet that this intake has brought.
@@ -118,6 +121,9 @@ func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Dur
 	}
 	for _, l := range to {
 		f.framer.add(l, c.node.frameMost(l.queue), &it.Packet, size, after, from.by)
+	}
+	if from.entry != nil {
+		f.framer.add(from.ledger, store.MaxPackets, from.entry, storedSize(from.entry), 0, from.by)
 	}
 	if it.from != nil {
 		f.from = append(f.from, it.from)

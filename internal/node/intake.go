@@ -99,19 +99,29 @@ func followNot(p *packet.Packet) {
 
 // put sends a root on its way. The commit that stores it ends the claim on its id.
 func (in *Intake) put(ctx context.Context, it *item, to []dest, mine *claim) error {
+	n, from := in.node, bringer{by: in, claim: mine}
 	if _, ok := followed(&it.Packet); ok {
 		var r record
 		r.beginAll(&it.Packet, to)
-		f, err := in.node.note(ctx, it, &r)
-		if err != nil {
-			return err
+		ledger, wanted := n.ledgerOf(&it.Packet, &r)
+		switch parts := r.parts(); {
+		case !wanted:
+		case n.stored() && n.keeper(&it.Packet) == nil && len(parts) == 1:
+			// In one transaction: else what comes of the packet could be in the
+			// ledger before it is.
+			from.entry, from.ledger = entryOf(&it.Packet, parts[0]), lane{queue: store.Ledger(ledger), rank: store.Descendant}
+		default:
+			f, err := n.note(ctx, it, &r)
+			if err != nil {
+				return err
+			}
+			in.started(f, true)
 		}
-		in.started(f, true)
 	}
-	if !in.node.stored() {
-		return in.node.route(ctx, nil, it, to)
+	if !n.stored() {
+		return n.route(ctx, nil, it, to)
 	}
-	f, err := in.node.storeFor(ctx, it, to, bringer{in, mine})
+	f, err := n.storeFor(ctx, it, to, from)
 	if err == nil {
 		in.started(f, false)
 	}
