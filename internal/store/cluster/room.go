@@ -16,9 +16,11 @@ const (
 	// leastReserve is the least that descendants have beyond the size.
 	leastReserve = 1 << 30
 	// countEvery is how often the frames of all nodes are counted, and
-	// countShare which part of the time a node may spend on it.
-	countEvery = time.Second
-	countShare = 20
+	// countShare which part of the time a node may spend on it; but a cluster that
+	// was slow once is not left alone for longer than countLongest.
+	countEvery   = time.Second
+	countShare   = 20
+	countLongest = 10 * time.Second
 	// recountAfter is how soon somebody who would be refused counts again.
 	recountAfter = 100 * time.Millisecond
 )
@@ -259,7 +261,7 @@ func (s *Store) watch() {
 		}
 		s.judge(err)
 		s.strengthen(s.ctx)
-		timer.Reset(max(countEvery, time.Since(start)*countShare))
+		timer.Reset(min(max(countEvery, time.Since(start)*countShare), countLongest))
 	}
 }
 

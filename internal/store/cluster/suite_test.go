@@ -30,6 +30,7 @@ func TestStore(t *testing.T) {
 		},
 		Promise: store.Promise{Kill: true, PowerLoss: true, Replicas: 3},
 		Queues:  16,
+		Serial:  true,
 		Delay:   3 * time.Second,
 	})
 }

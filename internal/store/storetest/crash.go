@@ -21,7 +21,7 @@ import (
 // crashTime.
 const (
 	roundsEnv = "PMK_CRASH_ROUNDS"
-	crashTime = 20 * time.Second
+	crashTime = 8 * time.Second
 )
 
 // testCrash cuts the power of a store at work, again and again: what was durable

@@ -32,7 +32,7 @@ func testRandom(b *bench) {
 		b.randomRun(seed)
 		return
 	}
-	seeds := 40
+	seeds := 20
 	if text := os.Getenv(seedsEnv); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

@@ -31,6 +31,9 @@ type Kind struct {
 	// Lag is how long before a kill a frame has to have been leased for the
 	// store to know of it afterwards.
 	Lag time.Duration
+	// Serial: the tests run one after the other, since they have servers in common
+	// that a busy machine makes too slow for each other.
+	Serial bool
 	// Queues is how many queues the tests make that need many of them. A queue
 	// may be expensive, when several servers have to agree on it. 0 means 100.
 	Queues int
@@ -51,6 +54,13 @@ type Options struct {
 	Now func() time.Time
 	// FS is the file system that the folder is on; nil is that of the machine.
 	FS vfs.FS
+}
+
+// share lets the test run beside the others.
+func (k Kind) share(t *testing.T) {
+	if !k.Serial {
+		t.Parallel()
+	}
 }
 
 // queues is how many queues a test makes that needs many.
@@ -101,7 +111,7 @@ func Run(t *testing.T, k Kind) {
 		"delayed order":        testDelayedOrder,
 		"delay bounds":         testDelayBounds,
 	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); test(open(t, k)) })
+		t.Run(name, func(t *testing.T) { k.share(t); test(open(t, k)) })
 	}
 	for name, c := range map[string]struct {
 		promised bool
@@ -117,7 +127,7 @@ func Run(t *testing.T, k Kind) {
 		"kill whole":     {k.Promise.Kill && k.Promise.Atomic, testKillWhole},
 	} {
 		if c.promised {
-			t.Run(name, func(t *testing.T) { t.Parallel(); c.test(open(t, k)) })
+			t.Run(name, func(t *testing.T) { k.share(t); c.test(open(t, k)) })
 		}
 	}
 }
