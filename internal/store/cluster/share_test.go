@@ -30,11 +30,14 @@ func TestTwoNodes(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string]int{}
 	var lapsing []store.Lease
-	var pulls sync.WaitGroup
+	var pulls, both sync.WaitGroup // both: each has its first frames before one goes on
+	both.Add(2)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for _, s := range []*Store{one, two} {
+		first := sync.OnceFunc(both.Done)
 		pulls.Go(func() {
+			defer first()
 			for {
 				mu.Lock()
 				enough := len(got) == n
@@ -46,6 +49,8 @@ func TestTwoNodes(t *testing.T) {
 				if err != nil {
 					return
 				}
+				first()
+				both.Wait()
 				mu.Lock()
 				for _, l := range leases {
 					got[string(l.Data())]++
