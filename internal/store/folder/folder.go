@@ -118,7 +118,7 @@ func usable(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := MakeDir(dir); err != nil {
 			return fmt.Errorf("make the data folder %s: %w; choose another with --data DIR", dir, access(err))
 		}
 		return nil

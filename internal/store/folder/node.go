@@ -148,6 +148,27 @@ func WriteFile(path string, data []byte) error {
 	return nil
 }
 
+// MakeDir makes a folder, and those that it lies in, so that their names last: a
+// power loss takes a name away whose folder was not synced, and all below it.
+func MakeDir(path string) error {
+	var made []string
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		made = append(made, dir)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, dir := range made {
+		if err := SyncDir(filepath.Dir(dir)); err != nil {
+			return fmt.Errorf("make the folder %s last: %w", dir, err)
+		}
+	}
+	return nil
+}
+
 // SyncDir makes the names in a folder last.
 func SyncDir(path string) error {
 	dir, err := os.Open(path)

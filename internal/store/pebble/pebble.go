@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,7 +169,7 @@ func (s *Store) openEngine() error {
 		fs, dir = vfs.NewMem(), "/"
 	case fs == nil:
 		fs = vfs.Default
-		if err := os.MkdirAll(filepath.Join(dir, engineDir), 0o700); err != nil {
+		if err := folder.MakeDir(filepath.Join(dir, engineDir)); err != nil {
 			return err
 		}
 	}
