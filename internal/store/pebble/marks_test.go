@@ -55,7 +55,8 @@ func TestOnlyBegunCounts(t *testing.T) {
 		}
 		if !well {
 			// What was leased goes along with any commit.
-			if err := s.Commit(t.Context(), &store.Tx{Durable: true}); err != nil {
+			record := store.Record{Key: store.Key{In: "any", Key: "key"}, Value: []byte("value")}
+			if err := s.Commit(t.Context(), &store.Tx{Put: []store.Record{record}, Durable: true}); err != nil {
 				t.Fatal(err)
 			}
 			next := fs.CrashClone(vfs.CrashCloneCfg{})
