@@ -80,6 +80,9 @@ func (s *Store) oldest(ctx context.Context, counts []store.Count, which []int) e
 		if err != nil {
 			return err
 		}
+		if c.Since.IsZero() { // it is counted, and about to be seen
+			c.Since = timeOf(s.clock.now())
+		}
 	}
 	return nil
 }
