@@ -86,6 +86,7 @@ func Usual() []Bench {
 
 // Select is those of the measurements that have these names, or all; a name also
 // stands for those that it begins: "latency" for latency.none and latency.python.
+// Each is there once.
 func Select(all []Bench, names []string) ([]Bench, error) {
 	if len(names) == 0 {
 		return all, nil
@@ -95,11 +96,15 @@ func Select(all []Bench, names []string) ([]Bench, error) {
 		known = append(known, b.Name)
 	}
 	var out []Bench
+	taken := map[string]bool{}
 	for _, name := range names {
 		found := false
 		for _, b := range all {
-			if b.Name == name || strings.HasPrefix(b.Name, name+".") {
-				out, found = append(out, b), true
+			if b.Name != name && !strings.HasPrefix(b.Name, name+".") {
+				continue
+			}
+			if found = true; !taken[b.Name] {
+				out, taken[b.Name] = append(out, b), true
 			}
 		}
 		if !found {

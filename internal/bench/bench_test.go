@@ -106,6 +106,10 @@ func TestSelect(t *testing.T) {
 	if err != nil || len(picked) != 3 {
 		t.Errorf("latency stands for %d benchmarks, %v", len(picked), err)
 	}
+	picked, err = Select(All(), []string{"latency", "latency.none"})
+	if err != nil || len(picked) != 3 {
+		t.Errorf("what is named twice stands for %d benchmarks, %v", len(picked), err)
+	}
 	if _, err := Select(All(), []string{"chian"}); err == nil {
 		t.Error("an unknown name was taken")
 	}

@@ -1,14 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -238,7 +237,10 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		return n.tooLarge(p, size)
 	}
 	if n.stored() && n.blobs != nil && (size < 0 || size > store.MaxInline) {
-		if err := n.awaitRoom(ctx, p, max(size, 0)); err != nil {
+		if err := n.fits(p, size); err != nil {
+			return err
+		}
+		if err := n.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
 			return err
 		}
 		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
@@ -258,42 +260,28 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		}
 		return n.inject(ctx, p)
 	}
-	data := new(strings.Builder)
-	got, err := io.Copy(data, io.LimitReader(r, n.cfg.MaxData+1))
+	data, err := readText(r, size, n.cfg.MaxData)
 	if err != nil {
 		return err
 	}
-	if got > n.cfg.MaxData {
+	if got := int64(len(data)); got > n.cfg.MaxData {
 		return n.tooLarge(p, got)
 	}
-	p.Data = data.String()
+	p.Data = data
 	return n.inject(ctx, p)
 }
 
-// awaitRoom waits until the store has room for large data of that size, before it
-// is put beside the frames: it counts there as they do.
-func (n *Node) awaitRoom(ctx context.Context, p *packet.Packet, size int64) error {
-	if err := n.fits(p, size); err != nil {
-		return err
+// readText reads what r gives, at most one byte more than limit. The size that is
+// expected, or -1, only saves room: small data is most of what comes in.
+func readText(r io.Reader, size, limit int64) (string, error) {
+	var data bytes.Buffer
+	if size >= 0 && size <= store.MaxInline {
+		data.Grow(int(size) + bytes.MinRead) // ReadFrom wants that much beyond the end
 	}
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		st := n.store.State()
-		err := st.Err
-		if err == nil && st.Size > 0 && st.Used+size > st.Size {
-			err = fmt.Errorf("%w: %d bytes of %d are used, and %d more are to come", store.ErrFull, st.Used, st.Size, size)
-		}
-		if err == nil {
-			return nil
-		}
-		n.storeTrouble(err)
-		if pause.For(ctx, wait) && n.injecting.Err() == nil {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return ErrDraining
+	if _, err := data.ReadFrom(io.LimitReader(r, limit+1)); err != nil {
+		return "", err
 	}
+	return data.String(), nil
 }
 
 // fits says that data of that size never fits into the store.

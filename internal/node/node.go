@@ -133,8 +133,11 @@ func New(cfg Config) *Node {
 	}
 	n := &Node{
 		cfg: cfg, patience: patience, log: cfg.Log, clock: clock{base: time.Now()},
-		store: cfg.Store, blobs: cfg.Blobs, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
+		store: cfg.Store, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
 		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{},
+	}
+	if cfg.Blobs != nil {
+		n.blobs = boundedBlobs{cfg.Blobs, n}
 	}
 	n.seen = newSeen(n.store, cfg.Durability, n.clock)
 	n.running, n.stop = context.WithCancel(context.Background())

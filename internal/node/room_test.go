@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
+	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -52,4 +54,29 @@ func TestLargeDataWaitsForRoom(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("there is room, and it waits still")
 	}
+}
+
+// TestLargeOutputsWaitForRoom has a seed give large data for which not even the
+// reserve has room: it is not put beside the frames before there is.
+func TestLargeOutputsWaitForRoom(t *testing.T) {
+	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
+	s := inMemory(t, pebble.Config{Size: 1 << 20, Reserve: 100 << 10, Beside: blobs.Used})
+	w := newWorld(t)
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.host(w.seed("grow", "A:A -> C:C", func(_ context.Context, _ packet.Packet, emit gofn.Emit) error {
+		return emit("C:C", string(make([]byte, 700<<10)))
+	}))
+	w.start()
+	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, 600<<10)), 600<<10); err != nil {
+		t.Fatal(err)
+	}
+	w.inject("A:A", "grow", nil)
+	testenv.Eventually(t, 20*time.Second, "the node says that packets are held back", w.trouble.Load)
+	if used := blobs.Used(); used >= 1<<20+100<<10 {
+		t.Errorf("%d bytes of large data are stored, more than the store takes", used)
+	}
+	if n, err := w.Drop(t.Context(), Selection{States: []packet.State{"B:B"}}); n != 1 || err != nil {
+		t.Fatalf("%d were dropped, %v", n, err)
+	}
+	testenv.Eventually(t, 20*time.Second, "the output is stored", func() bool { return waitsFor(w, "C:C") == 1 })
 }

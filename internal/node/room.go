@@ -1,0 +1,73 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/recap/pumpkin/internal/pause"
+	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
+)
+
+// boundedBlobs has large data wait for room in the store, beside whose frames it
+// lies and counts: that which comes in, what seeds give and what peers bring.
+type boundedBlobs struct {
+	store.Blobs
+	node *Node
+}
+
+// Put takes no more from r while there is no room for a descendant.
+func (b boundedBlobs) Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error) {
+	return b.Blobs.Put(ctx, &boundedReader{ctx: ctx, node: b.node, from: r}, limit)
+}
+
+// A boundedReader reads when the store has room for what is read.
+type boundedReader struct {
+	ctx  context.Context
+	node *Node
+	from io.Reader
+}
+
+func (r *boundedReader) Read(p []byte) (int, error) {
+	if err := r.node.awaitRoom(r.ctx, int64(len(p)), store.Descendant); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
+}
+
+// awaitRoom waits until the store has room for so many bytes of large data, at
+// most until the node ends, and for a root only while the node takes any.
+func (n *Node) awaitRoom(ctx context.Context, size int64, rank store.Rank) error {
+	ends := n.running
+	if rank == store.Root {
+		ends = n.injecting
+	}
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		err := n.room(size, rank)
+		if err == nil {
+			return nil
+		}
+		n.storeTrouble(err)
+		if pause.For(ctx, wait) && ends.Err() == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return ErrDraining
+	}
+}
+
+// room is why the store has none for so many bytes, or nil.
+func (n *Node) room(size int64, rank store.Rank) error {
+	st := n.store.State()
+	most := st.Size
+	if rank == store.Descendant {
+		most += st.Reserve
+	}
+	if st.Err == nil && st.Size > 0 && st.Used+size > most {
+		return fmt.Errorf("%w: %d bytes of %d are used, and %d more are to come", store.ErrFull, st.Used, most, size)
+	}
+	return st.Err
+}
