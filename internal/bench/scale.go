@@ -177,7 +177,7 @@ func (s Scale) chains(ctx context.Context, chains int) (results []Result, err er
 	s.Progress(fmt.Sprintf("packets/s of %d chains", chains))
 	dir := filepath.Join(s.Dir, fmt.Sprintf("chains-%d", chains))
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	task := ScaleNode{Dir: dir, Chains: chains, Senders: eachSenders, Each: 1}
+	task := ScaleNode{Dir: dir, Chains: chains, Senders: 1, Each: eachAtATime}
 	_, err = s.node(ctx, task, func(p *scaleProcess) error {
 		// Inboxes are made with their first packet; that is not what is
 		// measured here.
@@ -198,11 +198,12 @@ func (s Scale) chains(ctx context.Context, chains int) (results []Result, err er
 	return results, err
 }
 
-// eachSenders is how many packets of each of several chains are on their way
-// into the store at a time. It is the same for any number of chains, so that
-// their frames have one size: with a given number of senders in all, a hundred
-// chains would be measured at a hundredth of the load each.
-const eachSenders = 64
+// eachAtATime is how many packets of each of several chains are on their way
+// into the store at a time. It is the same for any number of chains: with a given
+// number in all, a hundred chains would be measured at a hundredth of the load each.
+// One sender gives them, since a goroutine for each of 64,000 packets would be most
+// of the memory that is measured.
+const eachAtATime = 64
 
 // one is a single chain on a folder, under the load of chain.disk.
 func one(dir string) ScaleNode {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -23,10 +25,12 @@ type committer struct {
 	into *peer // whose store it is; nil is the node's own
 	rank store.Rank
 
+	// room is for what waits to be stored, in bytes: see [weight].
+	room *semaphore.Weighted
+
 	mu     sync.Mutex
-	queue  []*commit     // to be stored, oldest first; the last one fills
-	flying int           // goroutines that store
-	room   chan struct{} // closed when a commit was taken; nil while nobody waits
+	queue  []*commit // to be stored, oldest first; the last one fills
+	flying int       // goroutines that store
 }
 
 const (
@@ -35,9 +39,16 @@ const (
 	// maxFlying is how many commits are on their way at a time: while the disk
 	// has one, the next gets to the store.
 	maxFlying = 2
-	// fullCommit is how many packets, copies included, are worth another way
-	// to the disk, and the most bytes that are added to a commit.
-	fullCommit      = 2 * store.MaxPackets
+	// worthwhile is how many packets, copies included, are worth another way to
+	// the disk beside one that goes on.
+	worthwhile = 2 * store.MaxPackets
+	// fullFrames is how many packets the frames of a commit that is worth its way
+	// have on average before it is full: with a thousand seeds they would have one
+	// each.
+	fullFrames = store.MaxPackets / 8
+	// fullCommit and fullCommitBytes are the most packets and bytes that are added
+	// to a commit.
+	fullCommit      = 16 * store.MaxPackets
 	fullCommitBytes = 2 << 20
 )
 
@@ -47,6 +58,7 @@ type commit struct {
 	of     *committer
 	from   []*unit // of packets that descend from a frame of another store
 	claims []broughtClaim
+	weight int64
 	own    []packet.Sum  // held until the commit has landed
 	done   chan struct{} // closed when err is set
 	err    error
@@ -84,7 +96,8 @@ func (n *Node) committer(t target) *committer {
 	if c, ok := n.committers.Load(t); ok {
 		return c.(*committer)
 	}
-	actual, _ := n.committers.LoadOrStore(t, &committer{node: n, into: t.into, rank: t.rank})
+	made := &committer{node: n, into: t.into, rank: t.rank, room: semaphore.NewWeighted(maxFilled * fullCommitBytes)}
+	actual, _ := n.committers.LoadOrStore(t, made)
 	return actual.(*committer)
 }
 
@@ -106,19 +119,17 @@ func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Dur
 	if size > store.MaxFrame-maxFrameHead {
 		return nil, tooLong(&it.Packet, size)
 	}
+	w := weight(size, len(to))
+	if err := c.room.Acquire(ctx, w); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var f *commit
-	for f == nil {
-		if n := len(c.queue); n > 0 && !c.queue[n-1].full() {
-			f = c.queue[n-1]
-		} else if n < maxFilled {
-			f = &commit{of: c, done: make(chan struct{})}
-			c.queue = append(c.queue, f)
-		} else if err := c.awaitRoom(ctx); err != nil {
-			return nil, err
-		}
+	if n := len(c.queue); n == 0 || c.queue[n-1].full() {
+		c.queue = append(c.queue, &commit{of: c, done: make(chan struct{})})
 	}
+	f := c.queue[len(c.queue)-1]
+	f.weight += w
 	for _, l := range to {
 		f.framer.add(l, c.node.frameMost(l.queue), &it.Packet, size, after, from.by)
 	}
@@ -131,11 +142,18 @@ func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Dur
 	if from.claim != nil {
 		f.claims = append(f.claims, broughtClaim{from.claim, from.by})
 	}
-	if c.flying == 0 || c.flying < maxFlying && f.full() {
+	if c.flying == 0 || c.flying < maxFlying && f.worth() {
 		c.flying++
 		c.node.goroutines.Go(c.fly)
 	}
 	return f, nil
+}
+
+// weight is what a packet of that size takes of a committer's room. A small one
+// weighs as if it were one of a commit that is full of packets, so that there is room
+// for as many commits of either kind.
+func weight(size, copies int) int64 {
+	return int64(min(copies*max(size, fullCommitBytes/fullCommit), maxFilled*fullCommitBytes))
 }
 
 // maxFrameHead is about what a frame takes beside its packets.
@@ -179,22 +197,13 @@ func (n *Node) fit(p *packet.Packet) bool {
 	return true
 }
 
-func (f *commit) full() bool { return f.count >= fullCommit || f.bytes >= fullCommitBytes }
+// worth tells whether the commit is worth another way to the disk.
+func (f *commit) worth() bool { return f.count >= worthwhile || f.bytes >= fullCommitBytes }
 
-// awaitRoom waits until a commit was taken. The caller holds c.mu.
-func (c *committer) awaitRoom(ctx context.Context) error {
-	if c.room == nil {
-		c.room = make(chan struct{})
-	}
-	room := c.room
-	c.mu.Unlock()
-	defer c.mu.Lock()
-	select {
-	case <-room:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// full tells whether the commit grows no more: later packets are in the next, which
+// gets to the store meanwhile.
+func (f *commit) full() bool {
+	return f.count >= fullCommit || f.bytes >= fullCommitBytes || f.worth() && f.count >= fullFrames*len(f.frames)
 }
 
 // next takes the oldest commit; nil means that there is none, and that the
@@ -202,17 +211,13 @@ func (c *committer) awaitRoom(ctx context.Context) error {
 func (c *committer) next() *commit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// The second one at work only takes what cannot grow any more.
-	if len(c.queue) == 0 || c.flying > 1 && !c.queue[0].full() {
+	if len(c.queue) == 0 || c.flying > 1 && !c.queue[0].worth() {
 		c.flying--
 		return nil
 	}
 	f := c.queue[0]
 	c.queue = append(c.queue[:0], c.queue[1:]...)
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
+	c.room.Release(f.weight)
 	return f
 }
 

@@ -35,9 +35,8 @@ type framer struct {
 // A filling is a frame that fills.
 type filling struct {
 	lane    lane
-	packets []packet.Packet
-	array   *packetArray // that packets is a part of; nil for a frame of one
-	by      []*Intake    // who brought each packet, if that matters
+	packets []packet.Packet // a list of few or of many
+	by      []*Intake       // who brought each packet, if that matters
 	bytes   int
 	after   time.Duration // the longest that one of them is delayed
 }
@@ -50,11 +49,7 @@ func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.D
 		f = fr.open[l]
 	}
 	if f == nil || len(f.packets) >= most || f.bytes >= store.MaxBytes || f.bytes+size > store.MaxFrame {
-		f = &filling{lane: l}
-		if most > 1 {
-			f.array = spare.Get().(*packetArray)
-			f.packets = f.array[:0]
-		}
+		f = &filling{lane: l, packets: few.Get().(*fewPackets)[:0]}
 		if fr.open == nil {
 			fr.open = map[lane]*filling{}
 		}
@@ -62,6 +57,11 @@ func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.D
 		fr.frames = append(fr.frames, f)
 	}
 	fr.last = f
+	if len(f.packets) == cap(f.packets) { // it holds few
+		more := append(many.Get().(*manyPackets)[:0], f.packets...)
+		f.free()
+		f.packets = more
+	}
 	f.packets = append(f.packets, *p)
 	if by != nil || f.by != nil {
 		for len(f.by) < len(f.packets)-1 {
@@ -75,26 +75,38 @@ func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.D
 	fr.count++
 }
 
-type packetArray [store.MaxPackets]packet.Packet
+type (
+	fewPackets  [8]packet.Packet
+	manyPackets [store.MaxPackets]packet.Packet
+)
 
-// spare are emptied arrays of packets, and scratch are buffers that frames are
-// encoded in, since how long one is becomes known by that: both would be most of
-// what a busy node allocates.
+// few and many are emptied lists of packets, and scratch are buffers that frames are
+// encoded in, since how long one is becomes known by that: they would be most of what
+// a busy node allocates. With a thousand seeds one commit has a thousand frames, of a
+// few packets each.
 var (
-	spare   = sync.Pool{New: func() any { return new(packetArray) }}
+	few     = sync.Pool{New: func() any { return new(fewPackets) }}
+	many    = sync.Pool{New: func() any { return new(manyPackets) }}
 	scratch = sync.Pool{New: func() any { return new([]byte) }}
 )
 
 // free gives the lists back. Nobody uses the frames any more.
 func (fr *framer) free() {
 	for _, f := range fr.frames {
-		if f.array != nil {
-			clear(f.packets)
-			spare.Put(f.array)
-		}
-		f.array = nil
-		f.packets = nil
+		f.free()
 	}
+}
+
+// free gives the list of the packets back.
+func (f *filling) free() {
+	clear(f.packets)
+	switch cap(f.packets) {
+	case len(fewPackets{}):
+		few.Put((*fewPackets)(f.packets[:len(fewPackets{})]))
+	case len(manyPackets{}):
+		many.Put((*manyPackets)(f.packets[:len(manyPackets{})]))
+	}
+	f.packets = nil
 }
 
 // encode makes the frame as a store takes it.
