@@ -69,7 +69,7 @@ own.`,
 			}
 			defer client.Close()
 			done, err := client.Backup(cmd.Context(), dir, func(s web.BackupState) {
-				if !asJSON {
+				if !asJSON && s.Of > 0 {
 					fmt.Fprintf(a.err, "copying: %d of %s of large data\n", s.Large, plural(s.Of, "piece"))
 				}
 			})

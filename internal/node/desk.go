@@ -82,7 +82,7 @@ func (n *Node) Drop(ctx context.Context, sel Selection) (int, error) {
 // handle gives each packet of the selection to do, which says with the move where
 // it goes; it is a copy, which do may change. It returns when they are where they
 // are to be. The error names what was not found.
-func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet.Packet) error) (int, error) {
+func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet.Packet) error) (count int, err error) {
 	n.entering.Add(1)
 	defer n.entering.Add(-1)
 	if n.running.Err() != nil {
@@ -106,7 +106,12 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet
 	for _, id := range sel.IDs {
 		ids[id] = true
 	}
-	count := 0
+	// Whoever asked is told of it: one wait for the disk is for all of it.
+	defer func() {
+		if count > 0 {
+			err = errors.Join(err, n.store.Commit(context.WithoutCancel(ctx), &store.Tx{Durable: true}))
+		}
+	}()
 	for _, c := range places {
 		state, ok := c.Queue.State()
 		if !ok || !whole[state] && len(ids) == 0 {
@@ -197,7 +202,7 @@ func (n *Node) handleFrame(ctx context.Context, state packet.State, r *store.Sto
 	if count == 0 {
 		return 0, nil
 	}
-	if err := m.commit(ctx, true); err != nil {
+	if err := m.commit(ctx); err != nil {
 		return 0, err
 	}
 	return count, nil

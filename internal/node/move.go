@@ -72,15 +72,15 @@ func (m *move) noteMove(p *packet.Packet, from string, to []dest) error {
 	return m.note(p, &r)
 }
 
-// commit does it.
-func (m *move) commit(ctx context.Context, durable bool) error {
+// commit does it, without waiting for the disk.
+func (m *move) commit(ctx context.Context) error {
 	n := m.node
 	for _, f := range m.notes {
 		if err := f.await(ctx); err != nil {
 			return err
 		}
 	}
-	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.old.Number}}, Durable: durable}
+	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.old.Number}}}
 	if err := n.commit(tx, m.to.frames); err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Stored) (moved int, err error
 		}
 		m.put(&ps[i], m.lanesTo(&ps[i], to))
 	}
-	if err := m.commit(n.pulling, false); err != nil {
+	if err := m.commit(n.pulling); err != nil {
 		return 0, err
 	}
 	return moved, nil

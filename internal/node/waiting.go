@@ -299,7 +299,7 @@ func (n *Node) moveFrame(state packet.State, r *store.Stored) (moved int, err er
 	if moved == 0 {
 		return 0, nil
 	}
-	if err := m.commit(n.pulling, false); err != nil {
+	if err := m.commit(n.pulling); err != nil {
 		return 0, err
 	}
 	n.waits.mu.Lock()

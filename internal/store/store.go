@@ -85,7 +85,9 @@ type Tx struct {
 	Remove []Ref
 	// Clear takes all frames out of queues that nobody pulls from.
 	Clear []Queue
-	// Durable has Commit wait for the disk: somebody outside will be told of it.
+	// Durable has Commit wait for the disk: somebody outside will be told of it. It
+	// waits for what was committed before, too, so that a Tx which is only durable
+	// does that for a run of others.
 	Durable bool
 }
 

@@ -287,6 +287,9 @@ func (w *writer) write(reqs []*request, size int) {
 		}
 	}
 	w.fillCounts(batch)
+	if durable && batch.Empty() { // what was committed before is to be on the disk
+		w.fillNext(batch)
+	}
 	var g *group
 	var err error
 	if s.memory() {
@@ -651,8 +654,13 @@ func (w *writer) fillCounts(b *engine.Batch) {
 	s.fillMarks(b)
 	if w.next > w.reserved-reserve/2 { // so that it is durable before it is used up
 		w.reserved = w.next + reserve
-		_ = b.Set(keyNext, binary.LittleEndian.AppendUint64(nil, w.reserved), nil)
+		w.fillNext(b)
 	}
+}
+
+// fillNext stores the bound again.
+func (w *writer) fillNext(b *engine.Batch) {
+	_ = b.Set(keyNext, binary.LittleEndian.AppendUint64(nil, w.reserved), nil)
 }
 
 // reserve is how many numbers are drawn before the bound is stored again.
