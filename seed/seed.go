@@ -1,6 +1,6 @@
-// Package seed holds what a seed says of itself: its contract, its manifest,
-// and the headers of seed files that they are read from. It reads text that
-// it is given and opens nothing.
+// Package seed holds the declaration of a seed: its contract, its manifest, and
+// the headers of seed files that they are read from. It parses text and does no
+// I/O.
 package seed
 
 import (

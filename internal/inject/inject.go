@@ -1,5 +1,5 @@
-// Package inject is the ways into a network other than its seeds: a folder
-// that files are dropped into, and a stream of lines.
+// Package inject brings packets into a network without a seed: from the files of
+// a folder, and from a stream of lines.
 package inject
 
 import (

@@ -1,5 +1,5 @@
 // Package mesh is the contract between a node and the other nodes of its
-// network: what each says of itself, and how one uses the store of another.
+// network: how each describes itself, and how one uses the store of another.
 //
 // Every node is a peer, and none is special. A node reaches each of the others
 // by itself, watches what it hosts, and pulls from its store whatever lies there

@@ -1,7 +1,6 @@
-// Package node is the shell of a node: it owns every goroutine, hosts seeds,
-// and moves packets from seed to seed by the state of their data. What runs a
-// seed, where seed files come from and how packets get in from outside are
-// given to it.
+// Package node runs one node: it owns every goroutine, hosts seeds, and moves
+// packets from seed to seed by the state of their data. Its caller gives it the
+// runners, the store and the other nodes, hosts seeds on it and injects packets.
 package node
 
 import (

@@ -1,4 +1,4 @@
-// Package pause waits for a while, or for less.
+// Package pause waits for some time, or until a context ends.
 package pause
 
 import (

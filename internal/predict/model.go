@@ -1,7 +1,6 @@
-// Package predict foretells what work will take from what such work has taken:
-// the cost of a packet by its size, the time until a backlog is worked off, and
-// whether more comes in than is done. It only calculates: whoever uses it
-// measures, and says what time it is.
+// Package predict predicts how long work will take from how long such work took:
+// the cost of a packet by its size, the time until a backlog is done, and whether a
+// seed falls behind. It only calculates: its caller measures, and passes in the time.
 package predict
 
 import (

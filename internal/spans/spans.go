@@ -1,7 +1,7 @@
-// Package spans gives what seeds run to OpenTelemetry: a span for each packet
-// that comes in and for each run, sent by OTLP as the OTEL_* variables of the
-// environment say. Spans are made when their run is over, with a place that was
-// decided before, so that children and other programs could be told it.
+// Package spans reports runs to OpenTelemetry: a span for each packet that comes in
+// and for each run, sent by OTLP as the OTEL_* variables of the environment say.
+// Spans are made when their run is over, with an id that was chosen before, so that
+// children and other programs could be told it.
 package spans
 
 import (

@@ -1,5 +1,5 @@
-// Package store is the contract between a node and where its packets are
-// kept: queues of frames (a seed's inbox, a state that no seed accepts) and
+// Package store is the contract between a node and the place where its packets are
+// stored: queues of frames (a seed's inbox, a state that no seed accepts) and
 // tables of records, which change together in transactions. A frame is several
 // packets that are appended, leased and acknowledged as one unit; a store does
 // not look into frames or records.

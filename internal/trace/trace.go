@@ -1,6 +1,6 @@
 // Package trace holds what is known of a ship's way through the network: the
-// runs that its packets had, and where those lie that have not ended. Each node
-// gives its share, and [Build] makes one tree of them. It does no I/O and starts
+// runs that its packets had, and where those are stored that have not ended. Each
+// node gives its share, and [Build] makes one tree of them. It does no I/O and starts
 // nothing.
 package trace
 

@@ -1,11 +1,13 @@
-// Package web is the node's HTTP interface, under /api/v1. For now it is
-// served on the node's Unix socket alone, where pmk itself uses it: the file
-// mode of the socket is its protection.
+// Package web is the node's HTTP interface, under /api/v1, and the client that
+// uses it. pmk itself reaches it over the node's Unix socket, which the mode of its
+// folder protects; other nodes reach it over their connection to this one, and
+// browsers and scripts over the address of --http, behind package front. The routes
+// are described in openapi.json; these are the most used:
 //
 //	GET  /api/v1/status    what the node does, as a [node.Status] in JSON
 //	POST /api/v1/packets   packets to inject: a stream of [Parcel] in JSON, or,
 //	                       as application/octet-stream, the data of one, whose
-//	                       Parcel stands in the query: ?parcel={"state": ...}
+//	                       Parcel is in the query: ?parcel={"state": ...}
 //	GET  /api/v1/waiting/{state}?limit=N
 //	                       the packets that wait in the state, oldest first, as
 //	                       a stream of .pkt files
@@ -22,7 +24,7 @@
 //	POST /api/v1/backup    copy what is stored into a folder, as a [BackupOrder]
 //	                       says; through the socket alone
 //
-// What the whole network does, and what is to be done in all of it:
+// For the whole network, which the node answers by asking the others:
 //
 //	GET  /api/v1/network   every node's status, as a [Network]
 //	GET  /api/v1/network/waiting/{state}?limit=N

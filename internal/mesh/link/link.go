@@ -1,5 +1,5 @@
-// Package link is what two nodes say to each other over one connection, and
-// both ends of it: [Server] answers, [Dial] makes the other node a [Peer].
+// Package link is the protocol of two nodes over one connection, and both ends of
+// it: [Server] answers, [Dial] makes the other node a [Peer].
 //
 // A connection is HTTP/2, over TCP with mutual TLS or over a Unix socket
 // without. It serves one direction: A uses B's store over the connection that A

@@ -2,10 +2,10 @@
 // that then ask the API for everything they show.
 //
 // The files in assets are written by hand as modules that browsers run as they
-// are: nothing builds them. main.js is where to begin reading. feed.js follows
-// the network, model.js keeps what is known of it, layout.js places it, graph.js
-// draws it, dots.js moves what flows, and panel.js with its neighbours shows one
-// thing at a time. assets/vendor is other people's work, as it was published.
+// are: nothing builds them. Begin reading with main.js. feed.js follows the
+// network, model.js holds its state, layout.js places it, graph.js draws it, dots.js
+// moves the packets, and panel.js and the files that it opens show one seed, state or
+// packet. assets/vendor holds libraries, as they were published.
 package page
 
 import (

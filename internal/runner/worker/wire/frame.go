@@ -1,6 +1,6 @@
-// Package wire is how the worker protocol looks in bytes, for both of its
-// ends: the node, and the supervisor where it is itself the worker. The rules
-// are told in the package worker above. Nothing here starts anything.
+// Package wire encodes and decodes the worker protocol, for both of its ends: the
+// node, and the supervisor where it is itself the worker. Package worker describes
+// the protocol. Nothing here starts anything.
 package wire
 
 import (
