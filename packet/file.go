@@ -14,7 +14,7 @@ const MaxFile = 100 << 20
 var ErrTooLarge = errors.New("too much data")
 
 // ErrTooLong is a packet that no frame can hold, whatever its data.
-var ErrTooLong = errors.New("too much beside the data for a store")
+var ErrTooLong = errors.New("too large for a store, apart from its data")
 
 // A File is what a .pkt file holds: one packet and what else it says.
 //
@@ -84,5 +84,5 @@ func ParseFile(data []byte) (File, error) {
 	case v.IsList():
 		return readClassic(v)
 	}
-	return File{}, v.Errorf("here stands %s; expected a packet, { } or the classic [header, ..., last]", v)
+	return File{}, v.Errorf("found %s; expected a packet, { } or the classic [header, ..., last]", v)
 }

@@ -190,7 +190,7 @@ func readShip(v strict.Value) (Ship, error) {
 // bytes of printed characters.
 func checkPrinted(what, s string, most int) error {
 	if len(s) > most || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return fmt.Errorf("the %s is no name; expected at most %d printed characters", what, most)
+		return fmt.Errorf("the %s is not a name; expected at most %d printed characters", what, most)
 	}
 	return nil
 }

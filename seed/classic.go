@@ -36,7 +36,7 @@ func findClassic(file string, lines []line) (c conf, found bool, err error) {
 		case strings.HasPrefix(text, classicStart), strings.HasPrefix(text, classicStart[1:]):
 			c.start, found = l.no, true
 		case strings.HasPrefix(text, "#") && strings.TrimLeft(text, "# ") == classicStart[3:]:
-			return c, false, &Error{file, l.no, fmt.Sprintf("here stands %q; the classic header begins with %q", text, classicStart)}
+			return c, false, &Error{file, l.no, fmt.Sprintf("found %q; the classic header begins with %q", text, classicStart)}
 		}
 	}
 	if found {

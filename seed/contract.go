@@ -13,9 +13,9 @@ import (
 //
 //	contract = [ states ] "->" [ states ]
 //	states   = state { "|" state }      any of them
-//	         | state { "&" state }      all of them; in front of the arrow only
+//	         | state { "&" state }      all of them; left of the arrow only
 //
-// At least one side has states, and none stands twice on its side. Space
+// At least one side has states, and none appears twice on its side. Space
 // around the signs does not count. A state Error:NAME is what the seed NAME
 // gave up on; it can be taken, not given.
 func ParseContract(s string) (Contract, error) {
@@ -29,14 +29,14 @@ func ParseContract(s string) (Contract, error) {
 	}
 	var c Contract
 	if c.In, c.Join, err = parseStates(left); err != nil {
-		return Contract{}, fmt.Errorf("contract %q, in front of the arrow: %w", s, err)
+		return Contract{}, fmt.Errorf("contract %q, left of the arrow: %w", s, err)
 	}
 	var all bool
 	if c.Out, all, err = parseStates(right); err != nil {
-		return Contract{}, fmt.Errorf("contract %q, behind the arrow: %w", s, err)
+		return Contract{}, fmt.Errorf("contract %q, right of the arrow: %w", s, err)
 	}
 	if all {
-		return Contract{}, fmt.Errorf("contract %q has & behind the arrow; a seed gives any of its states, as often as it likes: expected |", s)
+		return Contract{}, fmt.Errorf("contract %q has & right of the arrow; a seed gives any of its states, as often as it likes: expected |", s)
 	}
 	if err := c.check(); err != nil {
 		return Contract{}, fmt.Errorf("contract %q %w", s, err)
@@ -66,7 +66,7 @@ func cutArrow(s string) (left, right string, err error) {
 	}
 	switch n := strings.Count(s, "->"); n {
 	case 0:
-		return "", "", errors.New("has no arrow; expected INPUT -> OUTPUT, with nothing in front of -> for a seed that only gives data, nothing behind it for one that only takes it")
+		return "", "", errors.New("has no arrow; expected INPUT -> OUTPUT, with nothing left of -> for a seed that only gives data, nothing right of it for one that only takes it")
 	case 1:
 		left, right, _ = strings.Cut(s, "->")
 		return left, right, nil
@@ -91,14 +91,14 @@ func parseStates(side string) (states []packet.State, all bool, err error) {
 	for part := range strings.SplitSeq(side, sep) {
 		part = strings.TrimSpace(part)
 		if part == "" {
-			return nil, false, fmt.Errorf("a state is missing beside %s", sep)
+			return nil, false, fmt.Errorf("a state is missing before or after %s", sep)
 		}
 		state, err := parseState(part)
 		if err != nil {
 			return nil, false, err
 		}
 		if slices.Contains(states, state) {
-			return nil, false, fmt.Errorf("%s stands twice", state)
+			return nil, false, fmt.Errorf("%s appears twice", state)
 		}
 		states = append(states, state)
 	}
@@ -109,10 +109,10 @@ func parseStates(side string) (states []packet.State, all bool, err error) {
 // instead.
 func parseState(s string) (packet.State, error) {
 	if strings.ContainsAny(s, ",;/+ \t") {
-		return "", fmt.Errorf("%q is no state; states are separated by | (any of) or & (all of)", s)
+		return "", fmt.Errorf("%q is not a state; states are separated by | (any of) or & (all of)", s)
 	}
 	if strings.Count(s, ":") == 2 {
-		return "", fmt.Errorf("state %q has three parts; a state is Type:NAME, and the group stands in a pmk-group line", s)
+		return "", fmt.Errorf("state %q has three parts; a state is Type:NAME, and the group is set by a pmk-group line", s)
 	}
 	state, err := packet.ParseState(s)
 	if err != nil {

@@ -82,7 +82,7 @@ func findKeys(file string, comment []line) (map[string]setting, error) {
 			continue
 		}
 		if first, twice := keys[key]; twice {
-			return nil, &Error{file, l.no, fmt.Sprintf("%s: stands twice, first on line %d", key, first.line)}
+			return nil, &Error{file, l.no, fmt.Sprintf("%s: appears twice, first on line %d", key, first.line)}
 		}
 		keys[key] = setting{l.no, value}
 	}
@@ -106,9 +106,9 @@ func cutKey(text string) (key, value string, ok bool, err error) {
 			return "", "", false, fmt.Errorf("%s has no colon; expected %s: VALUE", first, first)
 		}
 		if near, found := Nearest(first, keyNames()); found {
-			return "", "", false, fmt.Errorf("%q is no known key: did you mean %q?", first, near)
+			return "", "", false, fmt.Errorf("%q is not a known key: did you mean %q?", first, near)
 		}
-		return "", "", false, fmt.Errorf("%q is no known key; known are %s", first, strings.Join(keyNames(), ", "))
+		return "", "", false, fmt.Errorf("%q is not a known key; known keys are %s", first, strings.Join(keyNames(), ", "))
 	}
 	return "", "", false, nil
 }
@@ -121,7 +121,7 @@ func orphan(file string, keys map[string]setting, classic bool) error {
 			first = key
 		}
 	}
-	msg := fmt.Sprintf("%s: stands without a pmk: line, which declares the seed: expected %q", first, exampleLine)
+	msg := fmt.Sprintf("%s: there is no pmk: line, which declares the seed: expected %q", first, exampleLine)
 	if classic {
 		msg = first + ": goes with a pmk: line, and this file has the classic header; put a pmk: line in its place"
 	}
@@ -142,7 +142,7 @@ func nearMiss(file string, comment, lines []line, code int) error {
 		}
 		if looksLikeKey(key) {
 			if _, err := ParseContract(value); err == nil {
-				return &Error{file, l.no, fmt.Sprintf("%q is no known key: did you mean %q?", key, ContractKey+":")}
+				return &Error{file, l.no, fmt.Sprintf("%q is not a known key: did you mean %q?", key, ContractKey+":")}
 			}
 		}
 	}
@@ -152,7 +152,7 @@ func nearMiss(file string, comment, lines []line, code int) error {
 	for _, l := range lines[code-1:] {
 		text, ok := uncomment(strings.TrimSpace(l.text))
 		if ok && strings.HasPrefix(text, ContractKey+":") {
-			return &Error{file, l.no, fmt.Sprintf("this pmk: line stands below the first line of code, line %d; move it above", code)}
+			return &Error{file, l.no, fmt.Sprintf("this pmk: line is below the first line of code, line %d; move it above", code)}
 		}
 	}
 	return nil

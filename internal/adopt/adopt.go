@@ -1,5 +1,5 @@
-// Package adopt moves what nodes have left behind in data folders that nobody
-// uses any more into the store of a node that runs.
+// Package adopt moves the packets in data folders that no node uses any more into
+// the store of a running node.
 package adopt
 
 import (
@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -64,7 +66,7 @@ func Run(ctx context.Context, cfg Config) (damaged bool) {
 		case errors.As(err, &used):
 			cfg.Log.Debug(err.Error())
 		default:
-			cfg.Log.Warn(fmt.Sprintf("packets that are left in %s stay there: %v; they are looked for at the next start again", dir, err))
+			cfg.Log.Warn(fmt.Sprintf("packets in %s stay there: %v; the next start tries again", dir, err))
 		}
 		damaged = damaged || m.damaged > 0
 	}
@@ -121,7 +123,7 @@ func (m *move) folder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.report(fmt.Sprintf("; %d damaged parts are in %s, beside what was taken over: 'pmk store check %s' says more, remove it when you need it no more", m.damaged, aside, aside))
+	m.report(fmt.Sprintf("; %s stayed in %s: 'pmk store check %s' says what it is; remove the folder when you no longer need it", english.Plural(m.damaged, "damaged part", ""), aside, aside))
 	return nil
 }
 
@@ -161,11 +163,7 @@ func (m *move) report(more string) {
 	case m.packets == 0:
 		say = m.Log.Debug
 	}
-	packets := "packets"
-	if m.packets == 1 {
-		packets = "packet"
-	}
-	say(fmt.Sprintf("took over %d %s from %s, which no node used%s", m.packets, packets, m.dir, more))
+	say(fmt.Sprintf("took over %s from %s, which no node used%s", english.Plural(m.packets, "packet", ""), m.dir, more))
 }
 
 // look reads all of the folder before anything is moved: what a newer version
@@ -258,6 +256,6 @@ func (m *move) drop(p *packet.Packet) {
 		return
 	}
 	if err := m.Blobs.Drop(p.Blob.Sum); err != nil {
-		m.Log.Debug("removing large data that nobody needs", "error", err)
+		m.Log.Debug("removing large data that no packet needs", "error", err)
 	}
 }

@@ -203,7 +203,7 @@ func TestDamage(t *testing.T) {
 		t.Error("the large data stays when nobody needs it")
 	}
 	kept := dir(data, 2) + ".damaged"
-	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), "2 damaged parts are in " + kept} {
+	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), "2 damaged parts stayed in " + kept} {
 		if !strings.Contains(own.log.String(), want) {
 			t.Errorf("not told: %s\n%s", want, own.log.String())
 		}

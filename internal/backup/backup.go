@@ -90,7 +90,7 @@ func Run(ctx context.Context, cfg Config, dir string, report func(Progress)) (do
 // usable says why there can be no backup in dir.
 func usable(from, dir string) error {
 	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir {
-		return fmt.Errorf("%q is no absolute path", dir)
+		return fmt.Errorf("%q is not an absolute path", dir)
 	}
 	if below, err := filepath.Rel(from, dir); err == nil && below != ".." && !strings.HasPrefix(below, ".."+string(filepath.Separator)) {
 		return fmt.Errorf("%s is in the data folder %s itself; name another", dir, from)

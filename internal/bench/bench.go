@@ -67,15 +67,15 @@ func All() []Bench {
 func Usual() []Bench {
 	return []Bench{
 		{"chain.none", "Go seeds in memory, beside bare channels", chainNone},
-		{"chain.none.read", "the same while somebody reads the events of the network", chainRead},
-		{"latency.none", "the same at 1,000 packets/s", latencyNone},
+		{"chain.none.read", "chain.none while somebody reads the events of the network", chainRead},
+		{"latency.none", "chain.none at 1,000 packets/s", latencyNone},
 		besideFsync(Bench{"chain.disk", "Go seeds with a store on disk, 16 senders of 64 packets at a time", chainDisk}),
 		besideFsync(Bench{"chain.disk.many", "100 chains on one node, each with one sender of one packet at a time", chainDiskMany}),
 		besideFsync(Bench{"latency.disk", "one chain at 1,000 packets/s", latencyDisk}),
 		besideFsync(Bench{"ingest.http", "200 connections that each POST one packet at a time, with a store on disk", ingestHTTP}),
 		{"chain.memory", "Go seeds with a store in memory, 16 senders of 64 packets at a time", chainMemory},
 		{"chain.python", "one Python transform, one worker", chainPython},
-		{"latency.python", "the same at 1,000 packets/s", latencyPython},
+		{"latency.python", "chain.python at 1,000 packets/s", latencyPython},
 		{"chain.process", "one process a packet, beside bare fork+exec", chainProcess},
 		{"chain.lines", "lines mode through sed -u, beside sed -u alone", chainLines},
 		{"chain.lines.buffered", "lines mode through stdbuf -oL sed, beside that alone", chainLinesBuffered},

@@ -45,7 +45,7 @@ func Over(nodes int, other func() *exec.Cmd) ([]Bench, error) {
 	case nodes == 2:
 		return []Bench{
 			on("chain.disk.two", "the transform on another node, stores on disk, 16 senders of 64 packets", chainDiskTwo),
-			on("latency.disk.two", "the same at 1,000 packets/s", latencyDiskTwo),
+			on("latency.disk.two", "chain.disk.two at 1,000 packets/s", latencyDiskTwo),
 		}, nil
 	case nodes > 2 && nodes <= mostNodes:
 		return []Bench{on("replicas", "a seed that sleeps, on each of the other nodes, beside one alone", func(ctx context.Context, env Env, other func() *exec.Cmd) ([]Result, error) {

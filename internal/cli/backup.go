@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/backup"
@@ -50,12 +51,12 @@ func (a *app) storeBackupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy what a running node has stored into a new data folder",
-		Long: `backup has a running node copy what it has stored, large data included, into a
-folder on its machine that does not exist or is empty. Packets go on meanwhile: what
-was stored when the backup began is in it, unless it ended during the backup. The
-files that do not change are hard links where DIR is on the same file system. A node
-starts from the copy with 'pmk --data DIR', in the same group and with a name of its
-own.`,
+		Long: `backup tells a running node to copy everything that it has stored, with its large
+data, into a folder on its machine that does not exist or is empty. The node goes on
+running seeds meanwhile: the backup has each packet that was stored when it began,
+unless the packet ended during the backup. Files that no longer change become hard
+links where DIR is on the same file system. 'pmk --data DIR' starts a node from the
+copy, in the same group and with a name of its own.`,
 		Example: "  pmk store backup /backup/monday\n  pmk --data /backup/monday seeds/",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,7 +71,7 @@ own.`,
 			defer client.Close()
 			done, err := client.Backup(cmd.Context(), dir, func(s web.BackupState) {
 				if !asJSON && s.Of > 0 {
-					fmt.Fprintf(a.err, "copying: %d of %s of large data\n", s.Large, plural(s.Of, "piece"))
+					fmt.Fprintf(a.err, "copying: %d of %s of large data\n", s.Large, english.Plural(s.Of, "piece", ""))
 				}
 			})
 			if err != nil {
@@ -79,10 +80,10 @@ own.`,
 			if asJSON {
 				err = printJSON(a.out, backupReport{Node: name, Dir: dir, Large: done.Large, Missing: done.Missing})
 			} else {
-				fmt.Fprintf(a.err, "node %s is backed up in %s, with %s of large data\n", name, dir, plural(done.Large, "piece"))
+				fmt.Fprintf(a.err, "node %s is backed up in %s, with %s of large data\n", name, dir, english.Plural(done.Large, "piece", ""))
 			}
 			if err == nil && done.Missing > 0 {
-				fmt.Fprintf(a.err, "%s of large data missing in the node's data folder: 'pmk store check' says which packets name it\n", plural(done.Missing, "piece"))
+				fmt.Fprintf(a.err, "%s of large data missing in the node's data folder: 'pmk store check' says which packets name it\n", english.Plural(done.Missing, "piece", ""))
 				err = errFindings
 			}
 			return err

@@ -70,7 +70,7 @@ func (a *app) benchCommand() *cobra.Command {
 			return a.printBench(bench.ThisMachine(), results, asJSON)
 		},
 	}
-	cmd.Flags().IntVar(&nodes, "nodes", 1, "with 2, the transform is on another node: chain.disk.two and latency.disk.two; with more, it is on all the others: replicas")
+	cmd.Flags().IntVar(&nodes, "nodes", 1, "with 2, measure chain.disk.two and latency.disk.two, with the transform on the other node; with more, measure replicas of it on all others")
 	cmd.Flags().BoolVar(&asNode, "as-node", false, "be the other node of a measurement")
 	_ = cmd.Flags().MarkHidden("as-node") // it is there
 	jsonFlag(cmd, &asJSON)

@@ -55,7 +55,7 @@ in the working folder, which it removes at its end.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Int64Var(&s.Backlog, "backlog", 10_000_000, "the most packets that lie in an inbox")
+	flags.Int64Var(&s.Backlog, "backlog", 10_000_000, "the size of the largest backlog, in packets")
 	flags.Int64Var(&s.Packets, "packets", 400_000, "how many packets pass through the chains of a figure")
 	flags.BoolVar(&asNode, "as-node", false, "be a node that is measured")
 	_ = flags.MarkHidden("as-node") // it is there

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/dtn"
@@ -102,8 +103,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: `check reads seed files and folders, without running them, and says what is wrong
 with the network they make: states that are given and accepted by no seed, seeds
 that no data reaches, joins that never complete, cycles with no way out, names
-given twice. Without a PATH it checks the network that runs, over all its nodes.
-It exits with 1 if it finds anything.`,
+that two seeds share. Without a PATH it checks the running network, over all its
+nodes. It exits with 1 if it finds anything.`,
 		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json\n  pmk check",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			n, errs, err := checked(cmd.Context(), f, paths)
@@ -149,7 +150,7 @@ func (a *app) printFindings(found []finding, seeds int, asJSON bool) error {
 			fmt.Fprintf(a.out, "%s%s: %s\n", place, f.Severity, f.Text)
 		}
 		if len(found) == 0 {
-			fmt.Fprintf(a.out, "%s, nothing found\n", plural(seeds, "seed"))
+			fmt.Fprintf(a.out, "%s, nothing found\n", english.Plural(seeds, "seed", ""))
 		}
 	}
 	if len(found) > 0 {

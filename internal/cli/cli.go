@@ -57,7 +57,7 @@ var (
 	errAborted  = errors.New("ended at once")
 	errWaits    = errors.New("packets wait")
 	errErrors   = errors.New("packets failed")
-	errStore    = errors.New("the store needs looking after")
+	errStore    = errors.New("the store needs attention")
 )
 
 // Main runs the command line in os.Args and returns the exit code.

@@ -23,7 +23,7 @@ type nodeFlags struct{ group, node string }
 func (f *nodeFlags) add(cmd *cobra.Command) {
 	f.group = node.DefaultGroup
 	cmd.Flags().Var((*nameFlag)(&f.group), "group", "the group of the node")
-	cmd.Flags().StringVar(&f.node, "node", "", "ask the node of this `NAME`; else any of the network")
+	cmd.Flags().StringVar(&f.node, "node", "", "ask the node of this `NAME` (default: any node of the network)")
 }
 
 // A noNodeError says that there is no running node to talk to.
@@ -48,7 +48,7 @@ func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
 		}
 	}
 	if len(names) > 1 {
-		return nil, "", usageError{fmt.Errorf("nodes of %d networks run here, with keys of their own: say which with --node %s", len(names), strings.Join(names, " or --node "))}
+		return nil, "", usageError{fmt.Errorf("nodes of %d networks run here, with keys of their own: choose one with --node %s", len(names), strings.Join(names, " or --node "))}
 	}
 	client, name, err := answering(ctx, peers, answerTime)
 	if err == local.ErrNone {

@@ -23,9 +23,9 @@ type clusterFlags struct {
 }
 
 func (f *clusterFlags) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&f.servers, "store", nil, "keep packets in this NATS cluster, which all nodes of the group share: `nats://HOST:PORT,...`")
+	flags.StringSliceVar(&f.servers, "store", nil, "store packets in this NATS cluster, which all nodes of the group share: `nats://HOST:PORT,...`")
 	flags.StringVar(&f.creds, "store-creds", "", "the `FILE` with the credentials for --store")
-	flags.StringVar(&f.tls.CA, "store-ca", "", "the `FILE` with the authority of the servers of --store")
+	flags.StringVar(&f.tls.CA, "store-ca", "", "the `FILE` with the CA certificate of the servers of --store")
 	flags.StringVar(&f.tls.Cert, "store-cert", "", "the `FILE` with this node's certificate for --store")
 	flags.StringVar(&f.tls.Key, "store-key", "", "the `FILE` with that certificate's key")
 }
@@ -48,9 +48,9 @@ func (f *clusterFlags) check(all *storeFlags) error {
 	}
 	switch {
 	case all.data != "":
-		return fmt.Errorf("--data %s has no meaning with --store: packets lie in the cluster; leave one of them out", all.data)
+		return fmt.Errorf("--data %s has no meaning with --store: packets are in the cluster; leave one of them out", all.data)
 	case all.durability != node.Disk:
-		return fmt.Errorf("--durability %s has no meaning with --store: packets lie in the cluster; leave one of them out", all.durability)
+		return fmt.Errorf("--durability %s has no meaning with --store: packets are in the cluster; leave one of them out", all.durability)
 	}
 	return nil
 }

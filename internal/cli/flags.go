@@ -25,7 +25,7 @@ func (f *sizeFlag) String() string {
 func (f *sizeFlag) Set(s string) error {
 	n, err := humanize.ParseBytes(s)
 	if err != nil || n == 0 || n > 1<<62 {
-		return fmt.Errorf("%q is no size; expected a number of bytes such as 500MB or 2GiB", s)
+		return fmt.Errorf("%q is not a size; expected a number of bytes such as 500MB or 2GiB", s)
 	}
 	*f = sizeFlag(n)
 	return nil

@@ -71,7 +71,7 @@ func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, log
 	at, err := front.Open(cfg)
 	switch {
 	case errors.Is(err, front.ErrNoPort):
-		log.Warn(fmt.Sprintf("there is no web page: %v; --http HOST:PORT chooses another", err))
+		log.Warn(fmt.Sprintf("the web page is not served: %v; choose another address with --http HOST:PORT", err))
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("--http %s: %w", f, err)

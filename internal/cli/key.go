@@ -25,7 +25,7 @@ func (a *app) keyNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "new",
 		Short:   "Print a new key",
-		Long:    "Print a new key. Every node that has it is in the network, and everybody else is out.",
+		Long:    "Print a new key. A node that has the key is in the network; all others are not.",
 		Example: "  (umask 077; pmk key new > lan.key)\n  pmk --key lan.key",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -48,8 +48,8 @@ func (a *app) keyTokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Print the token of the web page of a network with a key",
-		Long: `Print the token that the web page of a node asks for which is reached from other
-machines (--http HOST:PORT). It comes from the key, and is as secret.`,
+		Long: `Print the token of the web page of a node that other machines reach (--http
+HOST:PORT). It is derived from the key; keep it as secret as the key.`,
 		Example: "  pmk key token --key lan.key",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {

@@ -35,8 +35,8 @@ type meshFlags struct {
 
 func (f *meshFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.key, "key", "", "the key of the network, in this `FILE`: every node with it is in, on any machine (or PMK_KEY in the environment; 'pmk key new' makes one)")
-	flags.StringArrayVar(&f.join, "join", nil, "a node elsewhere to meet, `HOST:PORT`, where no broadcast reaches it; may be repeated")
-	flags.StringVar(&f.endpoint, "endpoint.type", "", "what other nodes reach this one by: ipc (this machine alone) or tcp (default: tcp with a key, else ipc)")
+	flags.StringArrayVar(&f.join, "join", nil, "the address of a node that no broadcast reaches, `HOST:PORT`; may be repeated")
+	flags.StringVar(&f.endpoint, "endpoint.type", "", "how other nodes reach this one: ipc (on this machine only) or tcp (default: tcp with a key, else ipc)")
 }
 
 // A reach is how far a node is offered.
@@ -219,7 +219,7 @@ func (c *company) run(ctx context.Context) error {
 			// A port that another program has is no reason not to run: nodes are
 			// still joined, and met through those that are.
 			if err := c.beacon.Run(ctx); err != nil && ctx.Err() == nil {
-				c.log.Warn(fmt.Sprintf("nodes of this network are not looked for: %v; --join HOST:PORT still reaches them", err))
+				c.log.Warn(fmt.Sprintf("this node does not look for other nodes: %v; --join HOST:PORT still reaches them", err))
 			}
 			return nil
 		})

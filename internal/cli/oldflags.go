@@ -22,7 +22,7 @@ func oldFlags() []oldFlag {
 	const (
 		alone    = "a node with a key (--key) says on the LAN that it is there, every 2 s on UDP port 7700; --endpoint.type ipc keeps it on its machine"
 		noRabbit = "there is no RabbitMQ any more: packets wait in the node's store, and need no broker"
-		noPort   = "--endpoint.type says what a node is reached by: ipc, or tcp with a key"
+		noPort   = "--endpoint.type says how other nodes reach a node: ipc, or tcp with a key"
 	)
 	return []oldFlag{
 		{Name: "noplugins", Now: "name what to load instead: pmk PATH..., or --seed FILE for one seed"},

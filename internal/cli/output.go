@@ -4,7 +4,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 
@@ -35,12 +34,4 @@ func age(t time.Time) string {
 		return d.Round(time.Second).String()
 	}
 	return d.Round(100 * time.Millisecond).String()
-}
-
-// plural is "1 packet", "2 packets".
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

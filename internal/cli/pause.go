@@ -14,19 +14,19 @@ import (
 
 func (a *app) pauseCommand() *cobra.Command {
 	return a.haltCommand(&cobra.Command{
-		Use: "pause SEED...", Short: "Have seeds take no more packets, until they are resumed",
-		Long: `pause has seeds take no more packets, on all nodes or with --on on one. What runs
-is finished. What is queued goes to the seed's inbox in the store, where what comes
-lies as well; nothing is lost. An injector is held in its next output. A pause
-lasts until 'pmk resume', or until the node ends.`,
+		Use: "pause SEED...", Short: "Stop seeds from taking packets, until they are resumed",
+		Long: `pause stops seeds from taking packets, on all nodes or, with --on, on one. Runs
+that have begun finish. Queued packets go to the seed's inbox in the store, and so
+do packets that come later; nothing is lost. An injector waits in its next output.
+A pause lasts until 'pmk resume', or until the node ends.`,
 		Example: "  pmk pause greet\n  pmk pause greet --on server-1a2b3c4d",
 	}, "paused", (*web.Client).Pause)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
 	return a.haltCommand(&cobra.Command{
-		Use: "resume SEED...", Short: "Have paused seeds take packets again",
-		Long:    "resume has seeds that were paused take packets again, on all nodes or with --on on\none: first what lies in their inboxes.",
+		Use: "resume SEED...", Short: "Let paused seeds take packets again",
+		Long:    "resume lets paused seeds take packets again, on all nodes or, with --on, on one,\nbeginning with those in their inboxes.",
 		Example: "  pmk resume greet",
 	}, "resumed", (*web.Client).Resume)
 }
@@ -65,7 +65,7 @@ func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*web.Client, 
 		return nil
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&on, "on", "", "on the node of this `NAME` alone")
+	cmd.Flags().StringVar(&on, "on", "", "only on the node of this `NAME`")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

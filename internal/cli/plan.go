@@ -15,10 +15,10 @@ func (a *app) planCommand() *cobra.Command {
 	var most int
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "plan FROM TO [PATH...]", Short: "Show the ways from one state to another, shortest first",
-		Long: `plan shows which seeds lead from the state FROM to the state TO, shortest way
-first, or what is missing; in the network of the seed files PATH, or of the
-running node. It exits with 1 if there is no way.`,
+		Use: "plan FROM TO [PATH...]", Short: "Show the paths from one state to another, shortest first",
+		Long: `plan shows through which seeds data gets from the state FROM to the state TO,
+shortest path first, or what is missing. The network is that of the seed files
+PATH, else that of the running node. It exits with 1 if there is no path.`,
 		Example: "  pmk plan String:UNGREETED String:GREETING examples/helloworld/python\n  pmk plan Image:RAW Image:STACKED --json",
 		Args:    usage(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,7 +43,7 @@ running node. It exits with 1 if there is no way.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().IntVar(&most, "most", 10, "show at most so many ways")
+	cmd.Flags().IntVar(&most, "most", 10, "show at most `N` paths")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -86,7 +86,7 @@ func (a *app) printPlan(from packet.State, ways []dtn.Way, gap *dtn.Gap, asJSON 
 }
 
 func (a *app) printGap(g *dtn.Gap) {
-	fmt.Fprintf(a.out, "there is no way from %s to %s\n", g.From, g.To)
+	fmt.Fprintf(a.out, "there is no path from %s to %s\n", g.From, g.To)
 	say := func(what string, list []packet.State) {
 		if len(list) > 0 {
 			var names []string
@@ -102,8 +102,8 @@ func (a *app) printGap(g *dtn.Gap) {
 	if g.NearTo != "" {
 		fmt.Fprintf(a.out, "no seed gives %s; nearest given: %s\n", g.To, g.NearTo)
 	}
-	say("from "+string(g.From)+" data reaches", g.Reached)
-	say("to "+string(g.To)+" lead", g.Leading)
+	say("data in "+string(g.From)+" can reach", g.Reached)
+	say("states that lead to "+string(g.To), g.Leading)
 	for _, join := range g.Joins {
 		fmt.Fprintf(a.out, "the seed %s would lead on, but it is a join, and joins are not run yet\n", join)
 	}

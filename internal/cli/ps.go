@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/mesh"
@@ -24,9 +25,16 @@ func (a *app) psCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "ps", Short: "Show what the network does: nodes, seeds, counts, queues, what waits",
-		Long: `ps asks the running node, and it asks the others: which nodes there are, which
-hosts what, how much each seed has done and has before it, and about when it will
-be through with that.`,
+		Long: `ps shows the whole network, as any of its nodes knows it: the nodes, and for each
+seed on each node
+
+  IN, OUT, FAILED  packets taken (retries too) and given, runs that failed
+  STORED, QUEUED   packets in its inbox in the store; in its queue in memory
+  RUNNING          workers that have packets, of the most there may be
+  PER PACKET       how long one packet takes one worker
+  ETA              when its backlog will be done, on all nodes; ± is the usual error
+
+and the packets that wait: where, since when the oldest, and why.`,
 		Example: "  pmk ps\n  pmk ps --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +75,7 @@ func (f *nodeFlags) status(ctx context.Context) (node.Status, error) {
 
 func (a *app) printNetwork(all web.Network) error {
 	own, several := all.Nodes[0], len(all.Nodes) > 1
-	fmt.Fprintf(a.out, "node %s, group %s, run %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
+	fmt.Fprintf(a.out, "node %s, group %s, start %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	if several {
 		printNodes(w, all.Nodes)
@@ -105,9 +113,9 @@ func (a *app) printNetwork(all web.Network) error {
 
 // printNodes writes the nodes of a network, each with how it is reached.
 func printNodes(w io.Writer, nodes []web.Member) {
-	fmt.Fprintln(w, "NODE\tAT\tVERSION\tUP\tSTORE")
+	fmt.Fprintln(w, "NODE\tADDRESS\tVERSION\tUP\tSTORE")
 	for _, m := range nodes {
-		at, up, store := cmp.Or(m.At, "this one"), "-", strings.TrimPrefix(storeLine(m.Store), "store: ")
+		at, up, store := cmp.Or(m.At, "this node"), "-", strings.TrimPrefix(storeLine(m.Store), "store: ")
 		switch {
 		case m.Trouble != "":
 			store = "does not answer: " + m.Trouble
@@ -131,7 +139,7 @@ func printSeeds(w io.Writer, all web.Network) {
 		}
 		return "\t" + node
 	}
-	fmt.Fprintf(w, "SEED%s\tKIND\tCONTRACT\tIN\tOUT\tFAILED\tSTORED\tQUEUED\tRUNNING\tCOST\tDONE IN\n", where("NODE"))
+	fmt.Fprintf(w, "SEED%s\tKIND\tCONTRACT\tIN\tOUT\tFAILED\tSTORED\tQUEUED\tRUNNING\tPER PACKET\tETA\n", where("NODE"))
 	ahead := map[seed.Name]predict.Drain{}
 	for _, a := range all.Ahead {
 		ahead[a.Seed] = a.Drain
@@ -179,8 +187,8 @@ func drainText(d predict.Drain) string {
 func printBehind(w io.Writer, all web.Network) {
 	for _, m := range all.Nodes {
 		for _, b := range m.Behind {
-			fmt.Fprintf(w, "\nseed %s falls behind: for %s more has come into the store of %s than it does, and %s lie there, %.0f more each second; more workers, or another node with the seed, would help\n",
-				b.Seed, age(b.Since), m.Node, plural(b.Packets, "packet"), b.Growth)
+			fmt.Fprintf(w, "\nseed %s falls behind: for %s its backlog in the store of %s has grown, to %s now and by %.0f each second; add workers, or another node with the seed\n",
+				b.Seed, age(b.Since), m.Node, english.Plural(b.Packets, "packet", ""), b.Growth)
 		}
 	}
 }
@@ -194,10 +202,10 @@ func printRefused(w io.Writer, all web.Network) {
 		}
 	}
 	for _, o := range all.Outsiders {
-		fmt.Fprintf(w, "\nnode %s at %s is not worked with: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
+		fmt.Fprintf(w, "\nnode %s at %s is not a peer: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
 	}
 	if i := all.Ignored; i != (mesh.Ignored{}) {
-		fmt.Fprintf(w, "\nwithout the key came, and were ignored: %s, %s\n", plural(int(i.Connections), "connection"), plural(int(i.Beacons), "beacon"))
+		fmt.Fprintf(w, "\nignored, because they came without the key: %s, %s\n", english.Plural(int(i.Connections), "connection", ""), english.Plural(int(i.Beacons), "beacon", ""))
 	}
 }
 

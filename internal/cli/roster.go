@@ -46,7 +46,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 				r.log.Error(err.Error())
 			}
 			if len(found) == 0 && len(errs) == 0 {
-				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is taken up as soon as it is there; folders in it are not looked into", path))
+				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is loaded as soon as it is there; subfolders are not searched", path))
 			}
 			ms = append(ms, found...)
 			continue
@@ -97,7 +97,7 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 		}
 		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at %s", wideName, m.Name, wide, m.Contract, r.at))
 		if m.Once && !r.node.Remembers() {
-			r.log.Info(fmt.Sprintf("seed %s says pmk-once: this node remembers that until it ends", m.Name))
+			r.log.Info(fmt.Sprintf("seed %s has pmk-once: without a store on disk, the node remembers only until it ends that the seed has run", m.Name))
 		}
 	}
 	return errs
@@ -119,7 +119,7 @@ func (r *roster) change(ctx context.Context, path string) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, load.ErrNoSeed):
 		if before != nil {
 			r.node.Unhost(before.Name)
-			r.log.Info(fmt.Sprintf("seed %s has gone: %s", before.Name, path))
+			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path))
 		}
 	case err != nil:
 		r.log.Error(err.Error() + r.keeps(before))
@@ -152,5 +152,5 @@ func (r *roster) keeps(before *seed.Manifest) string {
 	if before == nil {
 		return ""
 	}
-	return "; the seed " + string(before.Name) + " goes on as it was"
+	return "; the seed " + string(before.Name) + " continues unchanged"
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -39,8 +40,8 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pmk [PATH...]",
 		Short: "Run a node of a Data Transformation Network",
-		Long: `pmk runs a node: it loads seeds, joins what they say of themselves into one
-network, and moves every packet from seed to seed by the state of its data.
+		Long: `pmk runs a node: it loads seeds, joins their contracts into one network, and moves
+every packet from seed to seed by the state of its data.
 
 A PATH is a seed file or a folder of them; folders are watched, so that a seed
 that is added, edited or removed takes effect at once. Without a PATH the seeds
@@ -48,11 +49,11 @@ compiled into this program run. Ctrl-C ends the node when what is in flight is
 finished; a second Ctrl-C ends it at once.`,
 		Example: `  pmk                                  the hello world seeds
   pmk examples/helloworld/python       the same, as Python files
-  pmk --seed greet.py                  this seed alone
+  pmk --seed greet.py                  only this seed
   pmk seeds/ --rx inbox                and take .pkt files from the folder inbox
   pmk seeds/ --rx photos=Image:RAW     every file in photos is a packet
   pmk key new > lan.key                make a key; copy it to other machines, and on each
-  pmk --key lan.key seeds/             be one network with all who have it`,
+  pmk --key lan.key seeds/             be one network with all nodes that have it`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd, f, args) },
 	}
@@ -71,7 +72,7 @@ finished; a second Ctrl-C ends it at once.`,
 func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.taskdir, "taskdir", "", "a folder of seeds, as a PATH")
+	flags.StringVar(&f.taskdir, "taskdir", "", "a folder of seeds, the same as a PATH")
 	flags.StringArrayVar(&f.seeds, "seed", nil, "only this seed `FILE`, even if it says pmk-load: no; may be repeated")
 	flags.StringArrayVar(&f.without, "without", nil, "leave out the seed of this `NAME`; may be repeated")
 	f.group = node.DefaultGroup
@@ -80,7 +81,7 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
-	flags.BoolVar(&f.debug, "debug", false, "say more, with times")
+	flags.BoolVar(&f.debug, "debug", false, "log more, with times")
 	for _, old := range oldFlags() {
 		if old.TakesValue {
 			flags.StringP(old.Name, old.Shorthand, "", old.Now)
@@ -144,7 +145,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 	if err := worker.Sweep(); err != nil {
 		log.Warn("removing what killed nodes have left", "error", err)
 	}
-	log.Info(fmt.Sprintf("node %s, group %s, run %s", n.Name(), n.Group(), n.RunName()))
+	log.Info(fmt.Sprintf("node %s, group %s, start %s", n.Name(), n.Group(), n.RunName()))
 	if own.note != "" {
 		log.Info(own.note)
 	}
@@ -254,10 +255,10 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if left == 1 {
 			verbs = [2]string{"is", "goes"}
 		}
-		log.Info(fmt.Sprintf("%s %s in the store and %s on when a node of this group starts again", plural(left, "packet"), verbs[0], verbs[1]))
+		log.Info(fmt.Sprintf("%s %s in the store and %s on when a node of this group starts again", english.Plural(left, "packet", ""), verbs[0], verbs[1]))
 	}
 	if lost := n.Abandoned(); lost > 0 {
-		log.Warn("gave up " + plural(lost, "packet") + " that had not ended: --durability " + f.store.durability.String() + " keeps packets in memory alone")
+		log.Warn("lost " + english.Plural(lost, "packet", "") + " that had not ended: --durability " + f.store.durability.String() + " keeps packets only in memory")
 	}
 	if errors.Is(wayErr, context.Canceled) {
 		wayErr = nil
@@ -299,8 +300,8 @@ func drain(n *node.Node, log *slog.Logger, signals <-chan os.Signal) (aborted bo
 			return true
 		case <-tell.C:
 			queued, running := n.InFlight()
-			log.Info(fmt.Sprintf("ending: %s queued, %s running; Ctrl-C again ends at once",
-				plural(queued, "packet"), plural(running, "worker")))
+			log.Info(fmt.Sprintf("ending: %s queued, %s running; press Ctrl-C again to end at once",
+				english.Plural(queued, "packet", ""), english.Plural(running, "worker", "")))
 			tell.Reset(10 * time.Second)
 		}
 	}

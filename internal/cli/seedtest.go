@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/load"
@@ -87,10 +88,10 @@ what it gives. greet.py has greet.golden.json, a list of cases:
   [{"in": {"state": "String:UNGREETED", "data": "Mars"},
     "out": [{"state": "String:GREETING", "data": "Hello Mars"}]}]
 
-"error" in place of "out" says that the run fails with this; data that is not
-text stands in "base64"; "attributes", {"sample": "S07"}, are those of a packet,
-given or inherited. A PATH is a seed file or a folder; of a folder, the
-seeds that have a golden file are tested.`,
+"error" instead of "out" means that the run fails with this error; "base64"
+instead of "data" holds data that is not text; "attributes", {"sample": "S07"},
+are those of the packet, set or inherited. A PATH is a seed file or a folder; of a
+folder, the seeds that have a golden file are tested.`,
 		Example: "  pmk seed test greet.py\n  pmk seed test seeds/\n  pmk seed test --update greet.py     write what the seed gives now",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -164,10 +165,10 @@ func (a *app) seedTests(ctx context.Context, files []string, update, asJSON bool
 			continue
 		}
 		if len(report.Failed) == 0 {
-			fmt.Fprintf(a.out, "ok    %s  %s\n", file, plural(report.Cases, "case"))
+			fmt.Fprintf(a.out, "ok    %s  %s\n", file, english.Plural(report.Cases, "case", ""))
 			continue
 		}
-		fmt.Fprintf(a.out, "FAIL  %s  %d of %s\n", file, len(report.Failed), plural(report.Cases, "case"))
+		fmt.Fprintf(a.out, "FAIL  %s  %d of %s\n", file, len(report.Failed), english.Plural(report.Cases, "case", ""))
 		for _, f := range report.Failed {
 			fmt.Fprintln(a.out, "      "+strings.ReplaceAll(f, "\n", "\n      "))
 		}
@@ -310,7 +311,7 @@ func (s *caseSink) Emit(_ int, out packet.Output) error {
 		return fmt.Errorf("gave more than %d packets", maxGoldenOutputs)
 	}
 	if out.Blob != nil { // no blobs were given to the runner
-		return errors.New("large data that nobody keeps")
+		return errors.New("large data that is not kept")
 	}
 	extra, err := s.extra.Inherit(out.Attributes)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/inject"
@@ -33,12 +34,12 @@ func (a *app) sendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send STATE [DATA | -]",
 		Short: "Send packets into the running node",
-		Long: `send gives the running node a packet of the state STATE. Its data is DATA, or
-standard input for -, or a file. It prints the packet's id, or with --json the
-packet as a .pkt file, and returns once the node has taken it; while the network
-is full it waits. With --wait it returns when everything that comes of the packet
-has ended or waits: exit status 0 when all has ended, 6 when something failed and
-waits in an Error: state, 5 when something waits for a seed.`,
+		Long: `send gives the running node a packet in the state STATE. Its data is DATA, or
+standard input for -, or a file. It returns when the node has stored the packet,
+and prints the packet's id, or with --json the packet as a .pkt file; while the
+store is full it waits. With --wait it returns when everything that comes of the
+packet has ended or waits. The exit status is then 0 if all has ended, 6 if a
+packet failed and waits in an Error: state, 5 if a packet waits for a seed.`,
 		Example: `  pmk send String:UNGREETED Mars
   cat names.txt | pmk send String:UNGREETED --lines
   pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,
@@ -49,12 +50,12 @@ waits in an Error: state, 5 when something waits for a seed.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "file", "", "the data is this `FILE`")
 	flags.BoolVar(&f.lines, "lines", false, "a packet for each line of standard input, or of --file")
-	flags.StringVar(&f.goal, "goal", "", "take only ways that lead to this `STATE`")
-	flags.Var((*nameFlag)(&f.stop), "stop", "end after the seed of this `NAME`")
+	flags.StringVar(&f.goal, "goal", "", "follow only paths that lead to this `STATE`")
+	flags.Var((*nameFlag)(&f.stop), "stop", "stop after the seed of this `NAME`")
 	flags.BoolVar(&f.track, "track", false, "keep the data of every hop, 256 KiB in all")
 	flags.BoolVar(&f.wait, "wait", false, "return when all that comes of the packets has ended or waits")
-	flags.StringVar(&f.id, "id", "", "the packet's `ID`, 32 hexadecimal digits (default: drawn); one that the node has taken within a day is not taken again. With --lines, the packets' ids are made of it")
-	flags.StringVar(&f.trace, "traceparent", "", "the place of the packets in a trace, `00-TRACE-SPAN-FLAGS`; else $TRACEPARENT")
+	flags.StringVar(&f.id, "id", "", "the packet's `ID`, 32 hexadecimal digits (default: random); one that the node has taken within a day is not taken again. With --lines, the packets' ids are made of it")
+	flags.StringVar(&f.trace, "traceparent", "", "the trace and span that the packets belong to, `00-TRACE-SPAN-FLAGS` (default: $TRACEPARENT)")
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -90,7 +91,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	parcel.ID = packet.NewID()
 	if f.id != "" {
 		if parcel.ID, err = packet.ParseID(f.id); err == nil && parcel.ID.IsZero() {
-			err = errors.New("an id of zeros is none")
+			err = errors.New("an id of only zeros is not allowed")
 		}
 		if err != nil {
 			return usageError{fmt.Errorf("--id: %w", err)}
@@ -133,7 +134,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return parcel, err
 	})
 	if err != nil {
-		return again(parcel.ID, fmt.Errorf("%s taken, then: %w", plural(taken, "packet"), err))
+		return again(parcel.ID, fmt.Errorf("%s taken, then: %w", english.Plural(taken, "packet", ""), err))
 	}
 	switch {
 	case f.wait:
@@ -143,7 +144,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	case f.json:
 		return printJSON(a.out, file(last, name, f.group))
 	case f.lines:
-		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", plural(taken, "packet"), name)
+		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", english.Plural(taken, "packet", ""), name)
 	default:
 		_, err = fmt.Fprintln(a.out, last.ID)
 	}

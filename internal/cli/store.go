@@ -37,8 +37,8 @@ func (f *storeFlags) add(flags *pflag.FlagSet) {
 	f.durability = node.Disk
 	f.maxPacket = 1 << 30
 	flags.Var(&f.durability, "durability", "what packets survive: a power cut (disk), the crash of a seed (memory), or neither (none)")
-	flags.Var((*dirFlag)(&f.data), "data", "keep packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
-	flags.Var(&f.size, "store-size", "how much may be in the store before packets from outside have to wait (default: a tenth of the free disk, or 256 MiB of memory)")
+	flags.Var((*dirFlag)(&f.data), "data", "store packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
+	flags.Var(&f.size, "store-size", "how full the store may get before packets from outside wait (default: a tenth of the free disk, or 256 MiB of memory)")
 	flags.Var(&f.maxPacket, "max-packet", "the most data of one packet")
 	f.cluster.add(flags)
 }
@@ -79,7 +79,7 @@ func (o *opened) trouble(st node.StoreStatus, log *slog.Logger) error {
 	var err error
 	if st.Error != "" {
 		err = errStore
-		log.Error(fmt.Sprintf("the node ended while its store in %s could not be written: %s; what it had accepted is there: see to the disk, then start the node again", o.dir, st.Error))
+		log.Error(fmt.Sprintf("the node ended while its store in %s could not be written: %s; what it had accepted is there: repair or free the disk, then start the node again", o.dir, st.Error))
 	}
 	if len(st.Damage) > 0 {
 		err = errStore
@@ -107,7 +107,7 @@ func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (
 	s := pebble.InMemory(pebble.Config{Size: size, Beside: blobs.Used, Log: log})
 	return opened{
 		store: s, blobs: blobs, node: newNodeName(),
-		backup: noBackup(fmt.Sprintf("with --durability %s packets are in memory alone", f.durability)),
+		backup: noBackup(fmt.Sprintf("with --durability %s packets are only in memory", f.durability)),
 		close:  func() error { return errors.Join(s.Close(), blobs.Close()) },
 	}, nil
 }
@@ -187,7 +187,7 @@ func dataHome() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("where to keep packets: %w; say where with --data DIR, or keep them in memory with --durability memory", err)
+		return "", fmt.Errorf("where to keep packets: %w; choose a folder with --data DIR, or keep them in memory with --durability memory", err)
 	}
 	return filepath.Join(home, ".local", "share", "pumpkin"), nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/node"
@@ -35,7 +36,7 @@ type folderFlags struct{ group string }
 
 func (f *folderFlags) add(cmd *cobra.Command) {
 	f.group = node.DefaultGroup
-	cmd.Flags().Var((*nameFlag)(&f.group), "group", "the group, where no folder is named")
+	cmd.Flags().Var((*nameFlag)(&f.group), "group", "use the data folders of this group, if no DIR is named")
 }
 
 // dirs are the data folders of the arguments, or those of the group.
@@ -44,7 +45,7 @@ func (f *folderFlags) dirs(args []string) ([]string, error) {
 		for _, dir := range args {
 			switch _, err := folder.ReadNode(dir); {
 			case errors.Is(err, fs.ErrNotExist), errors.Is(err, folder.ErrNotFolder):
-				return nil, usageError{fmt.Errorf("%s is no data folder of a node: it has no node.json; name one as a node names it at its start, 'packets are stored in DIR'", dir)}
+				return nil, usageError{fmt.Errorf("%s is not a data folder of a node: it has no node.json; a node prints the name of its data folder when it starts, 'packets are stored in DIR'", dir)}
 			case err != nil:
 				return nil, err
 			}
@@ -112,10 +113,10 @@ func (a *app) storeCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [DIR...]",
 		Short: "Read everything in a data folder and say what is damaged",
-		Long: `check reads every file, frame and record and all large data in the data folder of a
-node that does not run, compares them with their checksums and with what the store
-counts, and changes nothing. It exits with 1 when anything is damaged. 'pmk store
-export' saves what can be read.`,
+		Long: `check reads every file, frame (packets that are stored together), record and all
+large data in the data folder of a node that is not running, and compares them with
+their checksums and with the store's counts. It changes nothing, and exits with 1
+if anything is damaged. 'pmk store export' saves what can be read.`,
 		Example: "  pmk store check\n  pmk store check /var/lib/pumpkin/1 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dirs, err := f.dirs(args)
@@ -158,7 +159,7 @@ func check(ctx context.Context, dir string) (checkReport, error) {
 	found, err := pebble.Check(ctx, dir, func(f pebble.Found) error {
 		_, ps, err := packet.ParseFrame(f.Data)
 		if err == nil && len(ps) != f.Packets {
-			err = fmt.Errorf("the frame has %s; the store counts %d", plural(len(ps), "packet"), f.Packets)
+			err = fmt.Errorf("the frame has %s; the store counts %d", english.Plural(len(ps), "packet", ""), f.Packets)
 		}
 		for i := range ps {
 			b := ps[i].Blob
@@ -206,7 +207,7 @@ func (a *app) printChecks(reports []checkReport) {
 		for _, q := range r.Queues {
 			frames, bytes = frames+q.Frames, bytes+q.Bytes
 		}
-		fmt.Fprintf(a.out, "%s: %s in %s, %s, %d damaged\n", r.Dir, plural(frames, "frame"), plural(len(r.Queues), "queue"), bytesText(bytes), len(r.Damage))
+		fmt.Fprintf(a.out, "%s: %s in %s, %s, %s\n", r.Dir, english.Plural(frames, "frame", ""), english.Plural(len(r.Queues), "queue", ""), bytesText(bytes), english.Plural(len(r.Damage), "damaged part", ""))
 		for i := range r.Damage {
 			fmt.Fprintln(a.out, "  "+r.Damage[i].String())
 		}
@@ -222,15 +223,15 @@ func (a *app) storeExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DIR...] --to DIR",
 		Short: "Write every packet that can be read into .pkt files",
-		Long: `export writes every packet in the data folder of a node that does not run into a
-.pkt file of its own, in a new or empty folder. The data folder is not changed. The
-files go into any node through its rx folder; their packets keep their ids. Data
-above 50 MiB is written beside, into a file .data, and what else the packet says
-into .json: export prints the 'pmk send' that takes it in, as a new packet.`,
+		Long: `export writes every packet in the data folder of a node that is not running into a
+.pkt file of its own, in a new or empty folder. The data folder is not changed. Any
+node takes the files in with --rx; the packets keep their ids. Data above 50 MiB
+goes into a file .data instead, and the rest of its packet into a file .json:
+export prints the 'pmk send' command that sends that data as a new packet.`,
 		Example: "  pmk store export --to saved\n  pmk --rx saved",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
-				return usageError{errors.New("say where to with --to DIR")}
+				return usageError{errors.New("name the folder to write to with --to DIR")}
 			}
 			dirs, err := f.dirs(args)
 			if err != nil {
@@ -248,9 +249,9 @@ into .json: export prints the 'pmk send' that takes it in, as a new packet.`,
 					return err
 				}
 			}
-			fmt.Fprintf(a.err, "%s written to %s\n", plural(e.packets, "packet"), to)
+			fmt.Fprintf(a.err, "%s written to %s\n", english.Plural(e.packets, "packet", ""), to)
 			if len(e.apart) > 0 {
-				fmt.Fprintf(a.err, "%s too large for a .pkt file: data in .data, the rest in .json. As new packets they go in with\n", plural(len(e.apart), "packet"))
+				fmt.Fprintf(a.err, "%s too large for a .pkt file: data in .data, the rest in .json. As new packets they go in with\n", english.Plural(len(e.apart), "packet", ""))
 			}
 			for _, line := range e.apart {
 				fmt.Fprintln(a.err, "  "+line)

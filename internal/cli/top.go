@@ -32,10 +32,11 @@ func (a *app) topCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "top", Short: "Watch the network in the terminal: rates, queues, what waits",
-		Long: `top shows what all nodes do, anew each second: the seeds with what goes in and out
-a second, what lies before them and when they will be through, the nodes, and what
-waits. Keys: up and down (or k, j) move, enter looks at one seed, p pauses it on all
-nodes or resumes it, s sorts by the next column, q quits. Without a terminal it prints what happens in one second.`,
+		Long: `top shows the whole network and updates it every second: for each seed the packets
+per second in and out, its backlog and when that will be done; the nodes; and what
+waits. Keys: up and down (or k, j) move, enter shows one seed, p pauses it on all
+nodes or resumes it, s sorts by the next column, q quits. Without a terminal it
+prints the figures of one second and ends.`,
 		Example: "  pmk top\n  pmk top --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -15,12 +15,12 @@ func (a *app) traceCommand() *cobra.Command {
 	var data, ascii, asJSON bool
 	cmd := &cobra.Command{
 		Use: "trace ID|SHIP", Short: "Show what became of a packet and its family",
-		Long: `trace draws all that comes of one packet that came in, as a tree: which seed ran
-on which node, when, for how long, with which result; and what waits, and why. ID
-is that of any packet of the family, SHIP its ship, NODE:ID; of both the first
-digits are enough. All nodes of the network are asked. They keep the hops of ended
-packets for a while, and at high load of a sample alone; of what was sent with
---track, the data as well.`,
+		Long: `trace draws everything that came of one injected packet, as a tree: which seed ran
+on which node, when, for how long and with which result; and what waits, and why.
+ID is the id of any packet of the family, SHIP its ship, NODE:ID; the first digits
+of either are enough. All nodes of the network are asked. They keep the runs of
+packets that have ended for a while, at high load only for a sample, and the data
+too of what was sent with --track.`,
 		Example: "  pmk trace 5e0c0d3f\n  pmk trace 5e0c0d3f --data\n  pmk trace node-1a2b3c4d:5e0c0d3f --json",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 
 	"github.com/recap/pumpkin/internal/node"
@@ -59,12 +60,12 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 			client.Close()
 		}
 		if err != nil && ctx.Err() == nil && at.Store.Durability != node.Disk.String() && at.Store.Durability != node.InCluster {
-			return fmt.Errorf("the node %s has ended, and with --durability %s it kept packets in memory alone: what had not ended is lost: %w", name, at.Store.Durability, err)
+			return fmt.Errorf("the node %s has ended, and with --durability %s it kept packets only in memory: what had not ended is lost: %w", name, at.Store.Durability, err)
 		}
 		if err != nil && ctx.Err() == nil {
 			progress.say("waiting for the node: " + err.Error())
 		} else {
-			progress.say(fmt.Sprintf("%s under way, %d over", plural(sum.Live, "packet"), sum.Begun-sum.Live))
+			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Begun-sum.Live))
 		}
 		select {
 		case <-time.After(every):
@@ -87,9 +88,9 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.err, "%s sent, %s over\n", plural(taken, "packet"), plural(out.Ended, "run"))
+		fmt.Fprintf(a.err, "%s sent, %s finished\n", english.Plural(taken, "packet", ""), english.Plural(out.Ended, "run", ""))
 		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
-			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' tells more\n", plural(sum.Waiting[state], "packet"), state, state)
+			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(sum.Waiting[state], "packet", ""), state, state)
 		}
 	}
 	switch {
@@ -142,7 +143,7 @@ func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
 			continue // the node may be too busy to tell, or gone, which the send will find
 		}
 		if why := st.Store.Held(); why != "" {
-			fmt.Fprintf(a.err, "the node takes nothing for now: %s; waiting (Ctrl-C gives up)\n", why)
+			fmt.Fprintf(a.err, "the node takes no packets now: %s; waiting until it does (Ctrl-C stops waiting)\n", why)
 			return
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -32,17 +33,17 @@ func (a *app) waitingCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "waiting [STATE...]",
 		Short: "Show what waits in the network, where and why",
-		Long: `waiting lists the packets that no seed takes: by state, or by the inbox of a
-seed that nobody hosts, on every node of the network, with their number, size and
-age. What failed for the last time waits in Error:SEED. With --show it prints the
-packets themselves.`,
+		Long: `waiting lists the packets that no seed takes, on every node of the network: by
+state, or by the inbox of a seed that no node hosts, with their number, their size
+and the age of the oldest. A packet whose last attempt failed waits in Error:SEED.
+With --show it prints the packets themselves.`,
 		Example: `  pmk waiting
   pmk waiting Error:greet --show
   pmk waiting Error:greet --show --json | jq .id`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.waiting(cmd.Context(), f, args) },
 	}
 	f.nodeFlags.add(cmd)
-	cmd.Flags().BoolVar(&f.show, "show", false, "print the packets: id, data, and what failed")
+	cmd.Flags().BoolVar(&f.show, "show", false, "print the packets: id, data and error")
 	cmd.Flags().IntVar(&f.limit, "limit", 20, "show at most `N` packets of a state")
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -105,7 +106,7 @@ func printWaiting(w io.Writer, waits []waitingAt, several bool) {
 		}
 		return "\t" + node
 	}
-	fmt.Fprintf(w, "WAITING%s\tPACKETS\tSIZE\tFOR\tWHY\n", where("NODE"))
+	fmt.Fprintf(w, "WAITING IN%s\tPACKETS\tSIZE\tOLDEST\tWHY\n", where("NODE"))
 	for _, q := range waits {
 		fmt.Fprintf(w, "%s%s\t%d\t%s\t%s\t%s\n", q.Place(), where(q.Node), q.Packets, bytesText(q.Bytes), age(q.Since), q.Why)
 	}
@@ -129,7 +130,7 @@ func (a *app) showWaiting(ctx context.Context, client *web.Client, f waitingFlag
 			return err
 		}
 		if more := packets[state] - f.limit; more > 0 && !f.json {
-			fmt.Fprintf(a.out, "... and %s more of %s; --limit %d shows them\n", plural(more, "packet"), state, packets[state])
+			fmt.Fprintf(a.out, "... and %s more of %s; --limit %d shows them\n", english.Plural(more, "packet", ""), state, packets[state])
 		}
 	}
 	return nil
@@ -144,7 +145,11 @@ func (a *app) printPacket(p *packet.Packet, large int64) {
 	}
 	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, data)
 	if f := p.Fault; f != nil {
-		fmt.Fprintf(a.out, "  was %s, failed %d times: %s\n", f.State, f.Attempts, f.Error)
+		failed := "failed"
+		if f.Attempts > 0 {
+			failed += " after " + english.Plural(f.Attempts, "attempt", "")
+		}
+		fmt.Fprintf(a.out, "  was %s, %s: %s\n", f.State, failed, f.Error)
 		for line := range strings.Lines(f.Output) {
 			fmt.Fprintf(a.out, "    %s\n", strings.TrimRight(line, "\r\n"))
 		}
@@ -202,10 +207,10 @@ func (a *app) retryCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "retry STATE|ID...",
-		Short: "Send waiting packets on again",
-		Long: `retry sends packets that wait on their way again: all of a state, or single ones
-by their id. A packet that failed gets its state back, keeps its id, and goes to
-the seed that failed, with all its attempts again.`,
+		Short: "Send waiting packets on",
+		Long: `retry sends waiting packets on: all packets in a state, or single ones by their id.
+A packet that failed gets its state back, keeps its id, and goes to the seed that
+failed, with all its attempts again.`,
 		Example: "  pmk retry Error:greet\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -223,7 +228,7 @@ func (a *app) dropCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "drop STATE|ID...",
 		Short:   "End waiting packets for good",
-		Long:    "drop ends packets that wait: all of a state, or single ones by their id. They are\ngone for good, so it asks first.",
+		Long:    "drop ends waiting packets: all packets in a state, or single ones by their id. They\nare gone for good, so it asks first.",
 		Example: "  pmk drop Error:greet\n  pmk drop --yes String:GREETNG",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -277,7 +282,7 @@ func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON boo
 		return printJSON(a.out, web.Handled{Count: count})
 	}
 	if count > 0 || err == nil {
-		fmt.Fprintf(a.err, "%s %s\n", plural(count, "packet"), done)
+		fmt.Fprintf(a.err, "%s %s\n", english.Plural(count, "packet", ""), done)
 	}
 	return err
 }

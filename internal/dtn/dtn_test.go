@@ -127,19 +127,19 @@ func TestWhyNot(t *testing.T) {
 	`)
 	tests := []struct{ from, to, want string }{
 		{"String:UNGREETED", "String:SHOUT", `
-no way from String:UNGREETED to String:SHOUT
-from String:UNGREETED can be reached: String:GREETNG
-to String:SHOUT lead: String:GREETING
+no path from String:UNGREETED to String:SHOUT
+String:UNGREETED can reach: String:GREETNG
+states that lead to String:SHOUT: String:GREETING
 missing: a seed String:GREETNG -> String:GREETING`},
 		{"String:UNGRETED", "String:SHOUTS", `
-no way from String:UNGRETED to String:SHOUTS
-from String:UNGRETED nothing can be reached; nearest accepted: String:UNGREETED
-to String:SHOUTS nothing leads; nearest produced: String:SHOUT
+no path from String:UNGRETED to String:SHOUTS
+String:UNGRETED reaches nothing; nearest accepted: String:UNGREETED
+nothing leads to String:SHOUTS; nearest produced: String:SHOUT
 missing: a seed String:UNGRETED -> String:SHOUTS`},
 		{"String:UNGREETED", "String:PAIR", `
-no way from String:UNGREETED to String:PAIR
-from String:UNGREETED can be reached: String:GREETNG
-to String:PAIR nothing leads
+no path from String:UNGREETED to String:PAIR
+String:UNGREETED can reach: String:GREETNG
+nothing leads to String:PAIR
 both would lead on, but joins are not run yet
 missing: a seed String:UNGREETED -> String:PAIR`},
 	}

@@ -113,16 +113,16 @@ func (g *Gap) bridge() seed.Contract {
 // String says it in a few lines for people, the next step last.
 func (g *Gap) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no way from %s to %s\n", g.From, g.To)
+	fmt.Fprintf(&b, "no path from %s to %s\n", g.From, g.To)
 	if len(g.Reached) > 0 {
-		fmt.Fprintf(&b, "from %s can be reached: %s\n", g.From, list(g.Reached))
+		fmt.Fprintf(&b, "%s can reach: %s\n", g.From, list(g.Reached))
 	} else {
-		fmt.Fprintf(&b, "from %s nothing can be reached%s\n", g.From, hint("accepted", string(g.NearFrom)))
+		fmt.Fprintf(&b, "%s reaches nothing%s\n", g.From, hint("accepted", string(g.NearFrom)))
 	}
 	if len(g.Leading) > 0 {
-		fmt.Fprintf(&b, "to %s lead: %s\n", g.To, list(g.Leading))
+		fmt.Fprintf(&b, "states that lead to %s: %s\n", g.To, list(g.Leading))
 	} else {
-		fmt.Fprintf(&b, "to %s nothing leads%s\n", g.To, hint("produced", string(g.NearTo)))
+		fmt.Fprintf(&b, "nothing leads to %s%s\n", g.To, hint("produced", string(g.NearTo)))
 	}
 	if len(g.Joins) > 0 {
 		fmt.Fprintf(&b, "%s would lead on, but joins are not run yet\n", list(g.Joins))

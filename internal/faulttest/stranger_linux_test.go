@@ -413,7 +413,7 @@ func (s *stranger) learnt() {
 		t.Errorf("a node with another key knows %q; expected itself alone: %v", known, err)
 	}
 	for line := range strings.Lines(s.node.said()) {
-		if strings.Contains(line, "met node") || strings.Contains(line, "discovered") && !strings.Contains(line, s.node.host.Addr.String()) {
+		if strings.Contains(line, "connected to node") || strings.Contains(line, "discovered") && !strings.Contains(line, s.node.host.Addr.String()) {
 			t.Errorf("a node with another key says: %s", line)
 		}
 	}

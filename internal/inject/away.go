@@ -21,7 +21,7 @@ func (f *Folder) done(l look) error {
 		err = f.move(l, to)
 	}
 	if err != nil {
-		return f.stuck(l, fmt.Errorf("its packet is taken, and would be once more at the next start: move it away by hand: %w", err))
+		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
 	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "moved", to)
 	return nil

@@ -65,7 +65,7 @@ func (f *Folder) eligible(name string) (look, bool) {
 	case l.mode.IsDir():
 		f.leave(l, "a folder in the rx folder is left alone", nil)
 	case !l.mode.IsRegular():
-		f.leave(l, "what is no regular file is left alone", nil)
+		f.leave(l, "what is not a regular file is left alone", nil)
 	case f.cfg.State == "" && !strings.HasSuffix(name, ".pkt"):
 		f.leave(l, "a file that is not named .pkt is left alone; --rx DIR=Type:STATE takes files of any name", nil)
 	default:
@@ -90,7 +90,7 @@ func (f *Folder) leave(l look, msg string, err error) bool {
 		f.cfg.Log.Info(msg, "file", f.path(l.name))
 	}
 	if len(f.left) == maxLeft {
-		f.cfg.Log.Warn("so many files of the rx folder are left alone that further ones are not told", "dir", f.cfg.Dir, "files", maxLeft)
+		f.cfg.Log.Warn("so many files of the rx folder are left alone that further ones are not logged", "dir", f.cfg.Dir, "files", maxLeft)
 	}
 	return true
 }

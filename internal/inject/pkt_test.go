@@ -64,7 +64,7 @@ func TestPktFiles(t *testing.T) {
 		if c := j.count("not named .pkt", "notes.txt"); c != 1 {
 			t.Errorf("%d lines on a file of another name; expected one", c)
 		}
-		if c := j.count("asks for what it does not get", "d.pkt", "acknowledge"); c != 1 {
+		if c := j.count("fields of a file have no effect", "d.pkt", "acknowledge"); c != 1 {
 			t.Errorf("%d lines on a wish that is not granted; expected one", c)
 		}
 	})

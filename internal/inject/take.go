@@ -102,7 +102,7 @@ func (f *Folder) look(file *os.File, name string) (look, error) {
 	}
 	l := lookOf(name, info)
 	if !l.mode.IsRegular() {
-		return l, refusal{errors.New("it is no regular file")}
+		return l, refusal{errors.New("it is not a regular file")}
 	}
 	if f.cfg.State == "" && l.size > f.cfg.MaxSize {
 		return l, refusal{fmt.Errorf("it has %d bytes; at most %d are taken", l.size, f.cfg.MaxSize)}
@@ -151,7 +151,7 @@ func (f *Folder) parse(l look, r io.Reader) (packet.Packet, error) {
 		return packet.Packet{}, refusal{fmt.Errorf("its packet is of the group %s, and this node is of the group %s: put it into the rx folder of a node of its group, or take the group out of its state", file.Group, f.cfg.Group)}
 	}
 	if len(file.Ignored) > 0 {
-		f.cfg.Log.Info("a file asks for what it does not get", "file", f.path(l.name), "what", strings.Join(file.Ignored, "; "))
+		f.cfg.Log.Info("fields of a file have no effect", "file", f.path(l.name), "what", strings.Join(file.Ignored, "; "))
 	}
 	return file.Packet, nil
 }

@@ -69,7 +69,7 @@ func checkPrivate(dir string) error {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("%s is a symbolic link; expected a folder of yours: remove it", dir)
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder; expected a folder of yours: remove it", dir)
+		return fmt.Errorf("%s is not a folder; expected a folder of yours: remove it", dir)
 	case owner(info) != os.Getuid():
 		return fmt.Errorf("%s belongs to the user %d, and you are %d: have it removed, or set XDG_RUNTIME_DIR to a folder of yours", dir, owner(info), os.Getuid())
 	case info.Mode().Perm()&0o077 != 0:

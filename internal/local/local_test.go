@@ -207,7 +207,7 @@ func TestRefusedFolders(t *testing.T) {
 		{"others may write", "mode 0777", func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) }},
 		{"others may read", "mode 0750", func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o750)) }},
 		{"a link", "symbolic link", func(dir string) error { return os.Symlink(os.TempDir(), dir) }},
-		{"a file", "no folder", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }},
+		{"a file", "not a folder", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.spoil(filepath.Join(home(t), "pumpkin")); err != nil {

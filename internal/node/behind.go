@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/seed"
@@ -89,10 +91,10 @@ func (n *Node) lookAtBacklogs(now time.Time, places []store.Count) {
 		w.behind, news = w.Look(now, packets, snap.drain(name, packets))
 		switch {
 		case news && w.behind.Is():
-			n.log.Warn(fmt.Sprintf("seed %s falls behind: for %v more has come into the store than it does, and %d packets lie there, %.0f more each second; more workers, or another node with the seed, would help",
-				name, now.Sub(w.behind.Since).Round(time.Second), packets, w.behind.Growth))
+			n.log.Warn(fmt.Sprintf("seed %s falls behind: for %v its backlog in the store has grown, to %s now and by %.0f each second; add workers, or another node with the seed",
+				name, now.Sub(w.behind.Since).Round(time.Second), english.Plural(packets, "packet", ""), w.behind.Growth))
 		case news:
-			n.log.Info(fmt.Sprintf("seed %s catches up: %d packets lie in the store for it", name, packets))
+			n.log.Info(fmt.Sprintf("seed %s has caught up: %s left in the store for it", name, english.Plural(packets, "packet", "")))
 		}
 		if packets == 0 { // nothing to watch
 			delete(b.of, name)

@@ -69,8 +69,8 @@ func TestASeedFallsBehind(t *testing.T) {
 		if st := n.Status(t.Context()); len(st.Behind) != 0 || st.Seeds[0].Stored != 0 {
 			t.Errorf("at the end %d packets are stored, and behind are %+v", st.Seeds[0].Stored, st.Behind)
 		}
-		if b, c := told("falls behind"), told("catches up"); b != 1 || c != 1 {
-			t.Errorf("that it falls behind was said %d times, and that it catches up %d times:\n%s", b, c, said.String())
+		if b, c := told("falls behind"), told("has caught up"); b != 1 || c != 1 {
+			t.Errorf("that it falls behind was said %d times, and that it has caught up %d times:\n%s", b, c, said.String())
 		}
 		cancel()
 		if err := <-ended; err != nil {

@@ -68,7 +68,7 @@ func (n *Node) dropBlobs(ps []packet.Packet) { n.drop(blobsOf(ps)) }
 func (n *Node) drop(sums []packet.Sum) {
 	for _, sum := range sums {
 		if err := n.blobs.Drop(sum); err != nil {
-			n.log.Warn("removing large data that nobody needs any more", "error", err)
+			n.log.Warn("removing large data that no packet needs any more", "error", err)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (n *Node) holdLeft() {
 		n.waits.hands.Lock() // nor does anybody retry or drop
 		defer n.waits.hands.Unlock()
 		if err := n.holdStored(n.running); err != nil && n.running.Err() == nil {
-			n.log.Warn("looking for large data that nobody needs any more: it stays", "error", err)
+			n.log.Warn("looking for large data that no packet needs any more: it stays", "error", err)
 		}
 	})
 }

@@ -188,7 +188,7 @@ func (n *Node) fit(p *packet.Packet) bool {
 	for h := p.Trail; h != nil && len(hops) < cutHops; h = h.Prev {
 		hops = append(hops, packet.Hop{Seed: h.Seed, Node: h.Node, Version: h.Version, At: h.At})
 	}
-	n.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and what it has of them is too much for the store: it goes on with the last %d, without their data", p.ID, p.Hops(), len(hops)))
+	n.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and its history is too large for the store: only the last %d are kept, without their data", p.ID, p.Hops(), len(hops)))
 	p.Trail = nil
 	for i := len(hops) - 1; i >= 0; i-- {
 		hops[i].Prev, hops[i].Depth = p.Trail, len(hops)-i
@@ -412,7 +412,7 @@ func (n *Node) storeTrouble(err error) {
 	if n.trouble.Swap(true) {
 		return
 	}
-	n.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost, and it goes on when there is room (pmk ps shows what waits)", err))
+	n.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost: they continue when there is room ('pmk ps' shows what waits)", err))
 	n.goroutines.Go(func() {
 		for pause.For(n.running, maxPause) {
 			quiet := n.clock.now()-time.Duration(n.failed.Load()) > troubleTime

@@ -26,7 +26,7 @@ func (d *Durability) Set(s string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no durability; expected disk, memory or none", s)
+	return fmt.Errorf("%q is not a durability; expected disk, memory or none", s)
 }
 
 // Type names the values of a flag.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -132,8 +134,8 @@ func (h *host) hasten() {
 // giveUp sends it to Error:<seed> with its data unchanged.
 func (h *host) giveUp(it *item, err error) {
 	h.gaveUps.Add(1)
-	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %d attempts: it goes to %s",
-		h.name, it.ID, it.Attempt, packet.ErrorState(h.name)), err)
+	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %s: it goes to %s",
+		h.name, it.ID, english.Plural(int(it.Attempt), "attempt", ""), packet.ErrorState(h.name)), err)
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

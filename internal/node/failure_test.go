@@ -241,7 +241,7 @@ func TestAPacketFailsAfterTenDeaths(t *testing.T) {
 	errs.want(t, "0")
 	end.want(t, "1", "2")
 	p := errs.got[0]
-	if p.ID != ps[0].ID || p.Fault == nil || p.Fault.State != "A:A" || !strings.Contains(p.Fault.Error, "deliveries ended without a verdict") {
+	if p.ID != ps[0].ID || p.Fault == nil || p.Fault.State != "A:A" || !strings.Contains(p.Fault.Error, "deliveries without an acknowledgement") {
 		t.Errorf("the failed one is %+v, %+v", p, p.Fault)
 	}
 }

@@ -45,7 +45,7 @@ func (f *faultLog) warn(n *Node, what string, err error) {
 		args = append(args, "output", output)
 	}
 	if more > 0 {
-		args = append(args, "more like the last", more)
+		args = append(args, "repeated", more)
 	}
 	n.log.Warn(what, args...)
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
@@ -91,7 +93,7 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 			return err == nil
 		}
 		if int(run.Attempt) > h.manifest.Retries {
-			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %d attempts", h.name, run.Attempt), err)
+			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s", h.name, english.Plural(int(run.Attempt), "attempt", "")), err)
 			return false
 		}
 		delay := retryDelay(run.Attempt)

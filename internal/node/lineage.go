@@ -376,7 +376,7 @@ func (n *Node) setApartOne(out *output) error {
 // putData stores the data of a packet as large data, held once.
 func (n *Node) putData(p *packet.Packet) (packet.Blob, error) {
 	if n.blobs == nil {
-		return packet.Blob{}, fmt.Errorf("packet %s has %d bytes of data, more than a frame takes, and there is no place beside it", p.ID, len(p.Data))
+		return packet.Blob{}, fmt.Errorf("packet %s has %d bytes of data, more than a frame takes, and the node has no place for large data", p.ID, len(p.Data))
 	}
 	return n.blobs.Put(n.running, strings.NewReader(p.Data), n.cfg.MaxData)
 }

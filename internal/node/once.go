@@ -56,7 +56,7 @@ func (n *Node) rememberEnd(ctx context.Context, h *host) {
 	now := binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
 	tx := &store.Tx{Put: []store.Record{{Key: onceKey(h), Value: now}}, Durable: true}
 	if err := n.store.Commit(ctx, tx); err != nil {
-		n.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but that could not be written down: it runs again when the node starts again", h.name), "error", err)
+		n.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but this could not be recorded: it runs again when the node starts again", h.name), "error", err)
 	}
 }
 

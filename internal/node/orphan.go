@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -69,7 +71,7 @@ func (o *orphans) look(now time.Time) error {
 		}
 		moved, done, err := n.moveInboxAlone(name)
 		if moved > 0 {
-			n.log.Info(fmt.Sprintf("%d packets in the inbox of %s, which no node hosts, went on to other seeds", moved, name))
+			n.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on to other seeds", english.Plural(moved, "packet", ""), name))
 		}
 		if err != nil {
 			return err

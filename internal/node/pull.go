@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner"
@@ -230,7 +232,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 		if err := n.fetch(peer, ps); err != nil {
 			n.log.Warn("fetching large data", "node", peer.name, "error", err)
 			if err := n.giveBack(peer, inbox, lease, giveUpDelay); err != nil {
-				n.log.Debug("giving back a frame whose data could not be fetched", "error", err)
+				n.log.Debug("releasing a frame whose data could not be fetched", "error", err)
 			}
 			return
 		}
@@ -239,7 +241,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 		header.Deliveries += n.deaths(inbox, lease)
 		if wait := n.tooEarly(header.Deliveries); wait > 0 {
 			if err := n.giveBack(nil, inbox, lease, wait); err != nil {
-				n.log.Debug("giving back a frame that is not to run yet", "error", err)
+				n.log.Debug("releasing a frame that is not to run yet", "error", err)
 			}
 			return
 		}
@@ -251,7 +253,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 		if err := from.readProgress(n.running); err != nil {
 			n.log.Warn("a frame waits for its record of progress", "error", err)
 			if err := n.giveBack(peer, inbox, lease, giveUpDelay); err != nil {
-				n.log.Debug("giving back a frame", "error", err)
+				n.log.Debug("releasing a frame", "error", err)
 			}
 			return
 		}
@@ -265,7 +267,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 				from.units[i].end(1)
 				continue
 			}
-			h.giveUp(&item{Packet: ps[i], from: &from.units[i]}, &runner.Fault{Reason: fmt.Sprintf("%d deliveries ended without a verdict: the node may have died of it each time", header.Deliveries)})
+			h.giveUp(&item{Packet: ps[i], from: &from.units[i]}, &runner.Fault{Reason: fmt.Sprintf("%s without an acknowledgement: the node may have crashed on it each time", english.Plural(int(header.Deliveries), "delivery", ""))})
 		}
 	default:
 		h.enqueueNew(ps, from)
@@ -351,7 +353,7 @@ func (n *Node) damaged(at store.Queue, lease store.Lease, err error) {
 	if errors.Is(err, packet.ErrNewerFrame) {
 		n.log.Error(fmt.Sprintf("frame %d of %s: %v; it stays in the store for that", lease.Number(), at, err))
 		if err := lease.Release(newerRest); err != nil {
-			n.log.Debug("giving back a frame of a newer version", "error", err)
+			n.log.Debug("releasing a frame of a newer version", "error", err)
 		}
 		return
 	}

@@ -23,7 +23,7 @@ const (
 var (
 	// errGone is a push to the queue of a seed that is no longer hosted, or is
 	// paused: the packet is to be routed anew.
-	errGone = errors.New("the seed takes nothing more")
+	errGone = errors.New("the seed takes no more packets")
 	// errNoRoom is a push to a queue that is full, by a sender that has
 	// another place for the packet.
 	errNoRoom = errors.New("the queue is full")

@@ -171,7 +171,7 @@ func (l *guestLease) Spoil() error {
 func (l *guestLease) lapse() {
 	l.guest.node.lapsed.Add(1)
 	if err := l.Lease.Release(0); err != nil {
-		l.guest.node.log.Debug("giving back what a node had that is gone", "node", l.guest.peer, "error", err)
+		l.guest.node.log.Debug("releasing what a lost node had leased", "node", l.guest.peer, "error", err)
 	}
 }
 

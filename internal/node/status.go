@@ -3,11 +3,12 @@ package node
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/mesh"
@@ -213,7 +214,7 @@ func (n *Node) StoreStatus() StoreStatus {
 		out.Error = st.Err.Error()
 	}
 	if count := n.damage.Load(); count > 0 {
-		out.Damage = append(out.Damage, fmt.Sprintf("%d frames could not be read since the start", count))
+		out.Damage = append(out.Damage, english.Plural(int(count), "frame", "")+" could not be read since the start")
 	}
 	return out
 }
@@ -226,7 +227,7 @@ func (n *Node) whyWaiting(snap *snapshot, state packet.State) string {
 		if st := n.waits.states[state]; st != nil && st.why != "" {
 			return st.why
 		}
-		return "it is about to go on"
+		return "it is about to be sent on"
 	}
 	return snap.whyWaits(&packet.Packet{State: state})
 }

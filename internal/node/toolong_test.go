@@ -83,7 +83,7 @@ func TestAnOutputThatCannotBeStored(t *testing.T) {
 	if len(got) != 1 || got[0].ID != p.ID || got[0].Data != p.Data || got[0].Hops() != cutHops || got[0].Trail.Seed != "ab" {
 		t.Fatalf("%d dead letters", len(got))
 	}
-	if f := got[0].Fault; !strings.Contains(f.Error, "too much beside the data") || !strings.Contains(f.Error, "of the 501 seeds that it came through only the last 100 are named") {
+	if f := got[0].Fault; !strings.Contains(f.Error, "too large for a store, apart from its data") || !strings.Contains(f.Error, "of the 501 seeds that it came through only the last 100 are named") {
 		t.Errorf("the dead letter says %q", f.Error)
 	}
 	if book.count("too much for the store: it goes on with the last 100") == 0 {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -228,7 +230,7 @@ func (n *Node) moveState(ctx context.Context, state packet.State, from uint64) e
 		moved += count
 		if err != nil || next == from {
 			if moved > 0 && !n.trouble.Load() { // else it is tried again and again
-				n.log.Info(fmt.Sprintf("%d packets no longer wait in %s", moved, state), "took", time.Since(began).Round(time.Millisecond))
+				n.log.Info(fmt.Sprintf("sent on %s that waited in %s", english.Plural(moved, "packet", ""), state), "took", time.Since(began).Round(time.Millisecond))
 			}
 			return err
 		}

@@ -1,6 +1,6 @@
 // Package strict reads what people and other programs wrote, and says where it
 // is wrong: JSON with the line of every value, and the nearest known name of a
-// misspelt one. It opens nothing and keeps nothing.
+// misspelt one. It does no I/O and has no state.
 package strict
 
 import (
@@ -186,7 +186,7 @@ func (p *parser) object(name string, depth int) ([]Field, error) {
 		}
 		key := tok.(string) // a valid object's keys are strings
 		if first, twice := lines[key]; twice {
-			return nil, &Error{p.line, fmt.Sprintf("%s stands twice, first on line %d", quote(key), first)}
+			return nil, &Error{p.line, fmt.Sprintf("%s appears twice, first on line %d", quote(key), first)}
 		}
 		lines[key] = p.line
 		inner := key

@@ -15,7 +15,7 @@ func TestParseRefuses(t *testing.T) {
 		"not JSON":         {"hello", "line 1: this is not JSON: invalid character 'h'"},
 		"trailing comma":   {"{\n\"a\": 1,\n}", "line 3: this is not JSON: invalid character '}'"},
 		"trailing garbage": {"{}\n\n x", "line 3: this is not JSON: invalid character 'x' after top-level value"},
-		"twice":            {"{\"a\": 1,\n\"b\": 2,\n\"a\": 3}", `line 3: "a" stands twice, first on line 1`},
+		"twice":            {"{\"a\": 1,\n\"b\": 2,\n\"a\": 3}", `line 3: "a" appears twice, first on line 1`},
 		"latin 1":          {"[\"\\ufffd\",\n\"caf\xe9\"]", "line 2: byte 0xe9 is not UTF-8"},
 		"half a surrogate": {"[1,\n\"\\ud83d!\"]", `line 2: "[1]": the text holds half a surrogate pair`},
 		"too deep":         {strings.Repeat("[", 65) + strings.Repeat("]", 65), "line 1: "},
@@ -51,7 +51,7 @@ func TestLinesAndNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = inner.Text("deep")
-	if want := `line 5: "list[1].deep": here stands true; expected a text in quotes`; err == nil || err.Error() != want {
+	if want := `line 5: "list[1].deep": found true; expected a text in quotes`; err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
 }
@@ -101,7 +101,7 @@ func TestUnknownFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = v.Object("state")
-	if want := `line 2: "sstate" is no known field: did you mean "state"?`; err == nil || err.Error() != want {
+	if want := `line 2: "sstate" is not a known field: did you mean "state"?`; err == nil || err.Error() != want {
 		t.Errorf("Object: got %v\nwant %s", err, want)
 	}
 	if _, err := v.Loose("state"); err == nil {
@@ -112,7 +112,7 @@ func TestUnknownFields(t *testing.T) {
 		t.Errorf("Loose: unknown %q, %v", o.Unknown, err)
 	}
 	_, err = v.Object("state", "sstate")
-	if want := `line 3: "author" is no known field; known are state, sstate`; err == nil || err.Error() != want {
+	if want := `line 3: "author" is not a known field; known fields are state, sstate`; err == nil || err.Error() != want {
 		t.Errorf("Object: got %v\nwant %s", err, want)
 	}
 }

@@ -18,7 +18,7 @@ func (v Value) Errorf(format string, args ...any) error {
 
 // wrong is the error for a value of another type than the one expected.
 func (v Value) wrong(expected string) error {
-	return v.Errorf("here stands %s; expected %s", v, expected)
+	return v.Errorf("found %s; expected %s", v, expected)
 }
 
 // String is what stands there, for errors: a list, the number 5.
@@ -154,9 +154,9 @@ func (v Value) object(known []string, loose bool) (Object, error) {
 		near, found := Nearest(f.Key, known)
 		switch {
 		case found:
-			return o, &Error{f.Value.Line, fmt.Sprintf("%s is no known field: did you mean %q?", quote(f.Key), near)}
+			return o, &Error{f.Value.Line, fmt.Sprintf("%s is not a known field: did you mean %q?", quote(f.Key), near)}
 		case !loose:
-			return o, &Error{f.Value.Line, fmt.Sprintf("%s is no known field; known are %s", quote(f.Key), strings.Join(known, ", "))}
+			return o, &Error{f.Value.Line, fmt.Sprintf("%s is not a known field; known fields are %s", quote(f.Key), strings.Join(known, ", "))}
 		}
 		o.Unknown = append(o.Unknown, clip(f.Key))
 	}

@@ -74,7 +74,7 @@ func Build(ship packet.Ship, asked packet.ID, shares []Share) Trace {
 	}
 	t := Trace{Ship: ship.String(), Packet: asked, Roots: b.roots(ship.Root), Notes: notes(ship, shares)}
 	if b.vague {
-		t.Notes = append(t.Notes, "what is neither kept nor in a store is on its way in the memory of a node, or was ended by hand, or its hops are not kept any more")
+		t.Notes = append(t.Notes, "a packet that is neither kept nor in a store is in the memory of a node, was dropped, or ended so long ago that its hops are no longer kept")
 	}
 	return t
 }
@@ -245,7 +245,7 @@ func notes(ship packet.Ship, shares []Share) []string {
 	var out []string
 	for _, s := range shares {
 		if s.Partial {
-			out = append(out, fmt.Sprintf("not all of what lies in the store of node %s was looked through", s.Node))
+			out = append(out, fmt.Sprintf("the store of node %s has more packets than were searched", s.Node))
 		}
 		if !s.Keeps.Samples(ship.Root) {
 			out = append(out, fmt.Sprintf("not kept: node %s runs so many packets now that it keeps one ship in %d, and this is none of them; those sent with --track, --wait, --goal or --stop are always kept", s.Node, s.Keeps.OneIn))

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -40,7 +42,7 @@ func Text(w io.Writer, t Trace, data, ascii bool) error {
 	for _, s := range t.Roots {
 		d.root(s)
 	}
-	if _, err := fmt.Fprintf(w, "ship %s: %s on %s, from %s, %s\n\n", t.Ship, count(runs, "run"), count(len(nodes), "node"),
+	if _, err := fmt.Fprintf(w, "ship %s: %s on %s, from %s, %s\n\n", t.Ship, english.Plural(runs, "run", ""), english.Plural(len(nodes), "node", ""),
 		d.from.Local().Format("2006-01-02 15:04:05.000"), span(d.to.Sub(d.from))); err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ type branch struct {
 }
 
 func (d *drawing) root(s *Step) {
-	head := row{tree: d.name(string(s.State), s.Packet), result: "what gave it is not known"}
+	head := row{tree: d.name(string(s.State), s.Packet), result: "which run gave it is not known"}
 	if s.Born != nil {
 		head.node, head.at, head.result = s.Born.Node, d.since(s.Born.At), "came in"
 		if s.Born.Seed != "" {
@@ -151,7 +153,7 @@ func (d *drawing) fates(s *Step) []branch {
 			b.sub = append(b.sub, d.child(child)...)
 		}
 		if r.More > 0 {
-			b.sub = append(b.sub, branch{row: row{tree: fmt.Sprintf("... and %s more", count(r.More, "packet"))}})
+			b.sub = append(b.sub, branch{row: row{tree: fmt.Sprintf("... and %s more", english.Plural(r.More, "packet", ""))}})
 		}
 		out = append(out, b)
 	}
@@ -168,7 +170,7 @@ func (d *drawing) fates(s *Step) []branch {
 // child is a packet that a run gave: the runs that it had stand right below.
 func (d *drawing) child(s *Step) []branch {
 	if s.Unknown {
-		return []branch{{row: row{tree: d.name(string(s.State), s.Packet), result: "under way, or not kept"}}}
+		return []branch{{row: row{tree: d.name(string(s.State), s.Packet), result: "in progress, or not kept"}}}
 	}
 	return d.fates(s)
 }
@@ -217,7 +219,7 @@ func result(r *Taken) string {
 		return fmt.Sprintf("%s: %s (attempt %d)", r.Result, firstLine(r.Error), r.Attempt)
 	case Gave:
 		if r.Gave > 1 {
-			return fmt.Sprintf("%s -> %d packets", r.State, r.Gave)
+			return fmt.Sprintf("%s -> %s", r.State, english.Plural(r.Gave, "packet", ""))
 		}
 		if len(r.Given) == 1 {
 			return fmt.Sprintf("%s -> %s", r.State, r.Given[0])
@@ -237,7 +239,7 @@ func resting(r Rest) string {
 	case r.Seed != "" && r.Failed > 0 && !r.NotBefore.IsZero():
 		text = fmt.Sprintf("waits for attempt %d of %s, not before %s", r.Failed+1, r.Seed, r.NotBefore.Local().Format("15:04:05"))
 	case r.Seed != "":
-		text = "under way to " + r.Seed
+		text = "on its way to " + r.Seed
 	}
 	if r.Why != "" {
 		text += ": " + r.Why
@@ -299,11 +301,4 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%.2f s", d.Seconds())
 	}
 	return d.Round(time.Second).String()
-}
-
-func count(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

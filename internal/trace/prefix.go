@@ -29,7 +29,7 @@ const (
 func ParsePrefix(text string) (Prefix, error) {
 	digits := text[strings.LastIndexByte(text, ':')+1:]
 	if len(digits) < leastDigits || len(digits) > idDigits {
-		return Prefix{}, fmt.Errorf("id %q has %d digits; expected %d to %d, from its begin", text, len(digits), leastDigits, idDigits)
+		return Prefix{}, fmt.Errorf("id %q has %d digits; expected %d to %d, from its beginning", text, len(digits), leastDigits, idDigits)
 	}
 	id, err := packet.ParseID(digits + strings.Repeat("0", idDigits-len(digits)))
 	if err != nil {

@@ -85,12 +85,12 @@ func TestFamily(t *testing.T) {
    |- T:D  KID3         a   +2.0 ms           waits for gone: no node hosts the seed gone
    |- bad  KID4 <-      b   +8.0 ms   1.0 ms  failed for the last time: boom (attempt 1)
    |- Error:bad  KID4 <-  b  +10.0 ms          waits: no seed accepts it, after boom
-   |- T:F  KID5                              under way, or not kept
+   |- T:F  KID5                              in progress, or not kept
    |- late  KID8        b   +9.0 ms     0 µs  T:A, ended
    ` + "`" + `- ... and 2 packets more
-T:X  LOST                                   what gave it is not known
+T:X  LOST                                   which run gave it is not known
 ` + "`" + `- orphan  LOST         b   +3.0 ms     0 µs  T:X, stopped here as asked
-what is neither kept nor in a store is on its way in the memory of a node, or was ended by hand, or its hops are not kept any more
+a packet that is neither kept nor in a store is in the memory of a node, was dropped, or ended so long ago that its hops are no longer kept
 `)
 	// The columns are as wide as ids make them: blanks in a row count as one.
 	if got := draw(t, tr, false); blanks(got) != blanks(want) {
@@ -124,7 +124,7 @@ func TestOrphanThatRests(t *testing.T) {
 		{Packet: packet.HashID("x"), Node: "a", State: "T:C", Since: at(2), Why: "no seed accepts it", Trail: []Hop{{Seed: "s", Node: "a", At: at(0)}, {Seed: "r", Node: "b", At: at(1)}}},
 	}}})
 	got := draw(t, tr, false)
-	for _, want := range []string{"came through s@a, r@b", "waits: no seed accepts it", "not all of what lies in the store of node a", "not kept: node a runs so many packets now that it keeps one ship in 1099511627776"} {
+	for _, want := range []string{"came through s@a, r@b", "waits: no seed accepts it", "the store of node a has more packets than were searched", "not kept: node a runs so many packets now that it keeps one ship in 1099511627776"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("drew\n%s\nwithout %q", got, want)
 		}

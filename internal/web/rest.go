@@ -92,14 +92,14 @@ func answerPacket(w http.ResponseWriter, id packet.ID, found Packets, err error)
 
 // notStored says that the packet lies nowhere, as far as that is known.
 func notStored(id packet.ID, found Packets) error {
-	why := "it has ended, or is under way in memory"
+	why := "it has ended, or is in the memory of a node"
 	switch {
 	case found.More:
 		why = "or behind so many others that they were not all looked at"
 	case len(found.Unanswered) > 0:
 		why = fmt.Sprintf("or with one of these nodes, which do not answer: %v", found.Unanswered)
 	}
-	return fmt.Errorf("packet %s lies in no store: %s", id, why)
+	return fmt.Errorf("packet %s is in no store: %s", id, why)
 }
 
 // restTime is how long a node has to look through its store.

@@ -33,7 +33,7 @@ func (e *ambiguousError) Error() string {
 	for i, s := range e.ships {
 		names[i] = s.String()
 	}
-	return fmt.Sprintf("%s is the begin of several ids, give more of it; the ships are %s", e.id, strings.Join(names, ", "))
+	return fmt.Sprintf("%s is the beginning of several ids: give more digits; the ships are %s", e.id, strings.Join(names, ", "))
 }
 
 // Trace asks for the family of the packet or the ship that has the id, or of
@@ -180,7 +180,7 @@ func notFound(shares []trace.Share, silent []string) error {
 			text += fmt.Sprintf("; node %s runs so many packets now that it keeps one ship in %d", s.Node, s.Keeps.OneIn)
 		}
 		if s.Partial {
-			text += fmt.Sprintf("; not all of what lies in the store of node %s was looked through", s.Node)
+			text += fmt.Sprintf("; the store of node %s has more packets than were searched", s.Node)
 		}
 	}
 	for _, s := range silent {

@@ -16,7 +16,7 @@ names the replacement: see GONE.
 
 import os
 
-# What is no more, by name, and what to do instead.
+# What no longer exists, by name, and what to do instead.
 GONE = {
     "_blankpacket": "pmk send STATE DATA",
     "ack_pkt": "remove the call: a packet is acknowledged when the network is done with it",
@@ -277,5 +277,5 @@ class Seed:
 
     def __getattr__(self, name):
         if name in GONE:
-            raise AttributeError("self.%s is no more; instead: %s" % (name, GONE[name]))
+            raise AttributeError("self.%s no longer exists; instead: %s" % (name, GONE[name]))
         raise AttributeError("%r object has no attribute %r" % (type(self).__name__, name))

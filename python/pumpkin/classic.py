@@ -42,7 +42,7 @@ def open_seed(cls, hello, outbox):
 
     def emit(pkt, msg, tag, type):
         if isinstance(msg, str) and msg.startswith("file://" + work):
-            raise ValueError("%s lies in the working folder, which no other seed sees; "
+            raise ValueError("%s is in the working folder, which no other seed sees; "
                              "dispatch the file's content: open(path, 'rb').read()" % msg)
         data = encode(msg)
         state = states.get((tag, type)) or state_of(tag, type)

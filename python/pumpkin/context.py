@@ -71,7 +71,7 @@ class Context:
 
     def __getattr__(self, name):
         if name in GONE:
-            raise AttributeError("self.context.%s is no more; instead: %s" % (name, GONE[name]))
+            raise AttributeError("self.context.%s no longer exists; instead: %s" % (name, GONE[name]))
         raise AttributeError("the context has no %r" % name)
 
 

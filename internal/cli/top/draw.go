@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
@@ -122,7 +123,7 @@ func (p *page) head(v View) {
 			waits += w.Packets
 		}
 	}
-	p.add(plain, "%s, %s, %s waiting", plural(len(v.Sample.Network.Nodes), "node"), plural(len(v.Sample.Seeds), "seed"), plural(waits, "packet"))
+	p.add(plain, "%s, %s, %s waiting", english.Plural(len(v.Sample.Network.Nodes), "node", ""), english.Plural(len(v.Sample.Seeds), "seed", ""), english.Plural(waits, "packet", ""))
 	if v.Trouble != "" {
 		p.add(bad, "not up to date: %s", v.Trouble)
 	}
@@ -154,7 +155,7 @@ func (p *page) network(v View) {
 	room = min(max(room, 1), len(rows))
 
 	name := max(p.Width-72, 8)
-	p.add(strong, seedLine, pad("SEED", name), "IN/s", "OUT/s", "FAIL/s", "STORED", "QUEUED", "RUN", "COST", "DONE IN")
+	p.add(strong, seedLine, pad("SEED", name), "IN/s", "OUT/s", "FAIL/s", "STORED", "QUEUED", "RUN", "PER PKT", "ETA")
 	at := v.cursor(rows)
 	first := max(min(at-room/2, len(rows)-room), 0)
 	for i, r := range rows[first : first+room] {
@@ -175,7 +176,7 @@ func (p *page) network(v View) {
 	}
 	if waitRows > 0 {
 		p.add(plain, "")
-		p.add(strong, "%s %9s %9s  %s", pad("WAITING", 24), "PACKETS", "FOR", "WHY")
+		p.add(strong, "%s %9s %9s  %s", pad("WAITING IN", 24), "PACKETS", "OLDEST", "WHY")
 		for _, w := range waits[:waitRows] {
 			p.add(plain, "%s %9s %9s  %s", pad(cut(w.Place(), 24), 24), number(float64(w.Packets)), age(v.Sample.At, w.Since), w.Why)
 		}
@@ -254,13 +255,6 @@ func duration(d time.Duration) string {
 
 func age(now, since time.Time) string {
 	return duration(max(now.Sub(since), time.Second).Round(time.Second))
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }
 
 func storeText(s node.StoreStatus) string {

@@ -3,6 +3,8 @@ package top
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/packet"
 )
@@ -25,7 +27,7 @@ func (p *page) look(v View) {
 	}
 	p.add(strong, "seed %s", r.Seed)
 	if r.Paused > 0 {
-		p.add(bad, "paused on %d of its %s", r.Paused, plural(r.Nodes, "node"))
+		p.add(bad, "paused on %d of its %s", r.Paused, english.Plural(r.Nodes, "node", ""))
 	}
 	if first != nil {
 		if about := first.Manifest.About; about != "" {
@@ -37,9 +39,9 @@ func (p *page) look(v View) {
 				duration(l.Cost(0)), duration(l.Cost(1024)-l.Cost(0)), 100*l.Error)
 		}
 	}
-	p.add(plain, "in %s/s, out %s/s, failed %s/s; %d queued, %d stored; done in %s", number(r.In), number(r.Out), number(r.Failed), r.Queued, r.Stored, drain(r))
+	p.add(plain, "in %s/s, out %s/s, failed %s/s; %d queued, %d stored; ETA %s", number(r.In), number(r.Out), number(r.Failed), r.Queued, r.Stored, drain(r))
 	p.add(plain, "")
-	p.add(strong, "%s %10s %10s %8s %8s %8s %8s %8s", pad("NODE", 20), "IN", "OUT", "FAILED", "STORED", "QUEUED", "RUN", "COST")
+	p.add(strong, "%s %10s %10s %8s %8s %8s %8s %8s", pad("NODE", 20), "IN", "OUT", "FAILED", "STORED", "QUEUED", "RUN", "PER PKT")
 	for _, m := range v.Sample.Network.Nodes {
 		for _, s := range m.Seeds {
 			if s.Manifest.Name == r.Seed {
@@ -56,7 +58,7 @@ func (p *page) look(v View) {
 	for _, m := range v.Sample.Network.Nodes {
 		for _, b := range m.Behind {
 			if b.Seed == r.Seed {
-				p.add(bad, "falls behind since %s: %s more each second in the store of %s", age(v.Sample.At, b.Since), number(b.Growth), m.Node)
+				p.add(bad, "has fallen behind for %s: its backlog in the store of %[3]s grows by %[2]s each second", age(v.Sample.At, b.Since), number(b.Growth), m.Node)
 			}
 		}
 		for _, s := range m.Seeds {
@@ -68,7 +70,7 @@ func (p *page) look(v View) {
 		}
 		for _, w := range m.Waiting {
 			if w.State == packet.ErrorState(string(r.Seed)) {
-				p.add(bad, "%s wait in %s on %s: 'pmk waiting %s --show' says why", plural(w.Packets, "packet"), w.State, m.Node, w.State)
+				p.add(bad, "%s wait in %s on %s: 'pmk waiting %s --show' says why", english.Plural(w.Packets, "packet", ""), w.State, m.Node, w.State)
 			}
 		}
 	}

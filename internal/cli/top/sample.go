@@ -1,4 +1,4 @@
-// Package top shows a network in a terminal, as it is and as it changes.
+// Package top draws the live view of pmk top: a network in a terminal.
 package top
 
 import (
@@ -119,7 +119,7 @@ const (
 )
 
 func (o Order) String() string {
-	return [orders]string{"name", "in/s", "stored", "done in", "failed", "cost"}[o]
+	return [orders]string{"name", "in/s", "stored", "ETA", "failed", "per packet"}[o]
 }
 
 // sorted are the seeds in this order: names from a to z, of all else the most first.

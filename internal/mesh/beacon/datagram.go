@@ -45,7 +45,7 @@ type message struct {
 
 var (
 	errOversize = errors.New("it is too long for a beacon")
-	errGarbage  = errors.New("it is no beacon")
+	errGarbage  = errors.New("it is not a beacon")
 	errStranger = errors.New("it does not come from a node with this key and group")
 )
 

@@ -54,7 +54,7 @@ func (b *Beacon) send(ctx context.Context, conn *net.UDPConn) {
 		}
 		switch {
 		case now != "" && trouble == "":
-			b.log.Warn("beacons do not reach every network, so nodes there may not find this one; it is tried again and again", "error", now)
+			b.log.Warn("beacons do not reach every network, so nodes there may not find this one; the node keeps trying", "error", now)
 		case now == "" && trouble != "":
 			b.log.Info("beacons reach every network again")
 		}

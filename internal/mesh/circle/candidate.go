@@ -205,7 +205,7 @@ func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, kee
 	case cand.kind == join && first && self:
 		c.log.Warn("the address to join is this node's own", "address", cand.addr)
 	case cand.kind == join && first && !refused:
-		c.log.Warn("cannot join yet; trying on", "address", cand.addr, "err", err)
+		c.log.Warn("cannot join yet; trying again", "address", cand.addr, "err", err)
 	}
 	switch {
 	case cand.kind == socket || !cand.since.IsZero():
@@ -279,7 +279,7 @@ func (c *Circle) dial(ctx context.Context, cand *candidate) (*member, error) {
 	}
 	m.peer, err = link.Dial(ctx, conn, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("meet whoever is at %s: %w", cfg.At, err)
+		return nil, fmt.Errorf("connect to the node at %s: %w", cfg.At, err)
 	}
 	return m, nil
 }

@@ -1,6 +1,6 @@
 // Package circle keeps a node connected with all others of its network: it
-// gathers where nodes are said to be, dials each of them, keeps one connection
-// to each, and tells the node who is there.
+// collects the addresses of nodes, dials each of them, keeps one connection to
+// each, and reports to the node which peers there are.
 //
 // Where a node may be reached is a candidate: a socket in the folder where the
 // nodes of this machine meet, an address that was asked for (--join), heard in a
@@ -126,7 +126,7 @@ func (cfg Config) far() bool { return cfg.Client != nil || cfg.Dial != nil }
 func CheckAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("the address to join %q is no host:port; an example is 192.168.1.50:7900", address)
+		return fmt.Errorf("the address to join %q is not a host:port; an example is 192.168.1.50:7900", address)
 	}
 	return nil
 }

@@ -173,7 +173,7 @@ func TestJoin(t *testing.T) {
 	b.stop()
 	n.expect(a, time.Second, "c tcp")
 	n.expect(c, time.Second, "a tcp")
-	if log := a.log.String(); !strings.Contains(log, "met node b") || !strings.Contains(log, "node b has gone") {
+	if log := a.log.String(); !strings.Contains(log, "connected to node b") || !strings.Contains(log, "node b has gone") {
 		t.Errorf("the log is\n%s", log)
 	}
 }
@@ -279,7 +279,7 @@ func TestSameName(t *testing.T) {
 	if !found {
 		t.Errorf("the second b is not among %+v", a.Others())
 	}
-	if n := strings.Count(a.log.String(), "is not met"); n != 1 {
+	if n := strings.Count(a.log.String(), "is not a peer"); n != 1 {
 		t.Errorf("it is named %d times; expected once", n)
 	}
 	// The first one ends, and the second takes its place.
@@ -303,7 +303,7 @@ func TestOtherProtocol(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	}
-	testenv.Eventually(t, 5*time.Second, "each is named", func() bool { return strings.Count(a.log.String(), "is not met") == 2 })
+	testenv.Eventually(t, 5*time.Second, "each is named", func() bool { return strings.Count(a.log.String(), "is not a peer") == 2 })
 	n.expect(a, 0, "")
 }
 

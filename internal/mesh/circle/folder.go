@@ -28,7 +28,7 @@ func (c *Circle) watchFolder(ctx context.Context) {
 	var errs chan error
 	if err != nil {
 		// Looking is enough, if slower.
-		c.log.Warn("the folder where nodes meet is not watched, and looked through every 2 s", "folder", c.cfg.Folder, "err", err)
+		c.log.Warn("the folder where nodes meet cannot be watched; the node searches it every 2 s", "folder", c.cfg.Folder, "err", err)
 	} else {
 		events, errs = watch.Events, watch.Errors
 	}

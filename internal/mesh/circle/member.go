@@ -90,7 +90,7 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 		return nil, nil
 	}
 	if replaced == nil {
-		c.log.Info("met node "+who.Node, "at", m.peer.At())
+		c.log.Info("connected to node "+who.Node, "at", m.peer.At())
 	}
 	c.gossip.add(who, m.addr)
 	c.changed()

@@ -50,7 +50,7 @@ func (c *Circle) name(who link.Hello, at, why string) {
 	o.told = o.told || tell
 	c.mu.Unlock()
 	if tell {
-		c.log.Warn("a node is not met", "node", cmp.Or(who.Node, who.Boot.String()), "at", at, "why", why)
+		c.log.Warn("a node is not a peer", "node", cmp.Or(who.Node, who.Boot.String()), "at", at, "why", why)
 	}
 }
 

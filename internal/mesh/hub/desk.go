@@ -61,7 +61,7 @@ func (d *desk) take(msg *nats.Msg) {
 	select {
 	case d.free <- struct{}{}:
 	default:
-		d.refuse(msg, "the node is asked too much at a time: try again")
+		d.refuse(msg, "the node has too many requests at a time: try again")
 		return
 	}
 	d.under.Go(func() {

@@ -1,5 +1,5 @@
-// Package key is the key of a network and what is derived from it. Whoever has
-// the key is in, and everybody else is out: the authority of the mutual TLS
+// Package key is the key of a network and what is derived from it. A node with the
+// key is in the network, and all others are not: the authority of the mutual TLS
 // between nodes, the MAC of their beacons, the token of the web page and the name
 // of the folder where nodes of one machine meet all come from it.
 //
@@ -111,17 +111,17 @@ func Parse(text string) (Key, error) {
 func parseLine(line string) (Key, error) {
 	rest, ok := strings.CutPrefix(strings.ToLower(line), family)
 	if !ok {
-		return Key{}, fmt.Errorf("is no key; expected %s- and %d characters", form, letters)
+		return Key{}, fmt.Errorf("is not a key; expected %s- and %d characters", form, letters)
 	}
 	version, rest, _ := strings.Cut(rest, "-")
 	if version != strings.TrimPrefix(form, family) {
 		if _, err := strconv.ParseUint(version, 10, 16); err == nil {
 			return Key{}, fmt.Errorf("is a key of version %s, and this pmk reads version 1: use the pmk that made it, or a newer one", version)
 		}
-		return Key{}, fmt.Errorf("is no key; expected %s- and %d characters", form, letters)
+		return Key{}, fmt.Errorf("is not a key; expected %s- and %d characters", form, letters)
 	}
 	if len(rest) != letters {
-		return Key{}, fmt.Errorf("is a key with %d characters after %s-; expected %d: it was not copied whole, or more than the key was", len(rest), form, letters)
+		return Key{}, fmt.Errorf("is a key with %d characters after %s-; expected %d: it was not copied completely, or more than the key was copied", len(rest), form, letters)
 	}
 	if i := strings.IndexFunc(rest, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '2' || r > '7') }); i >= 0 {
 		return Key{}, fmt.Errorf("is a key whose character %d after %s- is none of a-z and 2-7: copy it again", i+1, form)

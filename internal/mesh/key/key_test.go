@@ -58,8 +58,8 @@ func TestParseErrors(t *testing.T) {
 		{"a digit that no key has", k[:20] + "1" + k[21:], "character 7 after pumpkin-key-1- is none of a-z and 2-7"},
 		{"a letter of another script", k[:20] + "é" + k[22:], "character 7 after"},
 		{"another version", "pumpkin-key-2-abc", "is a key of version 2"},
-		{"a version that is none", "pumpkin-key-x-abc", "is no key; expected pumpkin-key-1-"},
-		{"a file's name", "lan.key", "line 1 is no key; expected pumpkin-key-1-"},
+		{"a version that is none", "pumpkin-key-x-abc", "is not a key; expected pumpkin-key-1-"},
+		{"a file's name", "lan.key", "line 1 is not a key; expected pumpkin-key-1-"},
 		{"two keys", k + "\n\n" + New().Text(), "line 3 comes after the key in line 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

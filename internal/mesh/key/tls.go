@@ -104,7 +104,7 @@ func (s *Secrets) PeerName(cs tls.ConnectionState) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrStranger, err)
 	}
 	if err := packet.CheckName("node", leaf.Subject.CommonName); err != nil {
-		return "", fmt.Errorf("%w: its certificate is no node's: %w", ErrStranger, err)
+		return "", fmt.Errorf("%w: its certificate is not that of a node: %w", ErrStranger, err)
 	}
 	return leaf.Subject.CommonName, nil
 }

@@ -207,7 +207,7 @@ type gate struct {
 	wait   time.Duration // spent in Emit
 }
 
-var errLeft = errors.New("the run was given up")
+var errLeft = errors.New("the run was abandoned")
 
 func (g *gate) emit(state packet.State, data string, attributes ...packet.Attributes) error {
 	g.mu.Lock()

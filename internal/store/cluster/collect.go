@@ -38,10 +38,10 @@ func (b *Blobs) collect() {
 		}
 		removed, err := b.collectOnce(held)
 		if held.Err() == nil && err != nil {
-			b.s.log.Warn("looking for large data that nobody needs any more: it stays", "error", err)
+			b.s.log.Warn("looking for large data that no packet needs any more: it stays", "error", err)
 		}
 		if removed > 0 {
-			b.s.log.Debug("large data that nobody needs any more was removed", "blobs", removed)
+			b.s.log.Debug("large data that no packet needs any more was removed", "blobs", removed)
 		}
 		release()
 	}

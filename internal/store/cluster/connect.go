@@ -174,5 +174,5 @@ func (s *Store) asyncError(err error) {
 			refused()
 		}
 	}
-	s.log.Warn("the store's server complains", "error", err)
+	s.log.Warn("the store's server reports an error", "error", err)
 }

@@ -55,7 +55,7 @@ func (s *Store) Exclusive(ctx context.Context, name string) (context.Context, fu
 	}
 	for {
 		if _, err := s.current(); err != nil {
-			return nil, nil, fmt.Errorf("be alone at %s: %w", name, err)
+			return nil, nil, fmt.Errorf("lock %s: %w", name, err)
 		}
 		start := time.Now()
 		token := []byte(nuid.Next())

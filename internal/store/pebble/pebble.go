@@ -366,7 +366,7 @@ func (s *Store) unlessGivenUp(op func() error) error {
 func (s *Store) giveUp(err error) {
 	if s.broken.CompareAndSwap(nil, &err) {
 		close(s.gaveUp)
-		s.log.Error("the store cannot be written any more: see to the disk, then start the node again", "error", err)
+		s.log.Error("the store cannot be written any more: repair or free the disk, then start the node again", "error", err)
 	}
 }
 

@@ -86,7 +86,7 @@ func Loopback(address string) (bool, error) {
 		return false, fmt.Errorf("address %q: expected HOST:PORT, such as %s:%d", address, Host, Port)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return false, fmt.Errorf("address %q: the port %q is no number up to 65535", address, port)
+		return false, fmt.Errorf("address %q: the port %q is not a number up to 65535", address, port)
 	}
 	switch host {
 	case "":

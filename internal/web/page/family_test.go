@@ -44,11 +44,11 @@ func TestFamily(t *testing.T) {
 	mux.HandleFunc("GET /api/v1/trace/{id}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, family) })
 	url := link(t, mux)
 	b := open(t, url)
-	b.reads("#bar", "asks every second") // there are no events here
+	b.reads("#bar", "polling every second") // there are no events here
 	b.do(chromedp.Evaluate[chromedp.Void]("location.hash = 'packet/11112233445566778899aabbccddeeff'"))
 	for _, text := range []string{
 		"Packet 11112233", "Ship alpha:00112233445566778899aabbccddeeff, 100 ms in all", "came in on alpha", "split on beta", "20 ms", "gave",
-		"<b>two</b> pumpkins", "pack on gamma", "failed for the last time", "no box", "waits on gamma", "what became of it is not known any more",
+		"<b>two</b> pumpkins", "pack on gamma", "failed for the last time", "no box", "waits on gamma", "what became of it is no longer known",
 		"node delta does not answer",
 	} {
 		b.reads("#panel", text)

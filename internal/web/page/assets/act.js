@@ -30,6 +30,6 @@ export class Act {
   }
 
   view() {
-    return html`<p class="said ${this.#bad ? 'bad' : ''}" role="status">${this.busy ? 'One moment …' : this.#text || nothing}</p>`;
+    return html`<p class="said ${this.#bad ? 'bad' : ''}" role="status">${this.busy ? 'Working …' : this.#text || nothing}</p>`;
   }
 }

@@ -42,11 +42,11 @@ export class Bar {
     const m = this.#model;
     const t = m.totals();
     const first = m.nodes[0];
-    const words = { live: 'live', asking: 'asks every second', lost: 'The node does not answer' };
+    const words = { live: 'live', asking: 'polling every second', lost: 'The node does not answer' };
     return html`
       <a class="brand" href="#nodes" title="The nodes of the network"><img src="icon.svg" alt="" width="24" height="24"><span>Pumpkin</span></a>
       <span class="link ${this.#state}" title=${this.#why || nothing}>${words[this.#state]}${this.#state === 'lost' ? '' : first ? ` · ${first.node}` : ''}</span>
-      <ul class="totals" aria-label="In short">
+      <ul class="totals" aria-label="Summary">
         <li><a href="#nodes">${plural(m.nodes.length, 'node')}</a></li>
         <li>${plural(m.seeds.size, 'seed')}</li>
         <li class=${t.ahead ? '' : 'none'}>${count(t.ahead)} queued</li>
@@ -59,10 +59,10 @@ export class Bar {
       </form>
       <div class="tools">
         ${this.#asTable ? nothing : html`
-          <button type="button" title="Nearer (+)" aria-label="Nearer" @click=${() => this.#graph.view.zoom(1.25)}>+</button>
-          <button type="button" title="Farther (-)" aria-label="Farther" @click=${() => this.#graph.view.zoom(0.8)}>−</button>
+          <button type="button" title="Zoom in (+)" aria-label="Zoom in" @click=${() => this.#graph.view.zoom(1.25)}>+</button>
+          <button type="button" title="Zoom out (-)" aria-label="Zoom out" @click=${() => this.#graph.view.zoom(0.8)}>−</button>
           <button type="button" title="Show all (0)" @click=${() => this.#graph.fit()}>Fit</button>
-          <button type="button" title="Place everything anew" @click=${() => this.#graph.tidy()}>Tidy</button>`}
+          <button type="button" title="Lay out the graph again" @click=${() => this.#graph.tidy()}>Tidy</button>`}
         <button type="button" title="Graph or table (t)" aria-pressed=${String(this.#asTable)} @click=${() => this.#actions.table(!this.#asTable)}>Table</button>
         <button type="button" @click=${() => { switchTheme(); this.update(this.#asTable); }}>${isDark() ? 'Light' : 'Dark'}</button>
       </div>`;

@@ -66,7 +66,7 @@ export class DataView {
   #content() {
     switch (this.#as) {
       case 'image':
-        return this.#why ? html`<p class="bad">${this.#why}</p>` : this.#url ? html`<img src=${this.#url} alt="The data as an image">` : html`<p class="none">The image is being fetched.</p>`;
+        return this.#why ? html`<p class="bad">${this.#why}</p>` : this.#url ? html`<img src=${this.#url} alt="The data as an image">` : html`<p class="none">Loading the image …</p>`;
       case 'JSON':
         return html`<pre tabindex="0">${pretty(this.#data.text)}</pre>`;
       case 'text':

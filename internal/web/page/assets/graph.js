@@ -41,7 +41,7 @@ export class Graph {
   constructor(root, model, open) {
     this.#model = model;
     this.#open = open;
-    this.#svg = make('svg', { role: 'group', 'aria-label': 'The network as a graph. Arrow keys walk along it, Enter shows more.' });
+    this.#svg = make('svg', { role: 'group', 'aria-label': 'The network as a graph. Arrow keys move along it, Enter shows details.' });
     this.#world = make('g', {});
     const defs = make('defs', {});
     for (const name of ['rests', 'flows', 'fails']) {
@@ -363,7 +363,7 @@ export class Graph {
     return {
       line: cut(line, 26), badge: s.ahead > 0 ? count(s.ahead) : '',
       label: `seed ${name}, ${s.contract}, on ${plural(nodes.length, 'node')}${paused ? ', paused' : ''}` +
-        (speed > 0 ? `, ${rate(speed)}` : '') + (s.ahead ? `, ${count(s.ahead)} ahead of it` : '') + (s.gave_up ? `, ${count(s.gave_up)} failed` : ''),
+        (speed > 0 ? `, ${rate(speed)}` : '') + (s.ahead ? `, backlog ${count(s.ahead)}` : '') + (s.gave_up ? `, ${count(s.gave_up)} failed` : ''),
       flows: speed > 0, paused, silent, failed: s.replicas.some((r) => recent(r.errors)),
     };
   }
@@ -373,7 +373,7 @@ export class Graph {
     const speed = this.#model.through(name);
     const waits = s.waiting > 0;
     let line = speed > 0 ? rate(speed) : '';
-    if (waits) line = isError(name) ? 'failed' : s.acceptors.length ? 'waits' : s.nearest ? 'nearest: ' + s.nearest : 'nobody takes it';
+    if (waits) line = isError(name) ? 'failed' : s.acceptors.length ? 'waits' : s.nearest ? 'nearest: ' + s.nearest : 'no seed accepts it';
     return {
       line: cut(line, 26), badge: waits ? count(s.waiting) : '',
       label: `state ${name}` + (speed > 0 ? `, ${rate(speed)}` : '') + (waits ? `, ${plural(s.waiting, 'packet')} ${isError(name) ? 'failed' : 'waiting'}` : '') +

@@ -39,7 +39,7 @@ export class News {
 
 function sentence(c) {
   const text = c.text ? ': ' + c.text : '';
-  const words = { came: 'came', gone: 'has gone', changed: 'is another version now', paused: 'is paused', resumed: 'runs again', failed: 'failed', leaving: 'is leaving', silent: 'does not answer', answers: 'answers again' };
+  const words = { came: 'came', gone: 'has gone', changed: 'has a new version', paused: 'is paused', resumed: 'runs again', failed: 'failed', leaving: 'is leaving', silent: 'does not answer', answers: 'answers again' };
   switch (c.kind) {
     case 'node': return `Node ${c.node} ${words[c.change] ?? c.change}${c.change === 'came' ? '' : text}`;
     case 'seed': return `Seed ${c.seed} ${words[c.change] ?? c.change} on ${c.node}${c.change === 'failed' || c.change === 'came' ? text : ''}`;

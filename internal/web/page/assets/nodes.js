@@ -22,9 +22,9 @@ export class NodesPanel {
     const frames = this.#c.frames.report();
     return html`
       <ul class="nodes">${m.nodes.map((n, i) => this.#node(n, i === 0))}</ul>
-      ${m.orphans().length ? html`<h3>Inboxes of seeds that nobody hosts</h3>
+      ${m.orphans().length ? html`<h3>Inboxes of seeds that no node hosts</h3>
         <ul>${m.orphans().map((o) => html`<li>${plural(o.packets, 'packet')} for ${o.seed}: ${o.why}</li>`)}</ul>` : nothing}
-      ${m.outsiders.length ? html`<h3>Seen, but no part of the network</h3>
+      ${m.outsiders.length ? html`<h3>Nodes that are not peers</h3>
         <ul>${m.outsiders.map((o) => html`<li>${o.node ?? 'a node'} at ${o.at}: ${o.why} <span class="small">${ago(o.seen)}</span></li>`)}</ul>` : nothing}
       ${m.ignored.connections || m.ignored.beacons ? html`<p class="small">Ignored, since they came without the key: ${plural(m.ignored.connections, 'connection')}, ${plural(m.ignored.beacons, 'beacon')}.</p>` : nothing}
       <h3>Lately</h3>
@@ -32,13 +32,13 @@ export class NodesPanel {
       <h3>Keys</h3>
       <dl class="keys">
         <dt><kbd>/</kbd></dt><dd>find a seed or a state</dd>
-        <dt>arrows</dt><dd>walk along the graph; <kbd>Enter</kbd> shows more, <kbd>Home</kbd> goes to its begin</dd>
-        <dt><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></dt><dd>nearer, farther, all of it</dd>
+        <dt>arrows</dt><dd>move along the graph; <kbd>Enter</kbd> shows details, <kbd>Home</kbd> goes to the start</dd>
+        <dt><kbd>+</kbd> <kbd>-</kbd> <kbd>0</kbd></dt><dd>zoom in, zoom out, show all</dd>
         <dt><kbd>t</kbd></dt><dd>table or graph</dd>
         <dt><kbd>n</kbd></dt><dd>the nodes</dd>
-        <dt><kbd>Esc</kbd></dt><dd>closes what is open</dd>
+        <dt><kbd>Esc</kbd></dt><dd>close the panel</dd>
       </dl>
-      ${frames.count ? html`<p class="small">This page: ${frames.count} frames, half within ${frames.p50.toFixed(0)} ms, 95 % within ${frames.p95.toFixed(0)} ms.</p>` : nothing}`;
+      ${frames.count ? html`<p class="small">Drawing: ${frames.count} animation frames, half within ${frames.p50.toFixed(0)} ms, 95 % within ${frames.p95.toFixed(0)} ms.</p>` : nothing}`;
   }
 
   #node(n, own) {
@@ -47,7 +47,7 @@ export class NodesPanel {
     const store = n.store ?? {};
     return html`
       <li class=${n.trouble ? 'silent' : ''}>
-        <h3>${n.node}${own ? html` <span class="small">this one</span>` : nothing}${n.leaving ? html` <span class="bad">is leaving</span>` : nothing}</h3>
+        <h3>${n.node}${own ? html` <span class="small">this node</span>` : nothing}${n.leaving ? html` <span class="bad">is leaving</span>` : nothing}</h3>
         ${n.trouble ? html`<p class="bad">${n.trouble}${n.seen ? `; it answered last ${ago(n.seen)}` : ''}</p>` : nothing}
         <p class="small">${[n.at, n.version, n.since && !n.since.startsWith('0001') ? `started ${ago(n.since)}` : ''].filter(Boolean).join(', ')}</p>
         <p>${seeds.length ? seeds.map((s, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(s.manifest.name)}">${s.manifest.name}</a>`) : 'hosts no seed'}</p>

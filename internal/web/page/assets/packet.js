@@ -62,17 +62,17 @@ export class PacketPanel {
     return html`
       <p class="id">${this.#c.name}</p>
       ${o ? html`<p role="status" class=${waiting.some(([s]) => s.startsWith('Error:')) ? 'bad' : ''}>
-        ${o.over ? 'All that came of it is over' : `Under way: ${plural(o.live, 'packet')}`}: ${plural(o.ended, 'run')} ended${waiting.map(([state, n]) => html`,
+        ${o.over ? 'Everything that came of it has finished' : `In progress: ${plural(o.live, 'packet')}`}: ${plural(o.ended, 'run')}${o.over ? '' : ' finished'}${waiting.map(([state, n]) => html`,
           ${count(n)} in <a href="#${stateRoute(state)}">${state}</a>`)}.</p>` : nothing}
-      <h3>Where it rests</h3>
-      ${this.#copies === null ? html`<p class="none">One moment …</p>` : this.#copies.length === 0 ? html`<p class="none">${this.#lies || 'In no store.'}</p>` : nothing}
+      <h3>Where it is stored</h3>
+      ${this.#copies === null ? html`<p class="none">Loading …</p>` : this.#copies.length === 0 ? html`<p class="none">${this.#lies || 'It is in no store.'}</p>` : nothing}
       ${this.#copies?.map((p) => html`
         <section class="copy">
           <p><a href="#${stateRoute(p.state)}">${p.state}</a> <span class="small">on ${p.node}${p.seed ? html`, for <a href="#${seedRoute(p.seed)}">${p.seed}</a>` : ', waiting'}, stored ${ago(p.since)}</span></p>
-          ${p.fault ? html`<pre class="bad" tabindex="0">${p.fault.error}</pre>${p.fault.output ? html`<details><summary>What the seed printed last</summary><pre tabindex="0">${p.fault.output}</pre></details>` : nothing}` : nothing}
+          ${p.fault ? html`<pre class="bad" tabindex="0">${p.fault.error}</pre>${p.fault.output ? html`<details><summary>The end of the output</summary><pre tabindex="0">${p.fault.output}</pre></details>` : nothing}` : nothing}
           ${this.#view('copy ' + p.node + (p.seed ?? ''), p.data, p.id).view()}
         </section>`)}
-      <h3>Its family</h3>
+      <h3>Family</h3>
       ${this.#trace ? this.#family() : this.#hops()}`;
   }
 
@@ -109,7 +109,7 @@ export class PacketPanel {
         <p class=${asked ? 'asked' : ''}><a href="#${stateRoute(step.state)}">${step.state}</a>
           <a class="small" href="#${packetRoute(step.packet)}" title=${step.packet}>${step.packet.slice(0, 8)}</a>
           ${step.born ? html`<span class="small">came in on ${step.born.node}${step.born.seed ? ' from ' + step.born.seed : ''} at ${clock(step.born.at)}</span>` : nothing}
-          ${step.unknown ? html`<span class="small">what became of it is not known any more</span>` : nothing}</p>
+          ${step.unknown ? html`<span class="small">what became of it is no longer known</span>` : nothing}</p>
         ${step.trail?.length ? html`<p class="small">after ${step.trail.map((h, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(h.seed)}">${h.seed}</a> on ${h.node}`)}</p>` : nothing}
         ${(step.rests ?? []).map((r) => html`<p class="rest">${r.seed ? `for ${r.seed}` : 'waits'} on ${r.node}, stored ${ago(r.since)}${r.why ? `: ${r.why}` : ''}${r.error ? `: ${r.error}` : ''}</p>`)}
         ${(step.runs ?? []).map((run, i) => this.#run(run, times, at + '.' + i))}
@@ -119,7 +119,7 @@ export class PacketPanel {
   #run(run, times, at) {
     return html`
       <div class="run">
-        <p><a href="#${seedRoute(run.seed)}">${run.seed}</a> on ${run.node} <span class="small">at ${clock(run.at)}, ${span(run.took_ns)}${run.attempt > 1 ? `, try ${run.attempt}` : ''}</span> <span class="result ${run.error ? 'bad' : ''}">${run.result}</span></p>
+        <p><a href="#${seedRoute(run.seed)}">${run.seed}</a> on ${run.node} <span class="small">at ${clock(run.at)}, ${span(run.took_ns)}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}</span> <span class="result ${run.error ? 'bad' : ''}">${run.result}</span></p>
         ${bar(run, times)}
         ${run.error ? html`<pre class="bad" tabindex="0">${run.error}</pre>` : nothing}
         ${run.data ? this.#view(`run ${at}`, run.data, '').view() : nothing}

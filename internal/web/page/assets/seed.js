@@ -54,11 +54,11 @@ export class SeedPanel {
         <dt>kind</dt><dd>${s.kind}</dd>
         <dt>rate</dt><dd>${rate(this.#c.model.rate('seed:' + s.name))}</dd>
         <dt>cost</dt><dd>${s.cost_ns ? span(s.cost_ns) + ' a packet' : 'not known yet'}</dd>
-        <dt>ahead</dt><dd>${plural(s.ahead, 'packet')}${s.ahead && s.drain_ns ? `, ${span(s.drain_ns)} to drain${s.drain_error ? ` (± ${Math.round(s.drain_error * 100)} %)` : ''}` : ''}</dd>
-        <dt>so far</dt><dd>${count(s.in)} in, ${count(s.out)} out, ${plural(s.failed, 'failed run')}${s.gave_up ? html`, <a href="#${stateRoute('Error:' + s.name)}">${count(s.gave_up)} given up</a>` : nothing}</dd>
+        <dt>backlog</dt><dd>${plural(s.ahead, 'packet')}${s.ahead && s.drain_ns ? `, done in ${span(s.drain_ns)}${s.drain_error ? ` (± ${Math.round(s.drain_error * 100)} %)` : ''}` : ''}</dd>
+        <dt>so far</dt><dd>${count(s.in)} in, ${count(s.out)} out, ${plural(s.failed, 'failed run')}${s.gave_up ? html`, <a href="#${stateRoute('Error:' + s.name)}">${count(s.gave_up)} failed for good</a>` : nothing}</dd>
         <dt>workers</dt><dd>${s.running} of ${s.workers} run</dd>
       </dl>
-      ${behind.growth > 0 ? html`<p class="warn">More comes in than is done: ${rate(behind.growth)} more, which began ${ago(behind.since)}. More nodes or workers would help.</p>` : nothing}
+      ${behind.growth > 0 ? html`<p class="warn">The seed falls behind: its backlog grows by ${rate(behind.growth)}, which began ${ago(behind.since)}. Add workers, or another node with the seed.</p>` : nothing}
       <div class="actions">
         ${s.paused < s.replicas.length ? html`<button type="button" ?disabled=${this.#act.busy} @click=${() => this.#pause('pause')}>Pause</button>` : nothing}
         ${s.paused > 0 ? html`<button type="button" ?disabled=${this.#act.busy} @click=${() => this.#pause('resume')}>Resume</button>` : nothing}
@@ -81,12 +81,12 @@ export class SeedPanel {
       </table>
       </div>
       ${replicas[0]?.file ? html`<p class="small">File: ${replicas[0].file}</p>` : nothing}
-      <h3>Failures lately</h3>
+      <h3>Recent failures</h3>
       ${errors.length === 0 ? html`<p class="none">None.</p>` : errors.map((e) => html`
         <section class="failure">
           <p class="small">${ago(e.at)} on ${e.node}${e.count > 1 ? `, ${count(e.count)} times` : ''}</p>
           <pre class="bad" tabindex="0">${e.error}</pre>
-          ${e.output ? html`<details><summary>What it printed last</summary><pre tabindex="0">${e.output}</pre></details>` : nothing}
+          ${e.output ? html`<details><summary>The end of its output</summary><pre tabindex="0">${e.output}</pre></details>` : nothing}
         </section>`)}
       ${this.trouble ? html`<p class="bad">${this.trouble}</p>` : nothing}`;
   }

@@ -66,15 +66,15 @@ export class StatePanel {
   view() {
     const name = this.#c.name;
     const s = this.#c.model.states.get(name);
-    const seeds = (list) => (list.length ? list.map((seed, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(seed)}">${seed}</a>`) : 'nobody');
+    const seeds = (list) => (list.length ? list.map((seed, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(seed)}">${seed}</a>`) : 'none');
     return html`
       ${s ? html`
         <dl>
-          <dt>from</dt><dd>${seeds(s.producers)}</dd>
-          <dt>to</dt><dd>${seeds(s.acceptors)}</dd>
+          <dt>given by</dt><dd>${seeds(s.producers)}</dd>
+          <dt>taken by</dt><dd>${seeds(s.acceptors)}</dd>
           <dt>rate</dt><dd>${rate(this.#c.model.through(name))}</dd>
           ${s.waiting ? html`<dt>waiting</dt><dd>${plural(s.waiting, 'packet')}${s.since ? `, the oldest stored ${ago(s.since)}` : ''}</dd>
-            <dt>for what</dt><dd>${why(s)}</dd>` : nothing}
+            <dt>why</dt><dd>${why(s)}</dd>` : nothing}
         </dl>` : html`<p>No seed takes or gives this state now, and no packet waits in it.</p>`}
       ${s?.waiting ? html`
         <div class="actions">
@@ -84,9 +84,9 @@ export class StatePanel {
       ${this.#act.view()}
       ${this.#send.view(!isError(name))}
       <h3>Packets${this.#found?.more ? ` (the first ${this.#found.packets.length})` : ''}</h3>
-      ${this.#found?.unanswered?.length ? html`<p class="bad">Not told by ${this.#found.unanswered.join(', ')}.</p>` : nothing}
+      ${this.#found?.unanswered?.length ? html`<p class="bad">No answer from ${this.#found.unanswered.join(', ')}.</p>` : nothing}
       ${this.trouble ? html`<p class="bad">${this.trouble}</p>` : nothing}
-      ${this.#found && this.#found.packets.length === 0 ? html`<p class="none">None lie in a store now. Packets that are worked on at once never do.</p>` : nothing}
+      ${this.#found && this.#found.packets.length === 0 ? html`<p class="none">No packet in this state is stored now. Packets that run immediately are never stored.</p>` : nothing}
       <ul class="packets">${repeat(this.#found?.packets ?? [], keyOf, (p) => this.#packet(p))}</ul>`;
   }
 

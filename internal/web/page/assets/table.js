@@ -13,7 +13,7 @@ export function drawTable(root, model, find) {
     <h2>Seeds</h2>
     <div class="scroll" tabindex="0" role="region" aria-label="Seeds">
     <table>
-      <thead><tr><th scope="col">Seed</th><th scope="col">Contract</th><th scope="col">Nodes</th><th scope="col">Rate</th><th scope="col">Ahead</th><th scope="col">To drain</th><th scope="col">Failed</th><th scope="col">State</th></tr></thead>
+      <thead><tr><th scope="col">Seed</th><th scope="col">Contract</th><th scope="col">Nodes</th><th scope="col">Rate</th><th scope="col">Backlog</th><th scope="col">ETA</th><th scope="col">Failed</th><th scope="col">State</th></tr></thead>
       <tbody>${repeat(seeds, (s) => s.name, (s) => html`
         <tr>
           <th scope="row"><a href="#${seedRoute(s.name)}">${s.name}</a></th>
@@ -31,7 +31,7 @@ export function drawTable(root, model, find) {
     <h2>States</h2>
     <div class="scroll" tabindex="0" role="region" aria-label="States">
     <table>
-      <thead><tr><th scope="col">State</th><th scope="col">From</th><th scope="col">To</th><th scope="col">Rate</th><th scope="col">Waiting</th><th scope="col">For what</th></tr></thead>
+      <thead><tr><th scope="col">State</th><th scope="col">Given by</th><th scope="col">Taken by</th><th scope="col">Rate</th><th scope="col">Waiting</th><th scope="col">Why</th></tr></thead>
       <tbody>${repeat(states, (s) => s.state, (s) => html`
         <tr>
           <th scope="row"><a href="#${stateRoute(s.state)}">${s.state}</a></th>
