@@ -16,11 +16,12 @@ func (a *app) graphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "graph [PATH...]", Short: "Draw the network of seed files, or of the running node",
 		Long: `graph draws the network: seeds as boxes, states on the lines between them, and
-below it what is wrong with it. The seeds of PATH are not run; without a PATH
-the running node is asked.`,
+below it what is wrong with it. The seeds of PATH are not run; those that your own
+program has compiled in are drawn as well. pmk without a PATH, or --node NAME, asks
+the running node.`,
 		Example: "  pmk graph examples/helloworld/python\n  pmk graph --svg seeds/ > network.svg\n  pmk graph --mermaid",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			n, err := networkOf(cmd.Context(), f, paths)
+			n, err := a.networkOf(cmd.Context(), f, paths)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan FROM TO [PATH...]", Short: "Show the ways from one state to another, shortest first",
 		Long: `plan shows which seeds lead from the state FROM to the state TO, shortest way
-first, or what is missing; in the network of the seed files PATH, or of the
+first, or what is missing; in the network of the seed files PATH and of the seeds
+that your own program has compiled in. pmk without a PATH, or --node NAME, asks the
 running node. It exits with 1 if there is no way.`,
 		Example: "  pmk plan String:UNGREETED String:GREETING examples/helloworld/python\n  pmk plan Image:RAW Image:STACKED --json",
 		Args:    usage(cobra.MinimumNArgs(2)),
@@ -30,7 +31,7 @@ running node. It exits with 1 if there is no way.`,
 			if err != nil {
 				return usageError{fmt.Errorf("TO: %w", err)}
 			}
-			n, err := networkOf(cmd.Context(), f, args[2:])
+			n, err := a.networkOf(cmd.Context(), f, args[2:])
 			if err != nil {
 				return err
 			}

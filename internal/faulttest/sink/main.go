@@ -14,7 +14,7 @@ func main() {
 	pumpkin.Main(
 		pumpkin.Transform("String:FAR -> String:RAW", pass).Named("carry"),
 		pumpkin.Transform("String:RAW -> String:DONE", pass).Named("pass"),
-		pumpkin.New("String:DONE ->", note).Named("note"),
+		pumpkin.NewSeed("String:DONE ->", note).Named("note"),
 	)
 }
 
