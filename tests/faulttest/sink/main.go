@@ -1,4 +1,4 @@
-// Command sink is the node of the tests in internal/faulttest: a pmk whose
+// Command sink is the node of the tests in tests/faulttest: a pmk whose
 // extractor notes every packet that arrives in the file $PMK_FAULT_SINK.
 package main
 
