@@ -7,6 +7,9 @@ NEEDS = python3:python3 gcc:gcc+libc6-dev git:git ip:iproute2 chromium:chromium
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Tests that need more than the product are a module of their own, tests/, so that who
+# imports this one does not get it. Seen from there, ALL is every package of both.
+ALL = github.com/recap/pumpkin/...
 FUZZTIME = 10s
 ROUNDS = 10
 
@@ -16,7 +19,7 @@ all: build
 # The tests come last, so that their own lines end the output.
 test: needs format vet lint cross
 	go build ./...
-	go test -race -timeout 15m ./...
+	go -C tests test -race -timeout 15m $(ALL)
 	PMK_TEST_DURABILITY=memory go test -race -timeout 5m ./internal/node
 	PMK_TEST_DURABILITY=disk go test -race -timeout 5m ./internal/node
 
@@ -29,14 +32,15 @@ format:
 
 vet:
 	go vet ./...
+	go -C tests vet ./...
 
 # Not a tool of go.mod: whoever imports this module would get its needs, too.
 lint:
-	go run $(STATICCHECK) ./...
+	cd tests && go run $(STATICCHECK) $(ALL)
 
 # vet compiles the tests as well.
 cross:
-	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go -C tests vet $(ALL)
 
 # One static, stripped file that needs nothing beside it.
 build:
@@ -53,7 +57,7 @@ fuzz:
 
 # What nodes lose under faults, ROUNDS times as often as in make test.
 faults:
-	PMK_FAULT_ROUNDS=$(ROUNDS) go test -v -count 1 -timeout 12h ./internal/faulttest
+	PMK_FAULT_ROUNDS=$(ROUNDS) go -C tests test -v -count 1 -timeout 12h ./faulttest
 
 bench: build
 	bin/pmk bench

@@ -1,6 +1,7 @@
 package pumpkin_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"path"
@@ -117,6 +118,46 @@ func TestProgram(t *testing.T) {
 	for pkg := range strings.FieldsSeq(string(out)) {
 		if means("github.com/hanwen/go-fuse/...", pkg) || means("internal/faulttest/...", short(pkg)) || means("internal/testenv/...", short(pkg)) || pkg == "testing" {
 			t.Errorf("pmk holds package %s, which is for tests", pkg)
+		}
+	}
+}
+
+// testModules are what go.mod requires for tests alone: of tests that see inside of their
+// package and so cannot lie in the module tests.
+var testModules = []string{
+	"github.com/getkin/kin-openapi",      // internal/web: the document, its routes and the events
+	"github.com/nats-io/nats-server/v2",  // internal/store/cluster and internal/mesh/hub
+	"github.com/prometheus/client_model", // with client_golang in any case, as are the next two
+	"github.com/prometheus/common",
+	"go.yaml.in/yaml/v2",
+	"github.com/rogpeppe/go-internal", // the scenarios of internal/dtn
+	"pgregory.net/rapid",              // packet, seed, internal/dtn
+}
+
+// TestRequirements: a program that imports this module gets what the product needs, and of
+// what tests need only what testModules names.
+func TestRequirements(t *testing.T) {
+	run := func(args ...string) []byte {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "go", args...).Output()
+		if err != nil {
+			t.Fatalf("go %s: %v", args, err)
+		}
+		return out
+	}
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(run("mod", "edit", "-json"), &mod); err != nil || len(mod.Require) == 0 {
+		t.Fatalf("go.mod requires nothing: %v", err)
+	}
+	used := strings.Fields(string(run("list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")))
+	for _, r := range mod.Require {
+		if !r.Indirect && !slices.Contains(used, r.Path) && !slices.Contains(testModules, r.Path) {
+			t.Errorf("go.mod requires %s for tests alone: move those into the module tests", r.Path)
 		}
 	}
 }

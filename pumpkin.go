@@ -9,6 +9,8 @@
 //		)
 //	}
 //
+// That program is all of pmk. [New] and [Run] make a node a part of any other program.
+//
 // A seed's function is called by several goroutines at a time, one per CPU
 // unless [Seed.Workers] says otherwise. An output may be run on by the next
 // seed before the call that gave it returns: give none while holding a lock
@@ -70,8 +72,8 @@ type Seed struct {
 }
 
 // Main runs the command line of pmk with these seeds compiled in, and exits.
-// Call it first thing in main. It panics if a contract is malformed or two
-// seeds have one name, since that is a mistake of the program.
+// Call it first thing in main. It panics if two seeds have one name, or one says Once
+// and is no injector or has Every as well, since that is a mistake of the program.
 func Main(seeds ...Seed) {
 	supervise.Main()
 	os.Exit(cli.Main(context.Background(), program(seeds, false)))
@@ -92,15 +94,19 @@ func program(seeds []Seed, stock bool) cli.Program {
 			panic(fmt.Sprintf("pumpkin: two seeds have the name %s: set one apart with Named", s.manifest.Name))
 		}
 		names[s.manifest.Name] = true
+		if m := s.manifest; m.Once && (m.Every > 0 || !m.Contract.Injector()) {
+			panic(fmt.Sprintf("pumpkin: seed %s: Once is for injectors without Every", m.Name))
+		}
 		p.Seeds = append(p.Seeds, cli.GoSeed{Manifest: s.manifest, Run: s.fn})
 	}
 	return p
 }
 
-// New makes a seed of a function in its full form: for several outputs, several
+// NewSeed makes a seed of a function in its full form: for several outputs, several
 // states, errors, or an injector that goes on. A returned error is the packet's
-// failure; so is a panic.
-func New(contract string, fn func(ctx context.Context, in Packet, emit Emit) error) Seed {
+// failure; so is a panic. It panics, as all that make seeds do, if the contract is
+// malformed.
+func NewSeed(contract string, fn func(ctx context.Context, in Packet, emit Emit) error) Seed {
 	c, err := seed.ParseContract(contract)
 	if err != nil {
 		panic("pumpkin: " + err.Error())
@@ -118,7 +124,7 @@ func New(contract string, fn func(ctx context.Context, in Packet, emit Emit) err
 // [Output].
 func Transform[I, O any](contract string, fn func(I) O) Seed {
 	decode, encode := decoder[I](), encoder[O]()
-	s := New(contract, func(_ context.Context, in Packet, emit Emit) error {
+	s := NewSeed(contract, func(_ context.Context, in Packet, emit Emit) error {
 		value, err := decode(in.Data)
 		if err != nil {
 			return err
@@ -136,7 +142,7 @@ func Transform[I, O any](contract string, fn func(I) O) Seed {
 // [Transform].
 func Inject[O any](contract string, fn func() O) Seed {
 	encode := encoder[O]()
-	s := New(contract, func(_ context.Context, _ Packet, emit Emit) error {
+	s := NewSeed(contract, func(_ context.Context, _ Packet, emit Emit) error {
 		out, err := encode(fn())
 		if err != nil {
 			return err
@@ -150,7 +156,7 @@ func Inject[O any](contract string, fn func() O) Seed {
 // [Transform].
 func Extract[I any](contract string, fn func(I)) Seed {
 	decode := decoder[I]()
-	s := New(contract, func(_ context.Context, in Packet, _ Emit) error {
+	s := NewSeed(contract, func(_ context.Context, in Packet, _ Emit) error {
 		value, err := decode(in.Data)
 		if err != nil {
 			return err
@@ -166,7 +172,7 @@ func Extract[I any](contract string, fn func(I)) Seed {
 func (s Seed) shape(fn any, in, out bool) Seed {
 	c := s.manifest.Contract
 	if (len(c.In) > 0) != in || (len(c.Out) == 1) != out || len(c.Out) > 1 {
-		panic(fmt.Sprintf("pumpkin: the contract %q does not fit a func of the form %T; New takes any", c, fn))
+		panic(fmt.Sprintf("pumpkin: the contract %q does not fit a func of the form %T; NewSeed takes any", c, fn))
 	}
 	s.manifest.Name = defaultName(fn, c)
 	return s
@@ -211,6 +217,29 @@ func (s Seed) Timeout(d time.Duration) Seed {
 // Every runs an injector again so often.
 func (s Seed) Every(d time.Duration) Seed {
 	s.manifest.Every = d
+	return s
+}
+
+// Once has an injector not run again after it has ended once, as its node's store
+// remembers by the seed's name: on disk for good, in memory until the program ends.
+func (s Seed) Once() Seed {
+	s.manifest.Once = true
+	return s
+}
+
+// Spread has every replica of the seed in the network take packets in turn, instead
+// of the nearest.
+func (s Seed) Spread() Seed {
+	s.manifest.Spread = true
+	return s
+}
+
+// Group sets the group that the seed belongs to: a node of another leaves it out.
+func (s Seed) Group(name string) Seed {
+	if err := packet.CheckName("group", name); err != nil {
+		panic("pumpkin: " + err.Error())
+	}
+	s.manifest.Group = name
 	return s
 }
 

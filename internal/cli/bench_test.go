@@ -1,12 +1,45 @@
 package cli
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/recap/pumpkin/internal/bench"
 	"github.com/recap/pumpkin/internal/load"
+	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/runner/supervise"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
+
+func TestMain(m *testing.M) {
+	supervise.Main()
+	os.Exit(m.Run())
+}
+
+// stock are the hello world seeds, as cmd/pmk has them.
+func stock() Program {
+	goSeed := func(name, contract string, fn gofn.Func) GoSeed {
+		c, err := seed.ParseContract(contract)
+		if err != nil {
+			panic(err)
+		}
+		return GoSeed{seed.Manifest{Name: seed.Name(name), Kind: seed.Go, Contract: c, Retries: seed.DefaultRetries}, fn}
+	}
+	return Program{Stock: true, Seeds: []GoSeed{
+		goSeed("inject", "-> String:UNGREETED", func(_ context.Context, _ packet.Packet, emit gofn.Emit) error { return emit("", "World") }),
+		goSeed("greet", "String:UNGREETED -> String:GREETING", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+			return emit("", "Hello "+in.Data)
+		}),
+		goSeed("extract", "String:GREETING ->", func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
+			fmt.Println("Greeting:", in.Data)
+			return nil
+		}),
+	}}
+}
 
 // BenchmarkBench runs the measurements of pmk bench, but for the start of the
 // binary, as Go benchmarks: their figures stand under their own names.

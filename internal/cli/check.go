@@ -17,10 +17,14 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// network is the automaton of the seeds in paths, without running them; errs
-// are those of files that declare a seed wrongly.
-func network(paths []string) (n *dtn.Network, errs []error, err error) {
+// network is the automaton that a node with the seeds in paths would have, without
+// running them: those of the program are in it as well. errs are those of files that
+// declare a seed wrongly.
+func (p Program) network(paths []string) (n *dtn.Network, errs []error, err error) {
 	var hosted []dtn.Hosted
+	for _, m := range p.hosts(paths) {
+		hosted = append(hosted, dtn.Hosted{Manifest: m})
+	}
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -45,18 +49,11 @@ func network(paths []string) (n *dtn.Network, errs []error, err error) {
 	return dtn.New(hosted), errs, nil
 }
 
-// networkOf is the automaton of the files, or, without any, of the running
-// node.
-func networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, error) {
-	if len(paths) > 0 {
-		n, errs, err := network(paths)
-		return n, errors.Join(append(errs, err)...)
-	}
-	all, err := f.network(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return running(all), nil
+// networkOf is the automaton of what checked reads; a file that declares a seed
+// wrongly is an error.
+func (a *app) networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, error) {
+	n, errs, err := a.checked(ctx, f, paths)
+	return n, errors.Join(append(errs, err)...)
 }
 
 // running is the automaton of what the nodes of a network host, and of what they
@@ -86,13 +83,18 @@ type finding struct {
 	Text     string       `json:"text"`
 }
 
-// checked is the network that is to be checked, and what is wrong with its files.
-func checked(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, []error, error) {
-	if len(paths) > 0 {
-		return network(paths)
+// checked is the network that is meant, and what is wrong with its files: that of
+// the seeds in paths and in the program; without any, or where a node is named, the
+// one that runs.
+func (a *app) checked(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, []error, error) {
+	if len(paths) > 0 || f.node == "" && !a.program.Stock && len(a.program.Seeds) > 0 {
+		return a.program.network(paths)
 	}
-	n, err := networkOf(ctx, f, nil)
-	return n, nil, err
+	all, err := f.network(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return running(all), nil, nil
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -103,11 +105,12 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: `check reads seed files and folders, without running them, and says what is wrong
 with the network they make: states that are given and accepted by no seed, seeds
 that no data reaches, joins that never complete, cycles with no way out, names
-that two seeds share. Without a PATH it checks the running network, over all its
-nodes. It exits with 1 if it finds anything.`,
+that two seeds share. Seeds that your own program has compiled in are part of it.
+pmk without a PATH, or --node NAME, checks the running network, over all its nodes.
+It exits with 1 if it finds anything.`,
 		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json\n  pmk check",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			n, errs, err := checked(cmd.Context(), f, paths)
+			n, errs, err := a.checked(cmd.Context(), f, paths)
 			if err != nil {
 				return err
 			}

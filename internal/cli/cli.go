@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/seed"
 )
@@ -29,6 +30,18 @@ type Program struct {
 type GoSeed struct {
 	Manifest seed.Manifest
 	Run      gofn.Func
+}
+
+// hosts are those of the program's seeds that a node with the seeds of paths hosts
+// beside them.
+func (p Program) hosts(paths []string) (ms []seed.Manifest) {
+	if p.Stock && len(paths) > 0 {
+		return nil
+	}
+	for _, s := range p.Seeds {
+		ms = append(ms, s.Manifest)
+	}
+	return ms
 }
 
 // The exit codes of pmk, as docs/commands.md lists them.
@@ -71,6 +84,10 @@ type app struct {
 	in      io.Reader
 	out     io.Writer // results
 	err     io.Writer // the log and errors
+
+	// Of a node in another program, see [Embedded]; nil elsewhere.
+	signals chan os.Signal   // the first lets what is in flight finish, the second ends it
+	started func(*node.Node) // called once the node takes packets
 }
 
 func run(ctx context.Context, program Program, args []string, in io.Reader, out, errs io.Writer) int {

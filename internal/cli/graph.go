@@ -16,11 +16,12 @@ func (a *app) graphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "graph [PATH...]", Short: "Draw the network of seed files, or of the running node",
 		Long: `graph draws the network: seeds as boxes, states on the lines between them, and
-below the drawing what is wrong with the network. The seeds of PATH are not run.
-Without a PATH it draws the network of the running node.`,
+below the drawing what is wrong with the network. The seeds of PATH are not run;
+those that your own program has compiled in are drawn as well. pmk without a PATH,
+or --node NAME, draws the network of the running node.`,
 		Example: "  pmk graph examples/helloworld/python\n  pmk graph --svg seeds/ > network.svg\n  pmk graph --mermaid",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			n, err := networkOf(cmd.Context(), f, paths)
+			n, err := a.networkOf(cmd.Context(), f, paths)
 			if err != nil {
 				return err
 			}

@@ -17,8 +17,9 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan FROM TO [PATH...]", Short: "Show the paths from one state to another, shortest first",
 		Long: `plan shows through which seeds data gets from the state FROM to the state TO,
-shortest path first, or what is missing. The network is that of the seed files
-PATH, else that of the running node. It exits with 1 if there is no path.`,
+shortest path first, or what is missing. The network is that of the seed files PATH
+and of the seeds that your own program has compiled in. pmk without a PATH, or
+--node NAME, asks the running node. It exits with 1 if there is no path.`,
 		Example: "  pmk plan String:UNGREETED String:GREETING examples/helloworld/python\n  pmk plan Image:RAW Image:STACKED --json",
 		Args:    usage(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,7 +31,7 @@ PATH, else that of the running node. It exits with 1 if there is no path.`,
 			if err != nil {
 				return usageError{fmt.Errorf("TO: %w", err)}
 			}
-			n, err := networkOf(cmd.Context(), f, args[2:])
+			n, err := a.networkOf(cmd.Context(), f, args[2:])
 			if err != nil {
 				return err
 			}

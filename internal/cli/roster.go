@@ -28,12 +28,7 @@ type roster struct {
 // begin hosts what there is at the start.
 func (r *roster) begin(ctx context.Context, program Program, asked, paths []string) error {
 	r.asked, r.paths = asked, append(slices.Clone(asked), paths...)
-	var ms []seed.Manifest
-	if !program.Stock || len(r.paths) == 0 {
-		for _, s := range program.Seeds {
-			ms = append(ms, s.Manifest)
-		}
-	}
+	ms := program.hosts(r.paths)
 	var failed error
 	for _, path := range r.paths {
 		info, err := os.Stat(path)
@@ -77,7 +72,11 @@ func (r *roster) wanted(m seed.Manifest) bool {
 		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it says pmk-load: no; --seed %s loads it", m.Name, m.File, m.File))
 		return false
 	case m.Group != "" && m.Group != r.node.Group():
-		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it belongs to the group %s", m.Name, m.File, m.Group))
+		from := ""
+		if m.File != "" {
+			from = " of " + m.File
+		}
+		r.log.Info(fmt.Sprintf("seed %s%s is left out: it belongs to the group %s", m.Name, from, m.Group))
 		return false
 	}
 	return true

@@ -132,11 +132,16 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			return noSuchPath(cmd.Root(), path, err)
 		}
 	}
-	own, err := f.store.open(cmd.Context(), f.group, log)
+	return a.node(cmd.Context(), f, reach, paths, log)
+}
+
+// node runs a node with everything that the flags say of it, until it is ended.
+func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string, log *slog.Logger) error {
+	own, err := f.store.open(ctx, f.group, log)
 	if err != nil {
 		return err
 	}
-	tracer, endSpans := a.tracer(cmd.Context(), own.node, log)
+	tracer, endSpans := a.tracer(ctx, own.node, log)
 	n := node.New(node.Config{
 		Name: own.node, Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
@@ -149,7 +154,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 	if own.note != "" {
 		log.Info(own.note)
 	}
-	err = a.keep(cmd.Context(), n, f, reach, own, paths, log)
+	err = a.keep(ctx, n, f, reach, own, paths, log)
 	endSpans()
 	trouble := own.trouble(n.StoreStatus(), log)
 	if closed := own.close(); trouble == nil {
@@ -175,9 +180,12 @@ func (a *app) printer(log *slog.Logger) func(seed.Manifest, string) {
 
 // keep runs the node with all its ways in until the user ends it.
 func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	signals := a.signals
+	if signals == nil {
+		signals = make(chan os.Signal, 2)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(signals)
+	}
 
 	var folders []*inject.Folder
 	for _, arg := range f.rx {
@@ -224,6 +232,9 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	go func() { met <- company.run(meetCtx) }()
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(runCtx) }()
+	if a.started != nil {
+		a.started(n)
+	}
 	ways.Go(func() error { return r.watch(waysCtx) })
 	for _, folder := range folders {
 		log.Info("taking files from " + folder.Dir())

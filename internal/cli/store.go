@@ -33,9 +33,13 @@ type storeFlags struct {
 	cluster    clusterFlags
 }
 
-func (f *storeFlags) add(flags *pflag.FlagSet) {
+func (f *storeFlags) defaults() {
 	f.durability = node.Disk
 	f.maxPacket = 1 << 30
+}
+
+func (f *storeFlags) add(flags *pflag.FlagSet) {
+	f.defaults()
 	flags.Var(&f.durability, "durability", "what packets survive: a power cut (disk), the crash of a seed (memory), or neither (none)")
 	flags.Var((*dirFlag)(&f.data), "data", "store packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
 	flags.Var(&f.size, "store-size", "how full the store may get before packets from outside wait (default: a tenth of the free disk, or 256 MiB of memory)")

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lan"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
 const (

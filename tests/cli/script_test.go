@@ -1,7 +1,6 @@
-package cli
+package cli_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,37 +10,23 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin"
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 func TestMain(m *testing.M) {
 	supervise.Main()
-	testscript.Main(m, map[string]func(){"pmk": func() { os.Exit(Main(context.Background(), stock())) }})
+	testscript.Main(m, map[string]func(){"pmk": pmk})
 }
 
-// stock are the hello world seeds, as cmd/pmk has them.
-func stock() Program {
-	goSeed := func(name, contract string, fn gofn.Func) GoSeed {
-		c, err := seed.ParseContract(contract)
-		if err != nil {
-			panic(err)
-		}
-		return GoSeed{seed.Manifest{Name: seed.Name(name), Kind: seed.Go, Contract: c, Retries: seed.DefaultRetries}, fn}
-	}
-	return Program{Stock: true, Seeds: []GoSeed{
-		goSeed("inject", "-> String:UNGREETED", func(_ context.Context, _ packet.Packet, emit gofn.Emit) error { return emit("", "World") }),
-		goSeed("greet", "String:UNGREETED -> String:GREETING", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
-			return emit("", "Hello "+in.Data)
-		}),
-		goSeed("extract", "String:GREETING ->", func(_ context.Context, in packet.Packet, _ gofn.Emit) error {
-			fmt.Println("Greeting:", in.Data)
-			return nil
-		}),
-	}}
+// pmk is the program, with the hello world seeds of cmd/pmk.
+func pmk() {
+	pumpkin.MainStock(
+		pumpkin.Inject("-> String:UNGREETED", func() string { return "World" }).Named("inject"),
+		pumpkin.Transform("String:UNGREETED -> String:GREETING", func(name string) string { return "Hello " + name }).Named("greet"),
+		pumpkin.Extract("String:GREETING ->", func(greeting string) { fmt.Println("Greeting:", greeting) }).Named("extract"),
+	)
 }
 
 // TestScripts runs the command lines in testdata/script. Beside testscript's

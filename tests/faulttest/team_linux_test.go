@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lan"
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
 const (

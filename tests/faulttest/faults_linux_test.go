@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lossy"
 	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/tests/faulttest/lossy"
 )
 
 // A fault is what a node is to survive without the loss of a packet.

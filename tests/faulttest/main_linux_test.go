@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/recap/pumpkin/internal/faulttest/lossy"
 	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/tests/faulttest/lossy"
 )
 
 // binaryEnv names the program of the nodes, which is built once.

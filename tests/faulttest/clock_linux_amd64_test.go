@@ -18,10 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lan"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
 // A process has a wall clock of its own here although the kernel has one for all:

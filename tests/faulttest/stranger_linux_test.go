@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lan"
 	"github.com/recap/pumpkin/internal/mesh/beacon"
 	"github.com/recap/pumpkin/internal/mesh/circle"
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
 // slowConns is how many connections say little, slowly: more than a node has

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/faulttest/lan"
+	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
 // A lanFault is what a network of nodes is to survive without the loss of a

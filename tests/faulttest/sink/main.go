@@ -1,4 +1,4 @@
-// Command sink is the node of the tests in internal/faulttest: a pmk whose
+// Command sink is the node of the tests in tests/faulttest: a pmk whose
 // extractor notes every packet that arrives in the file $PMK_FAULT_SINK.
 package main
 
@@ -14,7 +14,7 @@ func main() {
 	pumpkin.Main(
 		pumpkin.Transform("String:FAR -> String:RAW", pass).Named("carry"),
 		pumpkin.Transform("String:RAW -> String:DONE", pass).Named("pass"),
-		pumpkin.New("String:DONE ->", note).Named("note"),
+		pumpkin.NewSeed("String:DONE ->", note).Named("note"),
 	)
 }
 
