@@ -43,6 +43,8 @@ var (
 	storedBytesDesc = gauge("seed_stored_bytes", "Size of the packets in the seed's inbox, without large data.", "seed")
 	runningDesc     = gauge("seed_running_workers", "Workers of the seed that have packets now.", "seed")
 	workersDesc     = gauge("seed_workers", "The most workers of the seed that there may be.", "seed")
+	injectorDesc    = gauge("injector_state", "1 for what the injector does: running, waiting, failed (it is started again), gave up or ended; 0 for the others.", "seed", "state")
+	inARowDesc      = gauge("injector_failed_runs", "Runs of the injector that have failed one after the other; 0 when one has ended well or has gone on for a minute.", "seed")
 	behindDesc      = gauge("seed_behind", "1 while more comes in for the seed than is done, else 0.", "seed")
 	costDesc        = gauge("seed_packet_cost_seconds", "What a packet of the mean size takes one worker, as predicted.", "seed")
 	offDesc         = gauge("seed_prediction_error_ratio", "The median by which predictions of a batch were off of late.", "seed")
