@@ -29,7 +29,7 @@ type Mode string
 // The modes of a process seed.
 const (
 	PerPacket Mode = ""       // one process a packet
-	Lines     Mode = "lines"  // one line in, one line out
+	Lines     Mode = "lines"  // one line in, one line out; of an injector, lines out
 	Worker    Mode = "worker" // the worker protocol
 )
 

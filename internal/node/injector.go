@@ -136,6 +136,11 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}
 	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
 	s.ctx, s.batch, s.from = ctx, []packet.Packet{run}, []*unit{nil}
+	if s.host.manifest.Mode == seed.Lines {
+		var end func()
+		s.ctx, end = s.node.whileItEnds(ctx)
+		defer end()
+	}
 	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
 	s.in[0].Add(1)
 	defer func() {
@@ -152,6 +157,23 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 		return verdict.err
 	}
 	return verdict.Flush()
+}
+
+// lastLines is how long what an injector in lines mode prints is taken after it was asked to end.
+const lastLines = 2 * time.Second
+
+// whileItEnds is a context that outlasts ctx by lastLines, unless the node ends: a program that knows
+// nothing of packets has told its source that it has what it printed.
+func (n *Node) whileItEnds(ctx context.Context) (within context.Context, end func()) {
+	within, cancel := context.WithCancel(n.running)
+	stop := context.AfterFunc(ctx, func() {
+		pause.For(within, lastLines)
+		cancel()
+	})
+	return within, func() {
+		stop()
+		cancel()
+	}
 }
 
 // An injectorSink takes what an injector gives: every output is a root. It is
