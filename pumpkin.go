@@ -113,7 +113,7 @@ func NewSeed(contract string, fn func(ctx context.Context, in Packet, emit Emit)
 	}
 	return Seed{
 		manifest: seed.Manifest{
-			Name: defaultName(fn, c), Kind: seed.Go, Contract: c, Retries: seed.DefaultRetries,
+			Name: defaultName(fn, c), Kind: seed.Go, Contract: c, Retries: c.DefaultRetries(),
 		},
 		fn: fn,
 	}
@@ -201,7 +201,8 @@ func (s Seed) Workers(n int) Seed {
 	return s
 }
 
-// Retries sets how often a packet is tried again after its first run failed.
+// Retries sets how often a packet is tried again after its first run failed, 5 times otherwise. An
+// injector that has failed so often in a row is not started again; otherwise it is for ever.
 func (s Seed) Retries(n int) Seed {
 	s.manifest.Retries = n
 	return s

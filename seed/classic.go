@@ -65,7 +65,7 @@ func (m *Manifest) fromClassic(file string, c conf) error {
 	// A line within the JSON, counted from 1, is c.start further down.
 	err := m.readClassic(c.json)
 	if err == nil {
-		m.Classic, m.Line = true, c.start
+		m.Classic, m.Line, m.Retries = true, c.start, m.Contract.DefaultRetries()
 		return nil
 	}
 	var at *strict.Error

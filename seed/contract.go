@@ -124,6 +124,15 @@ func parseState(s string) (packet.State, error) {
 	return state, nil
 }
 
+// DefaultRetries is how often a run of such a seed is tried again where the seed does not say. An
+// injector is started again for ever: nothing else would bring its data in.
+func (c Contract) DefaultRetries() int {
+	if c.Injector() {
+		return Unlimited
+	}
+	return DefaultRetries
+}
+
 // Injector tells whether the seed takes no data.
 func (c Contract) Injector() bool { return len(c.In) == 0 }
 

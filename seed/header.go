@@ -35,7 +35,7 @@ func KindOf(file string) Kind {
 //
 // The manifest has the defaults filled in, but no Version.
 func Parse(file string, src []byte) (m Manifest, found bool, err error) {
-	m = Manifest{Kind: KindOf(file), File: file, Retries: DefaultRetries}
+	m = Manifest{Kind: KindOf(file), File: file}
 	lines := splitLines(src)
 	comment, code := leading(lines)
 	conf, classic, err := findClassic(file, lines)
@@ -172,7 +172,7 @@ func (m *Manifest) fromKeys(file string, keys map[string]setting) error {
 	if err != nil {
 		return &Error{file, decl.line, err.Error()}
 	}
-	m.Contract, m.Line = contract, decl.line
+	m.Contract, m.Line, m.Retries = contract, decl.line, contract.DefaultRetries()
 	for _, k := range knownKeys() {
 		s, ok := keys[k.name]
 		if !ok {

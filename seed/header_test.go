@@ -146,6 +146,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a.sh", "# pmk: A:B -> C:D\n# pmk-data: file", `pmk-data: "file"; expected bytes or path`},
 		{"a.sh", "# pmk: A:B -> C:D\n# pmk-mode: lines\n# pmk-data: path", "a.sh:3: pmk-data: a seed with pmk-mode: lines reads its data from lines"},
 		{"a.py", "# pmk: A:B -> C:D\n# pmk-every: 10s", "a.py:2: pmk-every: this is for injectors, and A:B -> C:D takes data"},
+		{"a", "# pmk: -> A:B | C:D\n# pmk-mode: lines", "a:2: pmk-mode: a line of output has no state of its own, and the contract -> A:B | C:D has 2 outputs"},
 		{"a.py", "# pmk: A:B ->\n# pmk-once: yes", "a.py:2: pmk-once: this is for injectors, and A:B -> takes data"},
 		{"a.py", "# pmk: -> A:B\n# pmk-every: 1us", `pmk-every: "1us"; 10ms is the least`},
 		{"a.py", "# pmk: -> A:B\n# pmk-every: 1s\n# pmk-once: yes", "a.py:3: pmk-once: pmk-every repeats what pmk-once: yes runs once"},

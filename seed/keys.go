@@ -64,6 +64,9 @@ func knownKeys() []key {
 		{name: "pmk-mode", process: true, set: func(m *Manifest, v string) error {
 			word, err := oneOf(v, string(Lines), string(Worker))
 			m.Mode = Mode(word)
+			if m.Mode == Lines && len(m.Contract.Out) > 1 {
+				return fmt.Errorf("a line of output has no state of its own, and the contract %s has %d outputs; give one, or use pmk-mode: worker", m.Contract, len(m.Contract.Out))
+			}
 			return err
 		}},
 		{name: "pmk-data", set: func(m *Manifest, v string) error {

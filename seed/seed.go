@@ -29,13 +29,16 @@ type Mode string
 // The modes of a process seed.
 const (
 	PerPacket Mode = ""       // one process a packet
-	Lines     Mode = "lines"  // one line in, one line out
+	Lines     Mode = "lines"  // one line in, one line out; of an injector, lines out
 	Worker    Mode = "worker" // the worker protocol
 )
 
 // DefaultRetries is how often a packet is tried again after its first run
 // failed.
 const DefaultRetries = 5
+
+// Unlimited as a seed's Retries: a run that failed is tried again until one succeeds.
+const Unlimited = -1
 
 // A Contract is what a seed takes and gives. No input makes an injector, no
 // output an extractor.
@@ -61,7 +64,7 @@ type Manifest struct {
 	Spread    bool          `json:"spread,omitempty"`     // every replica in turn instead of the nearest
 	Workers   int           `json:"workers,omitempty"`    // on this node; 0 means one per CPU
 	Timeout   time.Duration `json:"timeout_ns,omitempty"` // longest run; 0 means none
-	Retries   int           `json:"retries"`              // tries after the first
+	Retries   int           `json:"retries"`              // tries after the first, of an injector in a row; or Unlimited
 	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
 	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes
 	Every     time.Duration `json:"every_ns,omitempty"`   // of an injector: run again so often; 0 means once

@@ -92,6 +92,7 @@ func (a *app) printNetwork(all web.Network) error {
 		printWaiting(w, waits, several)
 	}
 	printBehind(w, all)
+	printFailing(w, all)
 	printRefused(w, all)
 	if err := w.Flush(); err != nil {
 		return err
@@ -166,8 +167,11 @@ func printSeeds(w io.Writer, all web.Network) {
 			left = drainText(d)
 		}
 		running := fmt.Sprintf("%d/%d", s.Running, s.Workers)
-		if s.Paused {
+		switch i := s.Injector; {
+		case s.Paused:
 			running = "paused"
+		case i != nil && i.State != node.InjectorRunning:
+			running = string(i.State)
 		}
 		name := string(s.Manifest.Name)
 		if v := s.Manifest.Version; several && v != "" {
@@ -189,6 +193,21 @@ func printBehind(w io.Writer, all web.Network) {
 		for _, b := range m.Behind {
 			fmt.Fprintf(w, "\nseed %s falls behind: for %s its backlog in the store of %s has grown, to %s now and by %.0f each second; add workers, or another node with the seed\n",
 				b.Seed, age(b.Since), m.Node, english.Plural(b.Packets, "packet", ""), b.Growth)
+		}
+	}
+}
+
+// printFailing writes which injectors fail, and when they are started again.
+func printFailing(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		for _, s := range m.Seeds {
+			if i := s.Injector; i != nil && i.Failed > 0 {
+				line := fmt.Sprintf("injector %s of %s: %s", s.Manifest.Name, m.Node, i.Text(time.Now()))
+				if len(s.Errors) > 0 {
+					line += ": " + s.Errors[0].Error
+				}
+				fmt.Fprintf(w, "\n%s\n", line)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -254,7 +255,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	}
 	stopWays()
 	wayErr := ways.Wait()
-	aborted := drain(n, log, signals)
+	aborted := drain(n, f.store.durability, log, signals)
 	stopRun()
 	if err := a.awaitEnd(ended, aborted); err != nil {
 		return err
@@ -292,8 +293,12 @@ func broken(ways *errgroup.Group) <-chan struct{} {
 }
 
 // drain lets what is in flight finish; true means that a second signal came
-// first.
-func drain(n *node.Node, log *slog.Logger, signals <-chan os.Signal) (aborted bool) {
+// first. It says what it waits for, and what becomes of that otherwise.
+func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal) (aborted bool) {
+	cutOff := "what is cut off then runs again at the next start"
+	if durability != node.Disk {
+		cutOff = "what is cut off then is lost: --durability " + durability.String() + " keeps packets only in memory"
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan struct{})
@@ -310,12 +315,35 @@ func drain(n *node.Node, log *slog.Logger, signals <-chan os.Signal) (aborted bo
 		case <-signals:
 			return true
 		case <-tell.C:
-			queued, running := n.InFlight()
-			log.Info(fmt.Sprintf("ending: %s queued, %s running; press Ctrl-C again to end at once",
-				english.Plural(queued, "packet", ""), english.Plural(running, "worker", "")))
+			log.Info("ending: waiting for " + unfinishedText(n.Unfinished()) + "; press Ctrl-C again to end at once: " + cutOff)
 			tell.Reset(10 * time.Second)
 		}
 	}
+}
+
+// maxUnfinished is how many seeds a line names that a node waits for.
+const maxUnfinished = 5
+
+// unfinishedText names what a node that ends waits for.
+func unfinishedText(list []node.Unfinished) string {
+	if len(list) == 0 {
+		return "the store"
+	}
+	var texts []string
+	for _, u := range list[:min(len(list), maxUnfinished)] {
+		what := english.Plural(u.Running, "running worker", "")
+		switch {
+		case u.Running == 0:
+			what = english.Plural(u.Queued, "queued packet", "")
+		case u.Queued > 0:
+			what += " and " + english.Plural(u.Queued, "queued packet", "")
+		}
+		texts = append(texts, what+" of "+string(u.Seed))
+	}
+	if more := len(list) - maxUnfinished; more > 0 {
+		texts = append(texts, english.Plural(more, "other seed", ""))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // awaitEnd waits for the node's end: after an abort not for long, since a Go seed

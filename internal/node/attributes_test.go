@@ -148,7 +148,7 @@ func TestHopsNameTheVersion(t *testing.T) {
 }
 
 // TestInjectorRuns have ids of the seed, its version and, with pmk-every, when
-// they were due, with pmk-once nothing more, else the node's start.
+// they were due, with pmk-once nothing more, else the node's start and how many have failed.
 func TestInjectorRuns(t *testing.T) {
 	due := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	host := func(run, version string, once bool, every time.Duration) *host {
@@ -157,18 +157,21 @@ func TestInjectorRuns(t *testing.T) {
 		m.Version, m.Once, m.Every = version, once, every
 		return newHost(n, m, nil)
 	}
-	plain := host("run", "1", false, 0).injection(due)
-	once := host("run", "1", true, 0).injection(due)
-	every := host("run", "1", false, time.Hour).injection(due)
+	plain := host("run", "1", false, 0).injection(due, 0)
+	once := host("run", "1", true, 0).injection(due, 0)
+	every := host("run", "1", false, time.Hour).injection(due, 0)
 	for what, same := range map[string]bool{
-		"another time":                plain == host("run", "1", false, 0).injection(due.Add(1)),
-		"another start, once":         once == host("other", "1", true, 0).injection(due.Add(1)),
-		"another start, every":        every == host("other", "1", false, time.Hour).injection(due.In(time.FixedZone("", 3600))),
-		"not another start":           plain != host("other", "1", false, 0).injection(due),
-		"not another version":         plain != host("run", "2", false, 0).injection(due),
-		"not another version, once":   once != host("run", "2", true, 0).injection(due),
-		"not another time, every":     every != host("run", "1", false, time.Hour).injection(due.Add(1)),
-		"not another version, every":  every != host("run", "2", false, time.Hour).injection(due),
+		"another time":                plain == host("run", "1", false, 0).injection(due.Add(1), 0),
+		"another start, once":         once == host("other", "1", true, 0).injection(due.Add(1), 0),
+		"another start, every":        every == host("other", "1", false, time.Hour).injection(due.In(time.FixedZone("", 3600)), 0),
+		"not another start":           plain != host("other", "1", false, 0).injection(due, 0),
+		"not after a failure":         plain != host("run", "1", false, 0).injection(due, 1),
+		"after a failure, once":       once == host("run", "1", true, 0).injection(due, 1),
+		"after a failure, every":      every == host("run", "1", false, time.Hour).injection(due, 1),
+		"not another version":         plain != host("run", "2", false, 0).injection(due, 0),
+		"not another version, once":   once != host("run", "2", true, 0).injection(due, 0),
+		"not another time, every":     every != host("run", "1", false, time.Hour).injection(due.Add(1), 0),
+		"not another version, every":  every != host("run", "2", false, time.Hour).injection(due, 0),
 		"once, every and plain apart": plain != once && once != every && every != plain,
 	} {
 		if !same {

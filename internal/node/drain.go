@@ -1,8 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/recap/pumpkin/seed"
 )
 
 // drainPoll is how often a drain looks whether everything has ended.
@@ -118,12 +123,29 @@ func (n *Node) taken() uint64 {
 	return sum
 }
 
-// InFlight counts what is queued and what runs.
-func (n *Node) InFlight() (queued, running int) {
-	for _, h := range n.snap.Load().hosts {
-		packets, _ := h.queue.look()
-		queued += packets
-		running += h.busy()
+// Unfinished is what a seed of the node has before it.
+type Unfinished struct {
+	Seed    seed.Name
+	Queued  int // packets in its queue
+	Running int // workers that have packets
+}
+
+// Unfinished are the seeds that have something, the ones of which most runs first, those included
+// that were replaced and finish what they have.
+func (n *Node) Unfinished() []Unfinished {
+	n.change.Lock()
+	hosts := slices.Collect(maps.Keys(n.leaving))
+	n.change.Unlock()
+	hosts = slices.AppendSeq(hosts, maps.Values(n.snap.Load().hosts))
+	var out []Unfinished
+	for _, h := range hosts {
+		u := Unfinished{Seed: h.manifest.Name, Running: h.busy()}
+		if u.Queued, _ = h.queue.look(); u.Queued > 0 || u.Running > 0 {
+			out = append(out, u)
+		}
 	}
-	return queued, running
+	slices.SortFunc(out, func(a, b Unfinished) int {
+		return cmp.Or(cmp.Compare(b.Running, a.Running), cmp.Compare(b.Queued, a.Queued), cmp.Compare(a.Seed, b.Seed))
+	})
+	return out
 }

@@ -52,7 +52,7 @@ func TestPacketsOfARenamedSeed(t *testing.T) {
 		w.inject("T:S", "x", nil)
 	}
 	testenv.Eventually(t, 10*time.Second, "one runs and others are queued", func() bool {
-		queued, running := w.InFlight()
+		queued, running := w.inFlight()
 		return queued > 0 && running == 1
 	})
 	w.host(w.seed("b", "T:S ->", b.run))
@@ -76,7 +76,7 @@ func TestTheCopyOfASeedThatIsGone(t *testing.T) {
 	w.host(w.gated("a", "T:S ->", gate, &a), w.seed("b", "T:S ->", b.run))
 	w.start()
 	w.inject("T:S", "first", nil)
-	testenv.Eventually(t, 10*time.Second, "the first runs", func() bool { _, running := w.InFlight(); return running >= 1 })
+	testenv.Eventually(t, 10*time.Second, "the first runs", func() bool { _, running := w.inFlight(); return running >= 1 })
 	id := packet.NewID()
 	w.inject("T:S", "second", &packet.Wish{Follow: id})
 	testenv.Eventually(t, 10*time.Second, "the other has its copies", func() bool { return b.count() == 2 })
@@ -160,4 +160,13 @@ func TestPullsEndWithTheirSeed(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "the old seeds and their pulls end", func() bool {
 		return w.leftCount() == 0 && runtime.NumGoroutine() < before+10
 	})
+}
+
+// inFlight counts what is queued and what runs.
+func (n *Node) inFlight() (queued, running int) {
+	for _, u := range n.Unfinished() {
+		queued += u.Queued
+		running += u.Running
+	}
+	return queued, running
 }

@@ -41,8 +41,9 @@ type host struct {
 	gate  gate
 
 	// stop ends an injector's runs, and ended is closed after the last one.
-	stop  context.CancelFunc
-	ended chan struct{}
+	stop   context.CancelFunc
+	ended  chan struct{}
+	starts starts
 
 	// resumed is closed when the seed runs again; nil while it is not paused.
 	resumed atomic.Pointer[chan struct{}]
@@ -85,7 +86,7 @@ func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 	h := &host{
 		node: n, manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)),
 		runner: r, streams: m.Kind != seed.Go && m.Mode != seed.Lines, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
-		delayed: map[*time.Timer]item{}, since: time.Now(),
+		delayed: map[*time.Timer]item{}, since: time.Now(), starts: starts{now: InjectorStatus{State: InjectorWaiting}},
 	}
 	count := m.Workers
 	if count == 0 {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // startInjector runs h's injector from now on. The caller holds n.change.
@@ -19,6 +21,7 @@ func (n *Node) startInjector(h *host) {
 	}
 	if h.manifest.Once && n.onced[h.manifest.Name] {
 		n.log.Info(fmt.Sprintf("injector %s says pmk-once and has ended: it does not run again", h.name))
+		h.starts.become(InjectorEnded, time.Time{})
 		return
 	}
 	ctx, stop := context.WithCancel(n.injecting)
@@ -26,9 +29,11 @@ func (n *Node) startInjector(h *host) {
 	n.goroutines.Go(func() {
 		defer close(h.ended)
 		defer stop()
-		if !h.manifest.Once || !n.endedBefore(ctx, h) {
-			h.inject(ctx)
+		if h.manifest.Once && n.endedBefore(ctx, h) {
+			h.starts.become(InjectorEnded, time.Time{})
+			return
 		}
+		h.inject(ctx)
 	})
 }
 
@@ -51,22 +56,29 @@ func (h *host) inject(ctx context.Context) {
 		due = due.Add(h.manifest.Every)
 		if late := time.Since(due); late > 0 {
 			due = due.Add(late)
-		} else if !pause.For(ctx, -late) {
+			continue
+		}
+		h.starts.become(InjectorWaiting, due)
+		if !pause.For(ctx, time.Until(due)) {
 			return
 		}
 	}
 }
 
-// injection is the id of the run that is due then. An injector that runs once
-// has one run, however often it is cut short: what it gave before has the same
-// ids when it gives it again.
-func (h *host) injection(due time.Time) packet.ID {
+// injection is the id of the run that is due then, after so many others have
+// failed. An injector that runs once has one run, however often it is cut short:
+// what it gave before has the same ids when it gives it again; so has one that is
+// due at a time. For any other each start is a run of its own: most follow a
+// source that goes on meanwhile, and what comes of that now is not what came first.
+func (h *host) injection(due time.Time, failed int) packet.ID {
 	run := h.node.cfg.Run
 	switch m := &h.manifest; {
 	case m.Once:
 		run = "once"
 	case m.Every > 0:
 		run = "due " + due.UTC().Format(time.RFC3339Nano)
+	case failed > 0:
+		run = fmt.Sprintf("%s after %d", run, failed)
 	}
 	return packet.HashID("injector", h.name, h.manifest.Version, run)
 }
@@ -79,46 +91,58 @@ func (h *host) runID(p *packet.Packet) packet.ID {
 	return packet.RunID(h.key, p.Round(), p.ID)
 }
 
-// injectDue makes the run that was due then, tried again as a packet would be,
-// and tells whether it came to its end.
+// injectDue makes the run that was due then, tries it again for as long as it
+// fails, with the pauses of a packet, and tells whether it came to its end.
 func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
-	if h.awaitResume(ctx) != nil {
-		return false
-	}
-	s := h.slots[0]
-	run := packet.Packet{ID: h.injection(due)}
-	for {
-		err := s.injectOnce(ctx, &run)
-		if err == nil || ctx.Err() != nil {
+	tries := 0 // that failed, since one went well for a while
+	for failed := 0; h.awaitResume(ctx) == nil; failed++ {
+		h.starts.begin(time.Now())
+		err := h.slots[0].injectOnce(ctx, packet.Packet{ID: h.injection(due, failed), Attempt: int32(min(failed, math.MaxInt32))})
+		if ctx.Err() != nil {
 			return err == nil
 		}
-		if int(run.Attempt) > h.manifest.Retries {
-			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s", h.name, english.Plural(int(run.Attempt), "attempt", "")), err)
+		row := h.starts.end(time.Now(), err)
+		if err == nil {
+			h.starts.become(InjectorEnded, time.Time{})
+			return true
+		}
+		h.slots[0].failed.Add(1)
+		if tries++; row == 1 {
+			tries = 1
+		}
+		if most := h.manifest.Retries; most != seed.Unlimited && tries > most {
+			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s, as its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
+			h.starts.become(InjectorGaveUp, time.Time{})
 			return false
 		}
-		delay := retryDelay(run.Attempt)
-		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d of %d, next in %v",
-			h.name, run.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
+		delay := retryDelay(int32(min(tries, math.MaxInt32)))
+		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err)
+		h.starts.become(InjectorFailed, time.Now().Add(delay))
 		if !pause.For(ctx, delay) {
 			return false
 		}
 	}
+	return false
 }
 
-// injectOnce runs the injector in the slot and returns its failure.
-func (s *slot) injectOnce(ctx context.Context, run *packet.Packet) error {
+// injectOnce makes a run in the slot and returns its failure.
+func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.retired {
 		return nil
 	}
 	if err := s.open(ctx); err != nil {
-		run.Attempt++
 		return err
 	}
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}
 	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
-	s.ctx, s.batch, s.from = ctx, []packet.Packet{*run}, []*unit{nil}
+	s.ctx, s.batch, s.from = ctx, []packet.Packet{run}, []*unit{nil}
+	if s.host.manifest.Mode == seed.Lines {
+		var end func()
+		s.ctx, end = s.node.whileItEnds(ctx)
+		defer end()
+	}
 	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
 	s.in[0].Add(1)
 	defer func() {
@@ -129,14 +153,29 @@ func (s *slot) injectOnce(ctx context.Context, run *packet.Packet) error {
 	s.idleSince = s.node.clock.now()
 	if err != nil {
 		s.close()
-	} else if err = verdict.err; err == nil {
-		err = verdict.Flush()
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		run.Attempt++
-		s.failed.Add(1)
+	if verdict.err != nil {
+		return verdict.err
 	}
-	return err
+	return verdict.Flush()
+}
+
+// lastLines is how long what an injector in lines mode prints is taken after it was asked to end.
+const lastLines = 2 * time.Second
+
+// whileItEnds is a context that outlasts ctx by lastLines, unless the node ends: a program that knows
+// nothing of packets has told its source that it has what it printed.
+func (n *Node) whileItEnds(ctx context.Context) (within context.Context, end func()) {
+	within, cancel := context.WithCancel(n.running)
+	stop := context.AfterFunc(ctx, func() {
+		pause.For(within, lastLines)
+		cancel()
+	})
+	return within, func() {
+		stop()
+		cancel()
+	}
 }
 
 // An injectorSink takes what an injector gives: every output is a root. It is

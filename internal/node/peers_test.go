@@ -279,7 +279,7 @@ func TestALedgerOfTwoNodes(t *testing.T) {
 	if l := sum(); l.Begun != 1 || l.Live != 1 {
 		t.Errorf("at first: %+v", l)
 	}
-	testenv.Eventually(t, 10*time.Second, "b has it", func() bool { _, running := b.InFlight(); return running > 0 })
+	testenv.Eventually(t, 10*time.Second, "b has it", func() bool { _, running := b.inFlight(); return running > 0 })
 	c.part(a, b)
 	close(gate)
 	testenv.Eventually(t, 10*time.Second, "it is over at b", func() bool { return got.count() == 1 && b.quiet() })

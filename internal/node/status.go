@@ -92,6 +92,8 @@ type SeedStatus struct {
 	Paused bool `json:"paused,omitempty"`
 	// Errors are its failures lately, the newest first.
 	Errors []SeedError `json:"errors,omitempty"`
+	// Injector is how an injector does; nil of other seeds.
+	Injector *InjectorStatus `json:"injector,omitempty"`
 	// Prediction is what is known of the cost by size.
 	Prediction predict.Line `json:"prediction"`
 }
@@ -243,5 +245,9 @@ func (h *host) status() SeedStatus {
 	st.Retries = h.retries.Load()
 	st.Queued, st.QueuedBytes = h.queue.look()
 	st.Running = h.busy()
+	if h.manifest.Contract.Injector() {
+		injector := h.starts.status(time.Now())
+		st.Injector = &injector
+	}
 	return st
 }

@@ -123,7 +123,8 @@ func busyNode(t *testing.T) *node.Node {
 			}
 			return emit("", "Hello "+in.Data)
 		},
-		"end": func(context.Context, packet.Packet, gofn.Emit) error { return nil },
+		"end":    func(context.Context, packet.Packet, gofn.Emit) error { return nil },
+		"source": func(context.Context, packet.Packet, gofn.Emit) error { return errors.New("no broker") },
 	}
 	n := node.New(node.Config{
 		Name: "busy", Version: "test", Durability: node.Memory, MaxData: 1 << 20,
@@ -179,6 +180,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		report(BackupState{Of: 2})
 		return BackupState{Large: 1, Of: 2, Missing: 1}, nil
 	}})
+	source := seed.Manifest{Name: "source", Kind: seed.Go, Contract: seed.Contract{Out: []packet.State{"String:RAW"}}, Retries: seed.Unlimited}
+	if err := n.Host(t.Context(), source)[0]; err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, 10*time.Second, "it fails", func() bool { return n.Status(t.Context()).Seeds[2].Injector.Failed > 0 })
 	var waiting, failed packet.ID
 	for state, id := range map[packet.State]*packet.ID{"Large:DATA": &waiting, "Error:greet": &failed} {
 		err := n.Show(t.Context(), state, func(p packet.Packet) bool { *id = p.ID; return false })

@@ -63,6 +63,9 @@ func (p *page) look(v View) {
 		}
 		for _, s := range m.Seeds {
 			if s.Manifest.Name == r.Seed {
+				if i := s.Injector; i != nil && i.Failed > 0 {
+					p.add(bad, "%s: %s", m.Node, i.Text(v.Sample.At))
+				}
 				for _, e := range s.Errors {
 					p.add(bad, "%s ago on %s: %s", age(v.Sample.At, e.At), m.Node, e.Error)
 				}

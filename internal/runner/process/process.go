@@ -30,12 +30,6 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	case seed.PerPacket:
 		spec.Role = supervise.Each
 	case seed.Lines:
-		if len(m.Contract.In) == 0 {
-			return nil, fmt.Errorf("pmk-mode: lines is for seeds with an input; an injector has none")
-		}
-		if len(m.Contract.Out) > 1 {
-			return nil, fmt.Errorf("pmk-mode: lines gives one line of the only output state; the contract %s has %d", m.Contract, len(m.Contract.Out))
-		}
 		spec.Role = supervise.Lines
 	case seed.Worker:
 		spec.Role = supervise.Exec

@@ -1,7 +1,10 @@
 package runnertest
 
 import (
+	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +128,99 @@ func TestALinesProgramThatDoesNotStart(t *testing.T) {
 	}
 	if _, err := r.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "exec format error") {
 		t.Errorf("opened with %v", err)
+	}
+}
+
+// lineSource runs a shell seed that is an injector in lines mode.
+func lineSource(ctx context.Context, t *testing.T, program string, change func(*seed.Manifest), sink *Sink) error {
+	t.Helper()
+	b := lines(t, program, 0, func(m *seed.Manifest) {
+		m.Contract.In = nil
+		if change != nil {
+			change(m)
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, long)
+	defer cancel()
+	return b.worker().Run(ctx, []packet.Packet{{}}, sink)
+}
+
+// A source that fails says how and what it printed; a line that it was cut off in
+// is no packet, those before are.
+func TestALineSourceThatFails(t *testing.T) {
+	for end, want := range map[string]string{"exit 3": "exit status 3", "kill -9 $$": "killed by SIGKILL"} {
+		sink := &Sink{}
+		err := lineSource(t.Context(), t, `echo a; echo "no broker" >&2; printf half; `+end, nil, sink)
+		if err == nil {
+			err = errors.Join(sink.Dones...)
+		}
+		var f *runner.Fault
+		if !errors.As(err, &f) || f.Reason != want || !strings.Contains(f.Output, "no broker") || len(sink.Outs) != 1 || sink.Outs[0].Data != "a" {
+			t.Errorf("%s: gave %v, %#v", end, sink.Outs, err)
+		}
+	}
+}
+
+// A source is asked to end, and what it prints then is taken as well.
+func TestALineSourceIsAskedToEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sink := &Sink{OnEmit: func(int) { cancel() }}
+	err := lineSource(ctx, t, `trap 'echo last; exit' TERM; echo first; while :; do sleep 0.1; done`, nil, sink)
+	if !errors.Is(err, context.Canceled) || len(sink.Outs) != 2 || sink.Outs[1].Data != "last" {
+		t.Errorf("gave %v, %v", sink.Outs, err)
+	}
+}
+
+// A source waits in its write while there is no room for its lines, which is no
+// part of its time.
+func TestALineSourceWaitsForRoom(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "at")
+	printed := func() int {
+		text, _ := os.ReadFile(at)
+		return strings.Count(string(text), "x")
+	}
+	const lines, ahead = 400, 60 // of 8 KiB: the pipe and the buffer hold 16
+	sink := &Sink{OnEmit: func(n int) {
+		if n != 1 {
+			return
+		}
+		testenv.Eventually(t, 20*time.Second, "the pipe fills", func() bool { return printed() > 4 })
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for range 100 {
+			if <-tick.C; printed() > ahead {
+				t.Errorf("the program has printed %d lines and one was taken", printed())
+				return
+			}
+		}
+	}}
+	program := `line=$(head -c 8000 /dev/zero | tr '\0' y); i=0; while [ $i -lt 400 ]; do printf x >>` + at + `; echo $line; i=$((i+1)); done`
+	if err := lineSource(t.Context(), t, program, func(m *seed.Manifest) { m.Timeout = long }, sink); err != nil || sink.Count != lines || sink.Dones[0] != nil {
+		t.Errorf("gave %d lines, %v, %v", sink.Count, sink.Dones, err)
+	}
+}
+
+// A source has a time-out as any seed has.
+func TestALineSourceThatHangs(t *testing.T) {
+	for _, program := range []string{`echo a; exec sleep 1000`, `echo a; exec >&-; sleep 1000`} {
+		sink := &Sink{}
+		err := lineSource(t.Context(), t, program, func(m *seed.Manifest) { m.Timeout = 3 * time.Second }, sink)
+		if err == nil {
+			err = errors.Join(sink.Dones...)
+		}
+		var f *runner.Fault
+		if !errors.As(err, &f) || !f.Hung || sink.Count != 1 {
+			t.Errorf("%s: gave %v, %v", program, sink.Outs, err)
+		}
+	}
+}
+
+// A source whose line is refused is ended.
+func TestALineSourceThatIsRefused(t *testing.T) {
+	no := errors.New("no")
+	sink := &Sink{Refuse: no}
+	if err := lineSource(t.Context(), t, `exec yes`, nil, sink); err != nil || sink.Count != 1 || len(sink.Dones) != 1 || !errors.Is(sink.Dones[0], no) {
+		t.Errorf("gave %v, %v, %v", sink.Outs, sink.Dones, err)
 	}
 }

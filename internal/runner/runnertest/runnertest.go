@@ -36,6 +36,7 @@ const (
 	Print    Case = "print"    // prints "a line" for people, and gives its data
 	Orphan   Case = "orphan"   // gives the id of a process that it leaves behind
 	Flood    Case = "flood"    // gives Floods packets
+	Source   Case = "source"   // an injector that gives "a", "b" and "c" and ends
 	Endless  Case = "endless"  // an injector that gives packets for ever
 	Inherit  Case = "inherit"  // gives its attribute "sample" as data, and sets "lane" to "1"
 	Stubborn Case = "stubborn" // an injector that ignores SIGTERM and gives nothing
@@ -220,7 +221,7 @@ func Run(t *testing.T, k Kind) {
 	}{
 		{"echo", echo}, {"filter", filter}, {"several", several}, {"states", states},
 		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"print", prints},
-		{"orphan", orphan}, {"flood", flood}, {"endless", endless}, {"stubborn", stubborn},
+		{"orphan", orphan}, {"flood", flood}, {"source", source}, {"endless", endless}, {"stubborn", stubborn},
 		{"refused", refused}, {"batches", batches}, {"attributes", attributes}, {"many attributes", manyAttributes},
 	}
 	for _, c := range cases {
@@ -421,6 +422,23 @@ func flood(t *testing.T, k Kind) {
 }
 
 func injector(m *seed.Manifest) { m.Contract.In = nil }
+
+// source runs an injector twice, as with pmk-every.
+func source(t *testing.T, k Kind) {
+	w := open(t, k, Source, injector).worker()
+	for range 2 {
+		ctx, cancel := context.WithTimeout(context.Background(), long)
+		sink := &Sink{}
+		err := w.Run(ctx, []packet.Packet{{}}, sink)
+		cancel()
+		if err != nil {
+			t.Fatalf("the worker broke: %v", err)
+		}
+		if problem := sink.differs(1, []string{"a", "b", "c"}); problem != "" {
+			t.Error(problem)
+		}
+	}
+}
 
 func endless(t *testing.T, k Kind) {
 	b := open(t, k, Endless, injector)

@@ -140,6 +140,9 @@ func TestGo(t *testing.T) {
 			}
 			return nil
 		},
+		Source: func(_ context.Context, _ packet.Packet, e emit) error {
+			return errors.Join(e("", "a"), e("", "b"), e("", "c"))
+		},
 		Endless: func(_ context.Context, _ packet.Packet, e emit) error {
 			for {
 				if err := e("", "x"); err != nil {
@@ -171,6 +174,7 @@ func TestPython(t *testing.T) {
 		Print:    "import os\ndef run(data):\n    print('a line')\n    os.system('echo from a child')\n    return data\n",
 		Orphan:   orphanPython,
 		Flood:    "def run(data):\n    for i in range(10_000_000):\n        yield 'x'\n",
+		Source:   "def run():\n    yield from 'abc'\n",
 		Endless:  "def run():\n    while True:\n        yield 'x'\n",
 		Stubborn: "import signal, time\ndef run():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True:\n        time.sleep(1)\n    yield 'never'\n",
 	}
@@ -215,6 +219,7 @@ func TestProcess(t *testing.T) {
 		Hang:     `data=$(cat); while [ "$data" = hang ]; do sleep 1; done; printf %s "$data"`,
 		Print:    `echo "a line" >&2; exec cat`,
 		Orphan:   orphanShell,
+		Source:   `for i in a b c; do printf %s $i >$PMK_OUT/$(printf %d "'$i").B; done`,
 		Stubborn: `trap '' TERM; while :; do sleep 1; done`,
 	}
 	Run(t, Kind{Alive: alive, Floods: 1, SetsNone: true, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
@@ -236,13 +241,16 @@ func openProcess(t *testing.T, source string, m seed.Manifest, env runner.Env) r
 
 func TestLines(t *testing.T) {
 	sources := map[Case]string{
-		Echo:   "exec sed -u ''",
-		Filter: "exec sed -u '/keep/!s/.*//'",
-		Crash:  `while IFS= read -r data; do [ "$data" != die ] || kill -9 $$; printf '%s\n' "$data"; done`,
-		Hang:   `while IFS= read -r data; do while [ "$data" = hang ]; do sleep 1; done; printf '%s\n' "$data"; done`,
-		Exit:   `exit 3`,
-		Print:  `while IFS= read -r data; do echo "a line" >&2; printf '%s\n' "$data"; done`,
-		Orphan: "while IFS= read -r data; do " + strings.TrimSpace(orphanShell) + "; echo; done",
+		Echo:     "exec sed -u ''",
+		Filter:   "exec sed -u '/keep/!s/.*//'",
+		Crash:    `while IFS= read -r data; do [ "$data" != die ] || kill -9 $$; printf '%s\n' "$data"; done`,
+		Hang:     `while IFS= read -r data; do while [ "$data" = hang ]; do sleep 1; done; printf '%s\n' "$data"; done`,
+		Exit:     `exit 3`,
+		Print:    `while IFS= read -r data; do echo "a line" >&2; printf '%s\n' "$data"; done`,
+		Orphan:   "while IFS= read -r data; do " + strings.TrimSpace(orphanShell) + "; echo; done",
+		Source:   `echo a; echo; echo b; printf c`, // the last line has no end
+		Endless:  `exec yes x`,
+		Stubborn: `trap '' TERM; while :; do sleep 1; done`,
 	}
 	Run(t, Kind{TextOnly: true, Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
 		m.Mode = seed.Lines
@@ -283,15 +291,18 @@ while True:
 func TestWorkerMode(t *testing.T) {
 	testenv.Need(t, "python3")
 	sources := map[Case]string{
-		Echo:    `[("B", data)]`,
-		Filter:  `[("", data)] if data == b"keep" else []`,
-		Several: `[("Out:B", data + d) for d in (b"1", b"2", b"3")]`,
-		States:  `[(data.decode().upper(), data)]`,
-		Inherit: `[("", meta[3]["sample"].encode(), {"lane": "1"})]`,
-		Exit:    `sys.exit(3)`,
-		Crash:   `os.kill(os.getpid(), 9) if data == b"die" else [("", data)]`,
-		Hang:    `__import__("time").sleep(1000) if data == b"hang" else [("", data)]`,
-		Print:   `[("", data)] if print("a line", flush=True) is None else []`,
+		Echo:     `[("B", data)]`,
+		Filter:   `[("", data)] if data == b"keep" else []`,
+		Several:  `[("Out:B", data + d) for d in (b"1", b"2", b"3")]`,
+		States:   `[(data.decode().upper(), data)]`,
+		Inherit:  `[("", meta[3]["sample"].encode(), {"lane": "1"})]`,
+		Exit:     `sys.exit(3)`,
+		Crash:    `os.kill(os.getpid(), 9) if data == b"die" else [("", data)]`,
+		Hang:     `__import__("time").sleep(1000) if data == b"hang" else [("", data)]`,
+		Print:    `[("", data)] if print("a line", flush=True) is None else []`,
+		Source:   `[("", b"a"), ("", b"b"), ("", b"c")]`,
+		Endless:  `[tell({"emit": [[n, "", 1]]}, b"x") for _ in iter(int, 1)]`,
+		Stubborn: `[__import__("signal").signal(15, 1), __import__("time").sleep(1000)]`,
 	}
 	Run(t, Kind{Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
 		if sources[c] == "" {

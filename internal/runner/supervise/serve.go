@@ -52,8 +52,15 @@ func serve(spec Spec) int {
 		syscall.CloseOnExec(fd)
 	}
 	go func() {
-		io.Copy(io.Discard, os.NewFile(fdLifeline, "lifeline")) // its end is all that counts
-		s.exit(0)
+		lifeline, asked := os.NewFile(fdLifeline, "lifeline"), make([]byte, 1)
+		for {
+			if _, err := lifeline.Read(asked); err != nil {
+				s.exit(0)
+			}
+			if pid := s.child.Load(); pid != 0 {
+				syscall.Kill(int(pid), syscall.SIGTERM) // it may just have ended
+			}
+		}
 	}()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)

@@ -12,7 +12,7 @@
 // A supervisor has these descriptors: 3 and 4, the pipes from and to the node,
 // which it hands on to its program or speaks the worker protocol on; 5, where it
 // says that its program has started and how it ended; 6, its lifeline, whose end means that
-// the node is gone or wants it gone; 2, the log.
+// the node is gone or wants it gone, and on which each byte asks the program to end; 2, the log.
 package supervise
 
 import (
@@ -164,6 +164,16 @@ func (p *Process) Started(ctx context.Context, within time.Duration) error {
 	return nil
 }
 
+// AwaitEnd waits until the program has ended, and all below it; the error is ctx's.
+func (p *Process) AwaitEnd(ctx context.Context) error {
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Ended is how the program ended, such as "exit status 3" or "killed by
 // SIGSEGV". It waits for the end, at most within.
 func (p *Process) Ended(within time.Duration) string {
@@ -181,6 +191,11 @@ func (p *Process) Ended(within time.Duration) string {
 
 // AskStack asks the program for its stack: it is sent SIGQUIT.
 func (p *Process) AskStack() error { return askStack(p.cmd.Process) }
+
+// AskToEnd asks the program to end: it is sent SIGTERM.
+func (p *Process) AskToEnd() {
+	p.lifeline.Write([]byte{0}) // a supervisor that has ended needs no asking
+}
 
 // Close ends the supervisor and every process below it, and waits for them. A
 // program that has nothing to do is given grace to end by itself, told so by

@@ -79,6 +79,11 @@ func (c *child) broken(ctx context.Context, err error) error {
 			reason = "read large data: " + (*cut).Error()
 		}
 	}
+	return c.fault(reason)
+}
+
+// fault ends the process, and is that with what it printed last.
+func (c *child) fault(reason string) error {
 	c.process.Close(0)
 	c.log.wait()
 	return &runner.Fault{Reason: reason, Output: runner.Tail(c.log.tail())}
@@ -94,9 +99,15 @@ func (c *child) stack() string {
 	return runner.Tail(c.log.tail())
 }
 
+// Close ends the process. An injector that runs is asked to end: nothing else tells it that nobody
+// wants more.
 func (c *child) Close() error {
 	grace := endTime
-	if !c.idle {
+	switch {
+	case c.idle:
+	case c.m.Contract.Injector():
+		c.process.AskToEnd()
+	default:
 		grace = 0
 	}
 	err := c.process.Close(grace)

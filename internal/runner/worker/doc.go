@@ -48,7 +48,7 @@
 // it where it belongs to a trace. An injector's run has one entry, with the
 // state "" and length 0. A worker makes its runs in order, one at a time; it is
 // given no further run frame before it has told every run of the last one done.
-// The end of IN is a stop, too.
+// The end of IN is a stop, too. An injector is sent SIGTERM when its node ends, and has a second to end.
 //
 // From the worker, any of these keys together in one frame; they count in
 // this order:

@@ -155,7 +155,8 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 	return nil
 }
 
-// line reads the next line back, at most as long as a packet's data may be.
+// line reads the next line back, at most as long as a packet's data may be. With
+// io.EOF comes what follows the last line.
 func (l *liner) line() (string, error) {
 	var long []byte
 	for {
@@ -171,7 +172,7 @@ func (l *liner) line() (string, error) {
 		case err == nil:
 			return string(long[:len(long)-1]), nil
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return "", err
+			return string(long), err
 		}
 	}
 }

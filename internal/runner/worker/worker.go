@@ -47,6 +47,9 @@ type workers struct {
 }
 
 func (r *workers) Open(ctx context.Context) (runner.Worker, error) {
+	if r.spec.Role == supervise.Lines && r.m.Contract.Injector() {
+		return source{r}, nil
+	}
 	c, err := r.start()
 	if err != nil {
 		return nil, err

@@ -47,6 +47,8 @@ var (
 	costDesc        = gauge("seed_packet_cost_seconds", "Predicted time that one worker takes for a packet of the mean size.", "seed")
 	offDesc         = gauge("seed_prediction_error_ratio", "Median error of recent predictions of a batch, as a ratio.", "seed")
 	batchDesc       = gauge("seed_batch_duration_seconds", "How long the seed took for a batch of up to 256 packets; for Go functions that are called directly, for one packet in 64.", "seed")
+	injectorDesc    = gauge("injector_state", "1 for what the injector does: running, waiting, failed (it is started again), gave up or ended; 0 for the others.", "seed", "state")
+	inARowDesc      = gauge("injector_failed_runs", "Runs of the injector that have failed one after the other; 0 when one has ended well or has gone on for a minute.", "seed")
 
 	waitingDesc      = gauge("waiting_packets", "Packets that wait in a state that no seed accepts, or in the inbox of a seed that no node hosts.", "state", "seed")
 	waitingBytesDesc = gauge("waiting_bytes", "Size of the packets that wait, without large data.", "state", "seed")

@@ -103,6 +103,12 @@ func (c collector) seeds(ch chan<- prometheus.Metric, st node.Status) {
 		runningDesc.send(ch, float64(s.Running), name)
 		workersDesc.send(ch, float64(s.Workers), name)
 		behindDesc.send(ch, behind[name], name)
+		if i := s.Injector; i != nil {
+			for _, state := range node.InjectorStates() {
+				injectorDesc.send(ch, truth(i.State == state), name, string(state))
+			}
+			inARowDesc.send(ch, float64(i.Failed), name)
+		}
 		if s.Prediction.Known() {
 			costDesc.send(ch, s.Cost.Seconds(), name)
 			offDesc.send(ch, s.Prediction.Error, name)

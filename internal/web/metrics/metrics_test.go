@@ -26,13 +26,16 @@ import (
 )
 
 // run runs a node until the test ends: its seed work fails on what is "bad", and
-// what it gives waits.
+// what it gives waits; its injector source gives up at once.
 func run(t *testing.T) *node.Node {
 	t.Helper()
 	n := node.New(node.Config{
 		Name: "test", Version: "1", Store: pebble.InMemory(pebble.Config{}), Durability: node.Memory,
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
 			return gofn.Open(m, func(_ context.Context, p packet.Packet, emit gofn.Emit) error {
+				if m.Name == "source" {
+					return errors.New("no broker")
+				}
 				if p.Data == "bad" {
 					return errors.New("it is bad")
 				}
@@ -41,7 +44,8 @@ func run(t *testing.T) *node.Node {
 		},
 	})
 	m := seed.Manifest{Name: "work", Kind: seed.Go, Retries: 1, Contract: seed.Contract{In: []packet.State{"A:IN"}, Out: []packet.State{"A:OUT"}}}
-	if err := n.Host(t.Context(), m)[0]; err != nil {
+	source := seed.Manifest{Name: "source", Kind: seed.Go, Contract: seed.Contract{Out: []packet.State{"A:SOURCE"}}}
+	if err := errors.Join(n.Host(t.Context(), m, source)...); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -72,11 +76,11 @@ func busy(t *testing.T) *node.Node {
 	}
 	put(t, n, "A:IN", "bad")
 	testenv.Eventually(t, 10*time.Second, "all has come through", func() bool {
-		packets := 0
-		for _, w := range n.Status(t.Context()).Waiting {
+		packets, st := 0, n.Status(t.Context())
+		for _, w := range st.Waiting {
 			packets += w.Packets
 		}
-		return packets == 11
+		return packets == 11 && st.Seeds[0].Injector.State == node.InjectorGaveUp
 	})
 	return n
 }
@@ -158,6 +162,10 @@ func TestScrape(t *testing.T) {
 			{"pumpkin_seed_errors_total", []string{"work"}, 1},
 			{"pumpkin_seed_stored_packets", []string{"work"}, 0},
 			{"pumpkin_seed_behind", []string{"work"}, 0},
+			{"pumpkin_seed_failed_runs_total", []string{"source"}, 1},
+			{"pumpkin_injector_failed_runs", []string{"source"}, 1},
+			{"pumpkin_injector_state", []string{"source", "gave up"}, 1},
+			{"pumpkin_injector_state", []string{"source", "failed"}, 0},
 			{"pumpkin_waiting_packets", []string{"", "A:OUT"}, 10},
 			{"pumpkin_waiting_packets", []string{"", "Error:work"}, 1},
 			{"pumpkin_store_writable", nil, 1},
