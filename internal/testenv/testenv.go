@@ -55,7 +55,7 @@ func Eventually(t testing.TB, within time.Duration, what string, cond func() boo
 			return
 		}
 		select {
-		case <-time.After(max(time.Since(began), 2*time.Millisecond)): // tests run side by side
+		case <-time.After(min(max(time.Since(began), 2*time.Millisecond), 50*time.Millisecond)): // tests run side by side
 		case <-end.C:
 			if cond() {
 				return

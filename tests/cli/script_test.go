@@ -80,6 +80,6 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("until %s: still %v after a minute", strings.Join(args, " "), err)
 		}
-		time.Sleep(max(time.Since(began), 50*time.Millisecond))
+		time.Sleep(min(max(time.Since(began), 50*time.Millisecond), time.Second))
 	}
 }

@@ -15,9 +15,8 @@ import (
 
 const (
 	// stepWait is how long a step of a transaction waits for a cluster that
-	// elects a leader (a busy one for 4 to 9 s, and perhaps again) or a connection that
-	// is made anew, before it is ErrBroken.
-	stepWait = 20 * time.Second
+	// elects a leader or a connection that is made anew, before it is ErrBroken.
+	stepWait = 10 * time.Second
 	// pause is waited before something is tried again.
 	pause = 50 * time.Millisecond
 	// maxAtOnce is how many calls a transaction has under way at a time.

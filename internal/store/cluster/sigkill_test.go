@@ -110,7 +110,7 @@ func TestServerSigkilled(t *testing.T) {
 		kills[i] = startSigkilled(t, all[i])
 	}
 	var nodes []*cluster.Store
-	testenv.Eventually(t, 60*time.Second, "the cluster takes two nodes", func() bool {
+	testenv.Eventually(t, 3*time.Minute, "the cluster takes two nodes", func() bool {
 		s, err := cluster.Open(t.Context(), cluster.Config{URLs: urls, Group: "faults"})
 		if err != nil {
 			return false // it has no leader yet

@@ -179,7 +179,9 @@ func TestCheckOfFlippedBits(t *testing.T) {
 			if len(r.Damage) == 0 && !same(got, want) {
 				t.Errorf("%s, byte %d: %d of %d frames can be read, and no damage is reported", name, at, len(got), len(want))
 			}
-			if len(got) < len(want)/2 && (kind == ".sst" || kind == ".log") {
+			// The index of a table is at its end; without that none of it can be read.
+			index := kind == ".sst" && at > info.Size()*49/50
+			if len(got) < len(want)/2 && (kind == ".sst" && !index || kind == ".log") {
 				t.Errorf("%s, byte %d: only %d of %d frames can be read; %v", name, at, len(got), len(want), damage)
 			}
 			if kind == ".sst" && !slices.ContainsFunc(r.Damage, func(d pebble.Damage) bool { return strings.HasSuffix(d.File, name) }) {
