@@ -201,8 +201,9 @@ func (s Seed) Workers(n int) Seed {
 	return s
 }
 
-// Retries sets how often a packet is tried again after its first run failed, 5 times otherwise. An
-// injector that has failed so often in a row is not started again; otherwise it is for ever.
+// Retries sets how many times a packet is tried again after its first run failed; the default is 5.
+// It also bounds how many times in a row an injector that fails is started again; without it
+// there is no bound.
 func (s Seed) Retries(n int) Seed {
 	s.manifest.Retries = n
 	return s
@@ -215,7 +216,7 @@ func (s Seed) Timeout(d time.Duration) Seed {
 	return s
 }
 
-// Every runs an injector again so often.
+// Every runs an injector again and again, d after it was last due.
 func (s Seed) Every(d time.Duration) Seed {
 	s.manifest.Every = d
 	return s

@@ -67,7 +67,7 @@ type Manifest struct {
 	Retries   int           `json:"retries"`              // tries after the first, of an injector in a row; or Unlimited
 	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
 	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes
-	Every     time.Duration `json:"every_ns,omitempty"`   // of an injector: run again so often; 0 means once
+	Every     time.Duration `json:"every_ns,omitempty"`   // the time between the runs of an injector; 0 means one run
 	Once      bool          `json:"once,omitempty"`       // of an injector: never again after it has ended once
 
 	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header

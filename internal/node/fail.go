@@ -33,7 +33,7 @@ func (h *host) fail(it *item, err error) {
 	it.Attempt++
 	h.slots[0].failed.Add(1)
 	if int(it.Attempt) > h.manifest.Retries {
-		h.giveUp(it, err)
+		h.deadLetter(it, err)
 		return
 	}
 	h.retries.Add(1)
@@ -99,7 +99,7 @@ func (h *host) delay(it *item, d time.Duration) {
 // later stores it in the seed's inbox, to be tried again after d.
 func (h *host) later(it *item, d time.Duration) {
 	if _, err := h.node.storeAlone(h.node.running, it, store.Inbox(h.manifest.Name), d); err != nil {
-		h.node.giveUp(it)
+		h.node.abandon(it)
 	}
 }
 
@@ -131,8 +131,8 @@ func (h *host) hasten() {
 	}
 }
 
-// giveUp sends it to Error:<seed> with its data unchanged.
-func (h *host) giveUp(it *item, err error) {
+// deadLetter sends it to Error:<seed> with its data unchanged.
+func (h *host) deadLetter(it *item, err error) {
 	h.gaveUps.Add(1)
 	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %s: it goes to %s",
 		h.name, it.ID, english.Plural(int(it.Attempt), "attempt", ""), packet.ErrorState(h.name)), err)
@@ -152,7 +152,7 @@ func (h *host) giveUp(it *item, err error) {
 	to := snap.within(h, snap.dests(&failed.Packet))
 	h.node.noteMove(&failed, h.name, to)
 	if err := h.node.route(h.node.running, nil, &failed, to); err != nil {
-		h.node.giveUp(&failed)
+		h.node.abandon(&failed)
 	}
 }
 

@@ -175,7 +175,7 @@ func (f *finisher) storeOne(p *part) {
 	case f.node.running.Err() == nil:
 		f.node.log.Warn("storing what came of a frame: it runs again", "queue", p.frame.at, "error", err)
 	}
-	f.giveUp(p)
+	f.release(p)
 }
 
 // storeUnits stores what came of each packet of the frame by itself.
@@ -214,7 +214,7 @@ func (f *finisher) storeUnits(p *part) {
 		return
 	}
 	if err := f.store([]*part{{frame: o, done: done, last: true, lost: p.lost}}); err != nil {
-		f.giveUp(&part{frame: o})
+		f.release(&part{frame: o})
 	}
 }
 
@@ -294,7 +294,7 @@ func (f *finisher) after(p *part) {
 	var err error
 	switch {
 	case p.lost:
-		err = n.giveBack(o.peer, o.at, o.lease, giveUpDelay)
+		err = n.giveBack(o.peer, o.at, o.lease, releaseDelay)
 	case f.foreign:
 		if err = o.lease.Ack(); err == nil {
 			n.givenBack.Delete(delivery{o.peer, o.at, o.lease.Number()})
@@ -315,9 +315,9 @@ func (f *finisher) after(p *part) {
 	}
 }
 
-// giveUp releases the frame of a part that cannot be stored, though perhaps not
+// release releases the frame of a part that cannot be stored, though perhaps not
 // all its units have ended.
-func (f *finisher) giveUp(p *part) {
+func (f *finisher) release(p *part) {
 	p.last, p.lost = true, true
 	p.done, p.began = marks{}, nil // nothing of it was stored
 	f.after(p)

@@ -76,7 +76,7 @@ func (n *Node) note(ctx context.Context, it *item, r *record) (*commit, error) {
 		entry.from.hold()
 		f, err := n.storeIn(ctx, entry, to, 0, bringer{})
 		if err != nil {
-			n.giveUp(entry)
+			n.abandon(entry)
 			return nil, err
 		}
 		if i == len(parts)-1 {

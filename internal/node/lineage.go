@@ -106,8 +106,8 @@ func (o *origin) into() *peer {
 	return o.peer
 }
 
-// giveUpDelay is how long a frame that had to be given up is not leased.
-const giveUpDelay = time.Second
+// releaseDelay is how long a frame that had to be given up is not leased.
+const releaseDelay = time.Second
 
 // origin is the lineage of a frame that was pulled from a peer's store, or, if
 // that is nil, from the own one.
@@ -344,9 +344,9 @@ func (n *Node) deaths(at store.Queue, lease store.Lease) int {
 	return max(lease.Deliveries()-1-back, 0)
 }
 
-// giveUp takes one item off the count that got nowhere: the frame is to run
+// abandon takes one item off the count that got nowhere: the frame is to run
 // again. What has no frame to run again is counted as abandoned.
-func (n *Node) giveUp(it *item) {
+func (n *Node) abandon(it *item) {
 	if it.from == nil {
 		n.abandoned.Add(1)
 		return

@@ -295,7 +295,7 @@ func (n *Node) close() {
 		left = append(left, append(h.queue.close(), h.undelay()...)...)
 	}
 	for i := range left {
-		n.giveUp(&left[i])
+		n.abandon(&left[i])
 	}
 	for _, h := range snap.hosts {
 		h.closeSlots()

@@ -129,7 +129,7 @@ func (h *host) shelve(ctx context.Context, rest []item) error {
 		f, err := n.storeIn(n.running, it, []lane{l}, 0, bringer{})
 		switch {
 		case err != nil:
-			n.giveUp(it)
+			n.abandon(it)
 		case f != nil && (len(flying) == 0 || flying[len(flying)-1] != f):
 			flying = append(flying, f)
 		}

@@ -231,7 +231,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 	if peer != nil {
 		if err := n.fetch(peer, ps); err != nil {
 			n.log.Warn("fetching large data", "node", peer.name, "error", err)
-			if err := n.giveBack(peer, inbox, lease, giveUpDelay); err != nil {
+			if err := n.giveBack(peer, inbox, lease, releaseDelay); err != nil {
 				n.log.Debug("releasing a frame whose data could not be fetched", "error", err)
 			}
 			return
@@ -252,7 +252,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 	if peer == nil && n.hasProgress(inbox, lease) {
 		if err := from.readProgress(n.running); err != nil {
 			n.log.Warn("a frame waits for its record of progress", "error", err)
-			if err := n.giveBack(peer, inbox, lease, giveUpDelay); err != nil {
+			if err := n.giveBack(peer, inbox, lease, releaseDelay); err != nil {
 				n.log.Debug("releasing a frame", "error", err)
 			}
 			return
@@ -267,7 +267,7 @@ func (h *host) open(peer *peer, inbox store.Queue, lease store.Lease, before *le
 				from.units[i].end(1)
 				continue
 			}
-			h.giveUp(&item{Packet: ps[i], from: &from.units[i]}, &runner.Fault{Reason: fmt.Sprintf("%s without an acknowledgement: the node may have crashed on it each time", english.Plural(int(header.Deliveries), "delivery", ""))})
+			h.deadLetter(&item{Packet: ps[i], from: &from.units[i]}, &runner.Fault{Reason: fmt.Sprintf("%s without an acknowledgement: the node may have crashed on it each time", english.Plural(int(header.Deliveries), "delivery", ""))})
 		}
 	default:
 		h.enqueueNew(ps, from)

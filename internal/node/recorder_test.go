@@ -230,7 +230,7 @@ func (l *recorded) Release(after time.Duration) error {
 	}
 	delete(r.leased, l)
 	r.released++
-	if r.hurry && after == giveUpDelay {
+	if r.hurry && after == releaseDelay {
 		after /= 200
 	}
 	return l.Lease.Release(after)

@@ -289,7 +289,7 @@ func (n *Node) reroute(it *item, gone *host) {
 	}
 	if len(to) == 0 {
 		if err := n.keepWaiting(n.running, it); err != nil {
-			n.giveUp(it)
+			n.abandon(it)
 		}
 		return
 	}
@@ -297,7 +297,7 @@ func (n *Node) reroute(it *item, gone *host) {
 		it.from.hold()
 		if d.host == nil {
 			if _, err := n.storePacket(n.running, it, []dest{d}); err != nil {
-				n.giveUp(it)
+				n.abandon(it)
 			}
 			continue
 		}
@@ -319,7 +319,7 @@ func (n *Node) leave(it *item, gone *host) {
 		err = f.await(n.running)
 	}
 	if err != nil {
-		n.giveUp(it)
+		n.abandon(it)
 	}
 }
 

@@ -163,7 +163,7 @@ func (l *guestLease) Spoil() error {
 		return nil
 	}
 	// It was spoilt on its way.
-	return l.guest.node.giveBack(nil, l.at, l.Lease, giveUpDelay)
+	return l.guest.node.giveBack(nil, l.at, l.Lease, releaseDelay)
 }
 
 // lapse gives a frame back whose holder is gone. That was a delivery without a

@@ -161,7 +161,7 @@ func (s *slot) broken(err error) {
 		s.node.log.Warn("a worker of seed "+s.host.name+" ended after its work", "error", err)
 	case s.node.running.Err() != nil:
 		for i := range left {
-			s.node.giveUp(&left[i])
+			s.node.abandon(&left[i])
 		}
 	case len(s.batch) == 1:
 		s.ran(0, err)
@@ -201,7 +201,7 @@ func (s *slot) screen() {
 	for i := range b.packets {
 		p := &b.packets[i]
 		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
-			s.host.giveUp(&item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
+			s.host.deadLetter(&item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
 			continue
 		}
 		if !s.host.manifest.Contract.Takes(p.State) {
@@ -366,7 +366,7 @@ func (s *slot) pass(child *item, to []dest) error {
 	case errors.Is(err, ErrTooLong):
 		child.from.end(1) // the run fails
 	case err != nil:
-		s.node.giveUp(child)
+		s.node.abandon(child)
 	}
 	return err
 }
@@ -404,7 +404,7 @@ func (s *slot) verdict(i int, err error) {
 	it := s.item(i)
 	s.writeNotes(&it, false)
 	if errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
-		s.node.giveUp(&it) // not the seed's fault: the node ends
+		s.node.abandon(&it) // not the seed's fault: the node ends
 		return
 	}
 	s.host.fail(&it, err)

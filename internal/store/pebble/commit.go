@@ -56,7 +56,7 @@ type group struct {
 func (s *Store) sync(g *group) {
 	g.err = g.batch.SyncWait()
 	if g.err != nil {
-		s.giveUp(g.err)
+		s.fail(g.err)
 	}
 	g.batch.Close()
 	close(g.done)

@@ -356,14 +356,14 @@ func (s *Store) unlessGivenUp(op func() error) error {
 	case err := <-done:
 		return err
 	case <-s.cfg.Disk.Stuck():
-		s.giveUp(s.cfg.Disk.Err())
+		s.fail(s.cfg.Disk.Err())
 	case <-s.gaveUp:
 	}
 	return fmt.Errorf("%w: %w", store.ErrBroken, *s.broken.Load())
 }
 
-// giveUp notes why the engine cannot go on.
-func (s *Store) giveUp(err error) {
+// fail notes why the engine cannot go on.
+func (s *Store) fail(err error) {
 	if s.broken.CompareAndSwap(nil, &err) {
 		close(s.gaveUp)
 		s.log.Error("the store cannot be written any more: repair or free the disk, then start the node again", "error", err)
@@ -382,7 +382,7 @@ func (l engineLog) Errorf(format string, args ...any) {
 // Fatalf notes that the engine cannot go on. The goroutine stands still, so that
 // nothing is written on top of what failed.
 func (l engineLog) Fatalf(format string, args ...any) {
-	l.s.giveUp(fmt.Errorf(format, args...))
+	l.s.fail(fmt.Errorf(format, args...))
 	select {}
 }
 
