@@ -243,6 +243,9 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		if err := n.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
 			return err
 		}
+		if size < 0 { // its room was not asked for, and the reserve is not for it
+			r = &boundedReader{ctx: ctx, node: n, from: r, rank: store.Root}
+		}
 		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ type boundedBlobs struct {
 
 // Put takes no more from r while there is no room for a descendant.
 func (b boundedBlobs) Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error) {
-	return b.Blobs.Put(ctx, &boundedReader{ctx: ctx, node: b.node, from: r}, limit)
+	return b.Blobs.Put(ctx, &boundedReader{ctx: ctx, node: b.node, from: r, rank: store.Descendant}, limit)
 }
 
 // A boundedReader reads when the store has room for what is read.
@@ -27,10 +27,11 @@ type boundedReader struct {
 	ctx  context.Context
 	node *Node
 	from io.Reader
+	rank store.Rank
 }
 
 func (r *boundedReader) Read(p []byte) (int, error) {
-	if err := r.node.awaitRoom(r.ctx, int64(len(p)), store.Descendant); err != nil {
+	if err := r.node.awaitRoom(r.ctx, int64(len(p)), r.rank); err != nil {
 		return 0, err
 	}
 	return r.from.Read(p)

@@ -56,6 +56,32 @@ func TestLargeDataWaitsForRoom(t *testing.T) {
 	}
 }
 
+// TestDataOfUnknownSizeLeavesTheReserve has more data come than roots may have, of a
+// sender that does not say how much: it waits, and once it stops waiting nothing stays.
+func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
+	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
+	s := inMemory(t, pebble.Config{Size: 1 << 20, Reserve: 4 << 20, Beside: blobs.Used})
+	w := newWorld(t)
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan error, 1)
+	go func() {
+		sent <- w.InjectData(ctx, packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, 3<<20)), -1)
+	}()
+	testenv.Eventually(t, 20*time.Second, "the node says that packets are held back", w.trouble.Load)
+	if used := blobs.Used(); used > 1<<20 {
+		t.Errorf("%d bytes are stored, more than roots may have", used)
+	}
+	cancel()
+	if err := <-sent; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if used := blobs.Used(); used != 0 {
+		t.Errorf("%d bytes stay of what was not sent", used)
+	}
+}
+
 // TestLargeOutputsWaitForRoom has a seed give large data for which not even the
 // reserve has room: it is not put beside the frames before there is.
 func TestLargeOutputsWaitForRoom(t *testing.T) {
