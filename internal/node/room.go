@@ -31,10 +31,22 @@ type boundedReader struct {
 }
 
 func (r *boundedReader) Read(p []byte) (int, error) {
-	if err := r.node.awaitRoom(r.ctx, int64(len(p)), r.rank); err != nil {
+	if err := r.node.awaitRoom(r.ctx, 1, r.rank); err != nil {
 		return 0, err
 	}
+	if left, bounded := left(r.node.store.State(), r.rank); bounded {
+		p = p[:min(int64(len(p)), max(left, 1))]
+	}
 	return r.from.Read(p)
+}
+
+// left is how many bytes a store still takes, and whether that is bounded.
+func left(st store.State, rank store.Rank) (bytes int64, bounded bool) {
+	most := st.Size
+	if rank == store.Descendant {
+		most += st.Reserve
+	}
+	return most - st.Used, st.Size > 0
 }
 
 // awaitRoom waits until the store has room for so many bytes of large data, at
@@ -63,12 +75,8 @@ func (n *Node) awaitRoom(ctx context.Context, size int64, rank store.Rank) error
 // room is why the store has none for so many bytes, or nil.
 func (n *Node) room(size int64, rank store.Rank) error {
 	st := n.store.State()
-	most := st.Size
-	if rank == store.Descendant {
-		most += st.Reserve
-	}
-	if st.Err == nil && st.Size > 0 && st.Used+size > most {
-		return fmt.Errorf("%w: %d bytes of %d are used, and %d more are to come", store.ErrFull, st.Used, most, size)
+	if left, bounded := left(st, rank); st.Err == nil && bounded && size > left {
+		return fmt.Errorf("%w: it has room for %d bytes, and %d more are to come", store.ErrFull, max(left, 0), size)
 	}
 	return st.Err
 }

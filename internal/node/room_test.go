@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,21 @@ func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
 	}
 	if used := blobs.Used(); used != 0 {
 		t.Errorf("%d bytes stay of what was not sent", used)
+	}
+}
+
+// TestASmallStoreTakesDataOfUnknownSize has a store that is smaller than what is read at
+// a time.
+func TestASmallStoreTakesDataOfUnknownSize(t *testing.T) {
+	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
+	w := newWorld(t)
+	w.Node = New(Config{Name: "test", Store: inMemory(t, pebble.Config{Size: 2000, Beside: blobs.Used}), Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.start()
+	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, strings.NewReader("text"), -1); err != nil {
+		t.Fatal(err)
+	}
+	if n := waitsFor(w, "B:B"); n != 1 {
+		t.Errorf("%d packets wait", n)
 	}
 }
 
