@@ -64,25 +64,31 @@ func TestForms(t *testing.T) {
 // TestOptions has a seed fail, panic and run out of time, as often as it says.
 func TestOptions(t *testing.T) {
 	var runs, atOnce, most atomic.Int32
-	work := func(ctx context.Context, in pumpkin.Packet, _ pumpkin.Emit) error {
+	work := func(_ context.Context, in pumpkin.Packet, _ pumpkin.Emit) error {
 		runs.Add(1)
-		most.Store(max(most.Load(), atOnce.Add(1)))
+		now := atOnce.Add(1)
 		defer atOnce.Add(-1)
-		switch in.Data {
-		case "panic":
-			panic("on purpose")
-		case "fail":
-			return errors.New("on purpose")
+		for before := most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
 		}
+		<-time.After(20 * time.Millisecond) // long enough to meet the other's
+		if in.Data == "panic" {
+			panic("on purpose")
+		}
+		return errors.New("on purpose")
+	}
+	// A function that exceeds its time-out is left behind, perhaps beside the next run.
+	hang := func(ctx context.Context, _ pumpkin.Packet, _ pumpkin.Emit) error {
+		runs.Add(1)
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	seed, got := into("Error:work")
+	seed, got := into("Error:work | Error:hang")
 	n, end := running(t, pumpkin.Config{}, seed,
-		pumpkin.NewSeed("T:A ->", work).Named("work").Retries(2).Workers(1).Timeout(20*time.Millisecond))
-	for _, data := range []string{"panic", "fail", "hang"} {
-		send(t, n, "T:A", data)
-	}
+		pumpkin.NewSeed("T:A ->", work).Named("work").Retries(2).Workers(1),
+		pumpkin.NewSeed("T:B ->", hang).Named("hang").Retries(2).Timeout(20*time.Millisecond))
+	send(t, n, "T:A", "panic")
+	send(t, n, "T:A", "fail")
+	send(t, n, "T:B", "hang")
 	for range 3 {
 		receive(t, got)
 	}
