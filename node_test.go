@@ -1,10 +1,8 @@
 package pumpkin_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,30 +11,11 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin"
+	"github.com/recap/pumpkin/internal/testenv"
 )
 
 // within is how long a test waits for what takes moments.
 const within = 30 * time.Second
-
-// A journal is a node's log.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) says(what string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Contains(j.text.String(), what)
-}
-
-func (j *journal) log() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
 // running runs a node until end is called, which returns what Run does.
 func running(t *testing.T, cfg pumpkin.Config, seeds ...pumpkin.Seed) (n *pumpkin.Node, end func() error) {
@@ -236,11 +215,11 @@ func TestGrace(t *testing.T) {
 
 // TestPage has the page at an address of its own.
 func TestPage(t *testing.T) {
-	var log journal
-	n, end := running(t, pumpkin.Config{HTTP: "127.0.0.1:0", Log: log.log()})
+	var log testenv.Journal
+	n, end := running(t, pumpkin.Config{HTTP: "127.0.0.1:0", Log: log.Log()})
 	send(t, n, "T:A", "data")
-	if !log.says("web page at http://127.0.0.1:") {
-		t.Errorf("the log: %s", log.text.String())
+	if log.Count("web page at http://127.0.0.1:") == 0 {
+		t.Errorf("the log: %s", log.String())
 	}
 	if err := end(); err != nil {
 		t.Error(err)

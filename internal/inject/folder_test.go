@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,35 +64,10 @@ func (n *taker) data() []string {
 	return data
 }
 
-// A journal keeps log lines.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(line)
-}
-
-// count tells how many lines hold all of the texts.
-func (j *journal) count(texts ...string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := 0
-	for line := range strings.Lines(j.buf.String()) {
-		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
-			n++
-		}
-	}
-	return n
-}
-
 // make a folder for a test, of packets of one state unless cfg says otherwise.
-func folder(t *testing.T, cfg Config, into Injector) (*Folder, *journal) {
+func folder(t *testing.T, cfg Config, into Injector) (*Folder, *testenv.Journal) {
 	t.Helper()
-	j := &journal{}
+	j := &testenv.Journal{}
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
@@ -245,7 +219,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		t.Errorf("took %q; expected the last file alone", got)
 	}
 	for _, name := range []string{"link", "sub", "pipe"} {
-		if c := j.count("left alone", f.path(name)); c != 1 {
+		if c := j.Count("left alone", f.path(name)); c != 1 {
 			t.Errorf("%d lines on %s; expected one", c, name)
 		}
 	}
@@ -253,7 +227,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		if !there(f.path(name)) {
 			t.Errorf("%s was moved", name)
 		}
-		if c := j.count(f.path(name)); strings.ContainsAny(name, ".~#") && c != 0 {
+		if c := j.Count(f.path(name)); strings.ContainsAny(name, ".~#") && c != 0 {
 			t.Errorf("%d lines on %s; expected none", c, name)
 		}
 	}
@@ -277,7 +251,7 @@ func TestTooLarge(t *testing.T) {
 	if moved, err := os.ReadFile(filepath.Join(f.Dir(), badDir, "eleven")); err != nil || string(moved) != "0123456789a" {
 		t.Errorf("the bad file is %q, %v", moved, err)
 	}
-	if c := j.count("bad file", "11 bytes"); c != 1 {
+	if c := j.Count("bad file", "11 bytes"); c != 1 {
 		t.Errorf("%d lines on the bad file; expected one", c)
 	}
 }
@@ -332,19 +306,19 @@ func TestFolderGoesAndComes(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, within, "the loss is told", func() bool { return j.count("rx folder is gone") == 1 })
+	testenv.Eventually(t, within, "the loss is told", func() bool { return j.Count("rx folder is gone") == 1 })
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	put(t, f.path("x"), "back")
 	testenv.Eventually(t, within, "the file in the new folder is taken", func() bool { return len(n.data()) == 1 })
-	if c := j.count("rx folder is back"); c != 1 {
+	if c := j.Count("rx folder is back"); c != 1 {
 		t.Errorf("%d lines on the return; expected one", c)
 	}
 	if err := os.Rename(dir, dir+"2"); err != nil {
 		t.Fatal(err)
 	}
-	testenv.Eventually(t, within, "the renaming is told", func() bool { return j.count("rx folder is gone") == 2 })
+	testenv.Eventually(t, within, "the renaming is told", func() bool { return j.Count("rx folder is gone") == 2 })
 }
 
 func TestNewRefuses(t *testing.T) {

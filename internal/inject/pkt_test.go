@@ -61,10 +61,10 @@ func TestPktFiles(t *testing.T) {
 		if names(t, f.path(badDir)) != nil || !there(f.path("notes.txt")) {
 			t.Error("a file of another name is to be left alone")
 		}
-		if c := j.count("not named .pkt", "notes.txt"); c != 1 {
+		if c := j.Count("not named .pkt", "notes.txt"); c != 1 {
 			t.Errorf("%d lines on a file of another name; expected one", c)
 		}
-		if c := j.count("fields of a file have no effect", "d.pkt", "acknowledge"); c != 1 {
+		if c := j.Count("fields of a file have no effect", "d.pkt", "acknowledge"); c != 1 {
 			t.Errorf("%d lines on a wish that is not granted; expected one", c)
 		}
 	})
@@ -104,7 +104,7 @@ func TestBadPktFiles(t *testing.T) {
 				if moved, err := os.ReadFile(f.path(".bad/x.pkt")); err != nil || !bytes.Equal(moved, []byte(c.text)) {
 					t.Errorf("%s holds something else than the file, %v", badDir, err)
 				}
-				if lines := j.count("bad file", f.path("x.pkt")); lines != 1 || there(f.path("x.pkt")) {
+				if lines := j.Count("bad file", f.path("x.pkt")); lines != 1 || there(f.path("x.pkt")) {
 					t.Errorf("%d lines on it; expected one, and that it is gone", lines)
 				}
 			})

@@ -245,7 +245,7 @@ func TestStopDoesNotWaitForever(t *testing.T) {
 		if took := time.Since(before); took != 5*time.Second {
 			t.Errorf("the end took %v; expected the 5 s of grace", took)
 		}
-		if !there(f.path("a")) || j.count("stays in the rx folder", f.path("a")) != 1 {
+		if !there(f.path("a")) || j.Count("stays in the rx folder", f.path("a")) != 1 {
 			t.Error("the file that was not taken is to stay, with one line")
 		}
 	})
@@ -315,7 +315,7 @@ func TestFileThatCannotBeMoved(t *testing.T) {
 		if got := n.data(); !slices.Equal(got, []string{"x"}) {
 			t.Errorf("took %q; expected it once", got)
 		}
-		if c := j.count("cannot be moved", f.path("x")); c != 1 {
+		if c := j.Count("cannot be moved", f.path("x")); c != 1 {
 			t.Errorf("%d lines; expected one", c)
 		}
 		end(t, stop)

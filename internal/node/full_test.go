@@ -1,11 +1,9 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -20,36 +18,10 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A logbook keeps what is logged.
-type logbook struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logbook) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// count is how many lines contain text.
-func (l *logbook) count(text string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
-
-func newBookLog(l *logbook) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
 // newLoggedWorld is a world on s that writes down what it logs.
-func newLoggedWorld(t *testing.T, s store.Store, d Durability) (*world, *logbook) {
-	w, book := newWorld(t), &logbook{}
-	cfg := Config{Name: "test", Run: "run", Store: s, Durability: d, Open: w.cfg.Open, Log: newBookLog(book)}
+func newLoggedWorld(t *testing.T, s store.Store, d Durability) (*world, *testenv.Journal) {
+	w, book := newWorld(t), &testenv.Journal{}
+	cfg := Config{Name: "test", Run: "run", Store: s, Durability: d, Open: w.cfg.Open, Log: book.Log()}
 	w.Node = New(cfg)
 	return w, book
 }
@@ -78,7 +50,7 @@ func TestAFullStoreHoldsBackRootsAlone(t *testing.T) {
 		}
 		sent <- nil
 	}()
-	testenv.Eventually(t, 10*time.Second, "the log says why packets are held back", func() bool { return book.count("packets are held back") > 0 })
+	testenv.Eventually(t, 10*time.Second, "the log says why packets are held back", func() bool { return book.Count("packets are held back") > 0 })
 	if n := in.Load(); n < 30 || n > 64 {
 		t.Errorf("%d packets are in, of 1 KB each; the store has 64 KiB", n)
 	}
@@ -89,7 +61,7 @@ func TestAFullStoreHoldsBackRootsAlone(t *testing.T) {
 	// 50 packets in A:A make 100 KB of C:C: descendants use the reserve.
 	close(gate)
 	testenv.Eventually(t, 10*time.Second, "all that are in have ended", func() bool { return int64(end.count()) >= in.Load() })
-	if n := book.count("packets are held back"); n != 1 {
+	if n := book.Count("packets are held back"); n != 1 {
 		t.Errorf("the log says %d times that packets are held back", n)
 	}
 	if _, err := w.Drop(t.Context(), Selection{States: []packet.State{"C:C"}}); err != nil {
@@ -198,7 +170,7 @@ func TestAStoreThatBreaksForAWhile(t *testing.T) {
 		t.Fatal("a packet was taken that was not stored: ", err)
 	default:
 	}
-	if n := book.count("packets are held back"); n != 1 {
+	if n := book.Count("packets are held back"); n != 1 {
 		t.Errorf("the log says %d times that packets are held back", n)
 	}
 	broken.Store(false)
@@ -212,5 +184,5 @@ func TestAStoreThatBreaksForAWhile(t *testing.T) {
 		got := end.data()
 		return slices.Equal(slices.Compact(got), want)
 	})
-	testenv.Eventually(t, 10*time.Second, "the log says that it goes on", func() bool { return book.count("takes packets again") == 1 })
+	testenv.Eventually(t, 10*time.Second, "the log says that it goes on", func() bool { return book.Count("takes packets again") == 1 })
 }

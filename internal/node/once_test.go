@@ -1,13 +1,10 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,24 +23,7 @@ type onceLife struct {
 	*Node
 	end    func()
 	inject gofn.Func
-	log    syncBuffer
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log    testenv.Journal
 }
 
 // live starts a node with an injector that runs once.
@@ -51,7 +31,7 @@ func live(t *testing.T, s store.Store, d Durability, inject gofn.Func) *onceLife
 	t.Helper()
 	l := &onceLife{inject: inject}
 	l.Node = New(Config{
-		Name: "test", Store: s, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: d, Log: slog.New(slog.NewTextHandler(&l.log, nil)),
+		Name: "test", Store: s, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: d, Log: l.log.Log(),
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, inject), nil },
 	})
 	l.end = running(t, l.Node)

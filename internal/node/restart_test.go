@@ -145,8 +145,8 @@ func TestADamagedFrameIsSetAside(t *testing.T) {
 	s := inMemory(t, pebble.Config{})
 	w := newStoredWorld(t, s, Memory)
 	dir := t.TempDir()
-	book := &logbook{}
-	w.Node = New(Config{Name: "test", Store: s, Durability: Memory, Open: w.cfg.Open, Log: newBookLog(book),
+	book := &testenv.Journal{}
+	w.Node = New(Config{Name: "test", Store: s, Durability: Memory, Open: w.cfg.Open, Log: book.Log(),
 		SetAside: func(at store.Queue, number uint64, data []byte) error {
 			return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", at, number)), data, 0o600)
 		}})
@@ -169,7 +169,7 @@ func TestADamagedFrameIsSetAside(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, files[0].Name())); err != nil || string(data) != "in.end is no frame" {
 		t.Errorf("%s holds %q, %v", files[0].Name(), data, err)
 	}
-	if n := book.count("is damaged"); n != 4 {
+	if n := book.Count("is damaged"); n != 4 {
 		t.Errorf("the log tells of %d damaged frames", n)
 	}
 	if damage := w.Status(t.Context()).Store.Damage; len(damage) != 1 || !strings.Contains(damage[0], "4 frames") {

@@ -180,11 +180,11 @@ func TestSpansThatAreNotSampled(t *testing.T) {
 // TestSpansThatNobodyTakes loses no packet, says it once, and once that it is
 // over.
 func TestSpansThatNobodyTakes(t *testing.T) {
-	var log lines
+	var log testenv.Journal
 	r := spanstest.Receive(t)
 	r.Refuse(true)
 	w := newWorld(t)
-	w.cfg.Tracer = spansTo(t, r, "test", slog.New(slog.NewTextHandler(&log, nil)))
+	w.cfg.Tracer = spansTo(t, r, "test", log.Log())
 	var got basket
 	w.host(w.seed("end", "T:A ->", got.run))
 	w.start()
@@ -206,22 +206,4 @@ func TestSpansThatNobodyTakes(t *testing.T) {
 	if text := log.String(); strings.Count(text, "cannot be sent") != 1 || strings.Count(text, "sent again") != 1 {
 		t.Errorf("the log says\n%s", text)
 	}
-}
-
-// lines are what a log says.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

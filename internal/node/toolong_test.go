@@ -86,7 +86,7 @@ func TestAnOutputThatCannotBeStored(t *testing.T) {
 	if f := got[0].Fault; !strings.Contains(f.Error, "too large for a store, apart from its data") || !strings.Contains(f.Error, "of the 501 seeds that it came through only the last 100 are named") {
 		t.Errorf("the dead letter says %q", f.Error)
 	}
-	if book.count("too large for the store: only the last 100 are kept") == 0 {
+	if book.Count("too large for the store: only the last 100 are kept") == 0 {
 		t.Error("the log does not say that a history was cut")
 	}
 }

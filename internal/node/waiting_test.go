@@ -94,10 +94,10 @@ func TestPullsThatFailAreToldOnceAndTriedAgain(t *testing.T) {
 	w.start()
 	w.inject("A:A", "x", nil)
 	testenv.Eventually(t, 10*time.Second, "it arrives", func() bool { return end.count() == 1 })
-	if book.count("no such inbox") != 1 {
-		t.Errorf("the log says %d times what is wrong", book.count("no such inbox"))
+	if book.Count("no such inbox") != 1 {
+		t.Errorf("the log says %d times what is wrong", book.Count("no such inbox"))
 	}
-	testenv.Eventually(t, 10*time.Second, "the log says that it goes on", func() bool { return book.count("takes packets again") == 1 })
+	testenv.Eventually(t, 10*time.Second, "the log says that it goes on", func() bool { return book.Count("takes packets again") == 1 })
 }
 
 // TestRanks tells roots from what descends from them, where nothing was stored

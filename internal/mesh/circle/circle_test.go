@@ -1,7 +1,6 @@
 package circle
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -41,7 +40,7 @@ func newNetwork(t testing.TB) *network {
 type node struct {
 	*Circle
 	host *meshtest.Host
-	log  *journal
+	log  *testenv.Journal
 	addr netip.AddrPort // over TCP
 	stop func()
 }
@@ -55,7 +54,7 @@ const (
 // start starts a node.
 func (n *network) start(name string, ways int, join ...string) *node {
 	n.t.Helper()
-	nd := &node{host: meshtest.NewHost(name, pebble.InMemory(pebble.Config{})), log: &journal{}}
+	nd := &node{host: meshtest.NewHost(name, pebble.InMemory(pebble.Config{})), log: &testenv.Journal{}}
 	cfg := Config{Host: nd.host, Join: join, Log: slog.New(slog.NewTextHandler(nd.log, nil))}
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
@@ -96,24 +95,6 @@ func (n *network) start(name string, ways int, join ...string) *node {
 	})
 	n.t.Cleanup(nd.stop)
 	return nd
-}
-
-// A journal is a log that a test reads.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 // names are the peers of a node, and how they are reached.
@@ -343,7 +324,7 @@ func TestJoinLater(t *testing.T) {
 	conn.Close()
 	other.Close()
 
-	a := &node{host: meshtest.NewHost("a", pebble.InMemory(pebble.Config{})), log: &journal{}}
+	a := &node{host: meshtest.NewHost("a", pebble.InMemory(pebble.Config{})), log: &testenv.Journal{}}
 	a.Circle, err = New(Config{Host: a.host, Server: n.server, Client: n.client, Port: addr.Port(), Log: slog.New(slog.NewTextHandler(a.log, nil))})
 	if err != nil {
 		t.Fatal(err)
