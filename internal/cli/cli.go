@@ -148,7 +148,7 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.sendCommand(), a.psCommand(), a.topCommand(), a.waitingCommand(), a.retryCommand(), a.dropCommand(), a.pauseCommand(), a.resumeCommand(), a.storeCommand(), a.traceCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
+	root.AddCommand(a.sendCommand(), a.psCommand(), a.topCommand(), a.waitingCommand(), a.retryCommand(), a.dropCommand(), a.pauseCommand(), a.resumeCommand(), a.forgetCommand(), a.storeCommand(), a.traceCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
 		a.seedCommand(), a.keyCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -91,6 +92,10 @@ func (a *app) printNetwork(all web.Network) error {
 		fmt.Fprintln(w)
 		printWaiting(w, waits, several)
 	}
+	printNotLoaded(w, all)
+	for _, s := range awayOf(all) {
+		fmt.Fprintf(w, "\n%s; 'pmk forget %s' ends that\n", keptLine(&s), s.Seed)
+	}
 	printBehind(w, all)
 	printFailing(w, all)
 	printRefused(w, all)
@@ -168,6 +173,10 @@ func printSeeds(w io.Writer, all web.Network) {
 		}
 		running := fmt.Sprintf("%d/%d", s.Running, s.Workers)
 		switch i := s.Injector; {
+		case s.NotLoaded != "":
+			running = "not loaded"
+		case s.Loading:
+			running = "loading"
 		case s.Paused:
 			running = "paused"
 		case i != nil && i.State != node.InjectorRunning:
@@ -185,6 +194,24 @@ func printSeeds(w io.Writer, all web.Network) {
 // drainText is when a seed will be through, and how exact that is.
 func drainText(d predict.Drain) string {
 	return fmt.Sprintf("%s ±%.0f%%", d.Time.Round(roundTo(d.Time)), 100*d.Error)
+}
+
+// printNotLoaded writes which seeds are not loaded, and why.
+func printNotLoaded(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		var loading []string
+		for _, s := range m.Seeds {
+			switch why, _, _ := strings.Cut(s.NotLoaded, "\n"); {
+			case why != "":
+				fmt.Fprintf(w, "\nseed %s of %s is not loaded: %s; this is tried again, and its packets wait\n", s.Manifest.Name, m.Node, why)
+			case s.Loading:
+				loading = append(loading, filepath.Base(s.Manifest.File))
+			}
+		}
+		if len(loading) > 0 {
+			fmt.Fprintf(w, "\nnode %s is loading %s\n", m.Node, strings.Join(loading, ", "))
+		}
+	}
 }
 
 // printBehind writes for which seeds more comes in than they do.

@@ -20,16 +20,16 @@ type roster struct {
 	node    *node.Node
 	log     *slog.Logger
 	without []string
-	asked   []string // files that were named with --seed
-	paths   []string // files and folders to load and to watch
-	at      string   // where others reach this node
+	asked   []string        // files that were named with --seed
+	paths   []string        // files and folders to load and to watch
+	named   []seed.Manifest // their seeds, which are hosted
+	at      string          // where others reach this node
 }
 
 // begin hosts what there is at the start.
 func (r *roster) begin(ctx context.Context, program Program, asked, paths []string) error {
 	r.asked, r.paths = asked, append(slices.Clone(asked), paths...)
 	ms := program.hosts(r.paths)
-	var failed error
 	for _, path := range r.paths {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -54,12 +54,32 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 	}
 	ms = slices.DeleteFunc(ms, func(m seed.Manifest) bool { return !r.wanted(m) })
 	byFlow(ms)
+	var failed error
 	for i, err := range r.host(ctx, ms...) {
-		if err != nil && slices.Contains(asked, ms[i].File) {
-			failed = errors.Join(failed, noSeedError{fmt.Errorf("%s could not be loaded", ms[i].File)})
+		switch {
+		case !slices.Contains(asked, ms[i].File):
+		case err != nil:
+			failed = errors.Join(failed, notLoaded(ms[i]))
+		default:
+			r.named = append(r.named, ms[i])
 		}
 	}
 	return failed
+}
+
+// awaitNamed waits until the seeds are loaded that were named with --seed: one that
+// fails to at first ends the node.
+func (r *roster) awaitNamed(ctx context.Context) error {
+	for _, m := range r.named {
+		if r.node.Loaded(ctx, m.Name) != nil && ctx.Err() == nil {
+			return notLoaded(m)
+		}
+	}
+	return nil
+}
+
+func notLoaded(m seed.Manifest) error {
+	return noSeedError{fmt.Errorf("%s could not be loaded", m.File)}
 }
 
 // wanted tells whether a seed is to be hosted, and says why not.
@@ -122,7 +142,9 @@ func (r *roster) change(ctx context.Context, path string) {
 		}
 	case err != nil:
 		r.log.Error(err.Error() + r.keeps(before))
-	case before != nil && before.Version == m.Version, !r.wanted(m):
+	case before != nil && before.Version == m.Version:
+		r.node.Keep(before.Name)
+	case !r.wanted(m):
 	default:
 		if errs := r.host(ctx, m); errs[0] == nil && before != nil && before.Name != m.Name {
 			r.node.Unhost(before.Name)

@@ -30,7 +30,9 @@ type runFlags struct {
 	without []string
 	group   string
 	rx      []string
+	away    time.Duration
 	debug   bool
+	load    time.Duration
 	mesh    meshFlags
 	http    httpFlag
 	store   storeFlags
@@ -79,9 +81,11 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	f.group = node.DefaultGroup
 	flags.Var((*nameFlag)(&f.group), "group", "the group that the node belongs to")
 	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder, `DIR` or DIR=Type:STATE; may be repeated")
+	flags.DurationVar(&f.load, "load-timeout", 0, "the longest that a seed may take to load, and Python to be found (default: as long as its process lives)")
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
+	flags.DurationVar(&f.away, "away", node.DefaultAway, "how long packets are kept for a seed while no node hosts it")
 	flags.BoolVar(&f.debug, "debug", false, "log more, with times")
 	for _, old := range oldFlags() {
 		if old.TakesValue {
@@ -95,10 +99,16 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 
 // check refuses what the flags cannot mean.
 func (f *runFlags) check() error {
+	if f.away < time.Second {
+		return fmt.Errorf("--away %v: expected at least 1s", f.away)
+	}
 	for _, name := range f.without {
 		if err := packet.CheckName("seed's name", name); err != nil {
 			return fmt.Errorf("--without: %w", err)
 		}
+	}
+	if f.load < 0 {
+		return fmt.Errorf("--load-timeout %v: expected a time such as 1m, or 0 for none", f.load)
 	}
 	for _, arg := range f.rx {
 		if _, _, err := inject.ParseArgument(arg); err != nil {
@@ -144,9 +154,9 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	}
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.opener(), Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.opener(), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
-		Version: versionText(), Tracer: tracer,
+		Version: versionText(), Tracer: tracer, Away: f.away,
 	})
 	if err := worker.Sweep(); err != nil {
 		log.Warn("removing what killed nodes have left", "error", err)
@@ -155,6 +165,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	if own.note != "" {
 		log.Info(own.note)
 	}
+	n.Recall()
 	err = a.keep(ctx, n, f, reach, own, paths, log)
 	endSpans()
 	trouble := own.trouble(n.StoreStatus(), log)
@@ -225,8 +236,8 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		n.Run(runCtx) // ends what was loaded; its error is nil
 		return err
 	}
-	// Whoever asks is answered once the seeds are there. The others are met until
-	// the node has ended: what it does for them goes back to them.
+	// The others are met until the node has ended: what it does for them goes back to
+	// them.
 	meetCtx, part := context.WithCancel(ctx)
 	defer part()
 	met := make(chan error, 1)
@@ -236,6 +247,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	if a.started != nil {
 		a.started(n)
 	}
+	ways.Go(func() error { return r.awaitNamed(waysCtx) })
 	ways.Go(func() error { return r.watch(waysCtx) })
 	for _, folder := range folders {
 		log.Info("taking files from " + folder.Dir())
@@ -256,6 +268,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	stopWays()
 	wayErr := ways.Wait()
 	aborted := drain(n, f.store.durability, log, signals)
+	away := n.Status(ctx).Away
 	stopRun()
 	if err := a.awaitEnd(ended, aborted); err != nil {
 		return err
@@ -268,6 +281,11 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 			verbs = [2]string{"is", "goes"}
 		}
 		log.Info(fmt.Sprintf("%s %s in the store and %s on when a node of this group starts again", english.Plural(left, "packet", ""), verbs[0], verbs[1]))
+	}
+	for i := range away {
+		if away[i].Packets > 0 {
+			log.Info("of these " + keptLine(&away[i]))
+		}
 	}
 	if lost := n.Abandoned(); lost > 0 {
 		log.Warn("lost " + english.Plural(lost, "packet", "") + " that had not ended: --durability " + f.store.durability.String() + " keeps packets only in memory")

@@ -39,7 +39,8 @@ standard input for -, or a file. It returns when the node has stored the packet,
 and prints the packet's id, or with --json the packet as a .pkt file; while the
 store is full it waits. With --wait it returns when everything that comes of the
 packet has ended or waits. The exit status is then 0 if all has ended, 6 if a
-packet failed and waits in an Error: state, 5 if a packet waits for a seed.`,
+packet failed and waits in an Error: state, 5 if a packet waits for a seed, or is
+kept for one that is away.`,
 		Example: `  pmk send String:UNGREETED Mars
   cat names.txt | pmk send String:UNGREETED --lines
   pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,

@@ -15,6 +15,7 @@ import (
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // An outcome is what became of what was sent.
@@ -23,6 +24,7 @@ type outcome struct {
 	Taken   int                  `json:"taken"`
 	Ended   int                  `json:"ended"` // runs that are over
 	Waiting map[packet.State]int `json:"waiting"`
+	Kept    map[seed.Name]int    `json:"kept,omitempty"` // for seeds that are away
 }
 
 const (
@@ -37,6 +39,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 	progress := newProgress(a.err)
 	defer progress.clear()
 	var sum node.Ledger
+	var away []node.Away
 	at, err := f.status(ctx)
 	if err != nil {
 		return err
@@ -50,7 +53,13 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 			// Every packet was written down when it was taken: a ledger
 			// that lacks some is not the whole of it.
 			if err == nil && sum.Live == 0 && sum.Begun >= taken {
-				err = client.Forget(ctx, id)
+				if len(sum.Kept) > 0 {
+					at, err = client.Status(ctx)
+					away = at.Away
+				}
+				if err == nil {
+					err = client.Forget(ctx, id)
+				}
 				client.Close()
 				if err != nil {
 					return err
@@ -82,7 +91,11 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 			waits += count
 		}
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Begun - waits - failed, Waiting: sum.Waiting}
+	kept := 0
+	for _, count := range sum.Kept {
+		kept += count
+	}
+	out := outcome{Node: name, Taken: taken, Ended: sum.Begun - waits - failed - kept, Waiting: sum.Waiting, Kept: sum.Kept}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err
@@ -92,14 +105,29 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
 			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(sum.Waiting[state], "packet", ""), state, state)
 		}
+		for _, name := range slices.Sorted(maps.Keys(sum.Kept)) {
+			fmt.Fprintln(a.err, keptFor(name, sum.Kept[name], away))
+		}
 	}
 	switch {
 	case failed > 0:
 		return errErrors
-	case waits > 0:
+	case waits > 0, kept > 0:
 		return errWaits
 	}
 	return nil
+}
+
+// keptFor says that copies are kept for a seed that is away.
+func keptFor(name seed.Name, count int, away []node.Away) string {
+	verb, long := "are", "away"
+	if count == 1 {
+		verb = "is"
+	}
+	if i := slices.IndexFunc(away, func(s node.Away) bool { return s.Seed == name }); i >= 0 {
+		long = away[i].Text()
+	}
+	return fmt.Sprintf("%s %s kept for %s, %s", copies(count), verb, name, long)
 }
 
 // A progress is one line on a terminal that changes; elsewhere it is nothing.

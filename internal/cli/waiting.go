@@ -35,8 +35,9 @@ func (a *app) waitingCommand() *cobra.Command {
 		Short: "Show what waits in the network, where and why",
 		Long: `waiting lists the packets that no seed takes, on every node of the network: by
 state, or by the inbox of a seed that no node hosts, with their number, their size
-and the age of the oldest. A packet whose last attempt failed waits in Error:SEED.
-With --show it prints the packets themselves.`,
+and the age of the oldest. Packets that are kept for a seed that is away are
+among them. A packet whose last attempt failed waits in Error:SEED. With --show it
+prints the packets themselves.`,
 		Example: `  pmk waiting
   pmk waiting Error:greet --show
   pmk waiting Error:greet --show --json | jq .id`,
@@ -249,10 +250,17 @@ func (a *app) dropCommand() *cobra.Command {
 	return cmd
 }
 
+// canAsk tells whether there is a terminal to ask on.
+func (a *app) canAsk() bool {
+	file, ok := a.in.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+var errNo = errors.New("nothing was dropped")
+
 // confirm asks on the terminal; without one only --yes is an answer.
 func (a *app) confirm(question string) error {
-	file, ok := a.in.(interface{ Fd() uintptr })
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !a.canAsk() {
 		return usageError{errors.New("drop asks first, and there is no terminal to ask on: say --yes if you mean it")}
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
@@ -264,7 +272,7 @@ func (a *app) confirm(question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return errors.New("nothing was dropped")
+	return errNo
 }
 
 func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*web.Client, context.Context, node.Selection) (int, error)) error {

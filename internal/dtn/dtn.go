@@ -34,6 +34,9 @@ type Hosted struct {
 	// Since orders seeds of one name and different contracts by age: the lower
 	// is the older.
 	Since int64
+	// Away: the seed is an acceptor, though no node hosts it now. It is no
+	// replica. No seed of the name is hosted beside.
+	Away bool
 }
 
 // A Network is the automaton of a set of hosted seeds. It is immutable and
@@ -113,6 +116,9 @@ func (n *Network) plant() {
 
 // settle is the plant of what is hosted under one name, sorted by node.
 func settle(hosted []Hosted) plant {
+	if hosted[0].Away {
+		return plant{contract: hosted[0].Manifest.Contract}
+	}
 	var best plant
 	var since int64
 	for rest := hosted; len(rest) > 0; {

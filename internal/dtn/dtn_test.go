@@ -157,3 +157,20 @@ missing: a seed String:UNGREETED -> String:PAIR`},
 		t.Errorf("there is a way, and WhyNot says %s", gap)
 	}
 }
+
+// TestASeedThatIsAway accepts, and is no replica.
+func TestASeedThatIsAway(t *testing.T) {
+	net := dtn.New([]dtn.Hosted{
+		{Manifest: seed.Manifest{Name: "archive", Contract: seed.Contract{In: []packet.State{"T:A"}}}, Away: true},
+		{Node: "a", Manifest: seed.Manifest{Name: "near", Contract: seed.Contract{In: []packet.State{"T:A"}}}},
+	})
+	if routes := net.Routes("T:A"); !slices.Equal(routes, []seed.Name{"archive", "near"}) {
+		t.Errorf("T:A is accepted by %v", routes)
+	}
+	if n := len(net.Replicas("archive")); n > 0 {
+		t.Errorf("it has %d replicas", n)
+	}
+	if found := net.Findings(); len(found) > 0 {
+		t.Errorf("it is found fault with: %v", found)
+	}
+}

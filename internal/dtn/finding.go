@@ -97,7 +97,10 @@ func (n *Network) Findings() []Finding {
 // about starts a finding about seeds, at the place of the first one's
 // declaration.
 func (n *Network) about(kind Kind, seeds ...int32) Finding {
-	home := n.plants[seeds[0]].replicas[0]
+	var home Hosted // nowhere, for a seed that is away
+	if at := n.plants[seeds[0]].replicas; len(at) > 0 {
+		home = at[0]
+	}
 	f := Finding{
 		Kind:     kind,
 		Severity: Warning,

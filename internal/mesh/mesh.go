@@ -43,6 +43,9 @@ type Card struct {
 	// Refused are seeds that the node was to host and does not, because the
 	// network has another contract under their name.
 	Refused []Refused `json:"refused,omitempty"`
+	// Known are the seeds that nodes with a disk host or have hosted, by seed and
+	// node, as far as this node knows.
+	Known []Known `json:"known,omitempty"`
 	// Leaving says that the node finishes what it has and ends: its seeds take
 	// nothing more.
 	Leaving bool `json:"leaving,omitempty"`
@@ -58,6 +61,18 @@ type Hosted struct {
 	// two, so that it changes seldom; 0 while nothing is known. Nodes fill
 	// frames for the seed by it.
 	Cost time.Duration `json:"cost_ns,omitempty"`
+}
+
+// A Known is a seed of a node with a disk. The seed stays an acceptor while the node is
+// away, until it is removed there.
+type Known struct {
+	Seed     seed.Name     `json:"seed"`
+	Node     string        `json:"node"`
+	Contract seed.Contract `json:"contract"`
+	// Number is raised by each change: of two records of one seed and node the
+	// higher holds.
+	Number  uint64 `json:"number"`
+	Removed bool   `json:"removed,omitempty"`
 }
 
 // A Refused is a seed that a node does not host, and why.

@@ -24,8 +24,9 @@ type circle struct {
 	t     *testing.T
 	nodes []*world
 
-	mu    sync.Mutex
-	links map[[2]*world]*link // of the first with the second
+	telling sync.Mutex // held while nodes hear who their peers are: the newest last
+	mu      sync.Mutex
+	links   map[[2]*world]*link // of the first with the second
 }
 
 // A link is how one node sees another.
@@ -62,17 +63,22 @@ func (c *circle) node(name string, d Durability) *world {
 		})
 		s = js
 	}
-	w.Node = New(Config{Name: name, Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: c.t.TempDir()}), Durability: d, Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
+	w.Node = New(Config{Name: name, Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: c.t.TempDir()}), Durability: d, Open: openerOf(w)})
+	w.start()
+	c.nodes = append(c.nodes, w)
+	return w
+}
+
+// openerOf opens the seeds that w has.
+func openerOf(w *world) runner.Opener {
+	return func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if fn := w.fns[string(m.Name)+m.Version]; fn != nil {
 			return gofn.Open(m, fn), nil
 		}
 		return nil, errors.New("does not load")
-	}})
-	w.start()
-	c.nodes = append(c.nodes, w)
-	return w
+	}
 }
 
 // meet has all nodes know each other, and of each other's changes.
@@ -134,6 +140,8 @@ func (c *circle) part(a, b *world) {
 
 // tell gives nodes the peers that they have now.
 func (c *circle) tell(nodes ...*world) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
 	for _, a := range nodes {
 		var peers []mesh.Peer
 		c.mu.Lock()

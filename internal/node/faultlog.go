@@ -50,6 +50,18 @@ func (f *faultLog) warn(n *Node, what string, err error) {
 	n.log.Warn(what, args...)
 }
 
+// note remembers a failure that somebody else tells.
+func (f *faultLog) note(err error) {
+	var fault *runner.Fault
+	output := ""
+	if errors.As(err, &fault) {
+		output = fault.Output
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.remember(err.Error(), output, time.Now())
+}
+
 // A SeedError is one way in which a seed has failed lately on a node.
 type SeedError struct {
 	// At is when it failed so last, and Count how often since it is remembered.

@@ -45,6 +45,10 @@ type host struct {
 	ended  chan struct{}
 	starts starts
 
+	// unloaded is how it comes to a worker; nil while it is loaded.
+	unloaded atomic.Pointer[loading]
+	first    bool // it was there at the start of the node
+
 	// resumed is closed when the seed runs again; nil while it is not paused.
 	resumed atomic.Pointer[chan struct{}]
 	gaveUps atomic.Uint64 // packets that went to Error:<seed>
@@ -73,12 +77,17 @@ type dest struct {
 	// forced lets a packet into the queue though it is full: inside a cycle a
 	// send that blocks could wait for itself.
 	forced bool
+	// loading is of a host that is not loaded, which packets then have loaded soon.
+	loading *loading
 	// sole: no other seed accepts the state.
 	sole bool
 }
 
 // lane leads into the seed's inbox, in the store where the packet belongs.
 func (d *dest) lane(it *item) lane {
+	if d.loading != nil {
+		d.loading.want()
+	}
 	return lane{into: it.into(), queue: d.inbox, rank: rank(it), sole: d.sole}
 }
 
@@ -103,14 +112,13 @@ func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 	return h
 }
 
-// load opens the first worker, which tells whether the seed can run at all,
-// and the others as well where they cost nothing.
+// load opens the workers of a Go function, which cost nothing.
 func (h *host) load(ctx context.Context) error {
 	for _, s := range h.slots {
 		s.mu.Lock()
 		err := s.open(ctx)
 		s.mu.Unlock()
-		if err != nil || !h.inline {
+		if err != nil {
 			return err
 		}
 	}
@@ -144,6 +152,7 @@ func (h *host) retire() {
 		h.stop()
 		<-h.ended
 	}
+	h.endLoading()
 	h.pulls.end()
 	rest := append(h.queue.close(), h.undelay()...)
 	for i := range rest {

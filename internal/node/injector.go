@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -95,9 +96,14 @@ func (h *host) runID(p *packet.Packet) packet.ID {
 // fails, with the pauses of a packet, and tells whether it came to its end.
 func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 	tries := 0 // that failed, since one went well for a while
-	for failed := 0; h.awaitResume(ctx) == nil; failed++ {
+	for failed := 0; h.awaitResume(ctx) == nil && h.awaitLoaded(ctx) == nil; failed++ {
 		h.starts.begin(time.Now())
 		err := h.slots[0].injectOnce(ctx, packet.Packet{ID: h.injection(due, failed), Attempt: int32(min(failed, math.MaxInt32))})
+		if errors.Is(err, errNoWorker) { // it is not a run
+			h.starts.become(InjectorWaiting, time.Time{})
+			failed--
+			continue
+		}
 		if ctx.Err() != nil {
 			return err == nil
 		}
@@ -133,6 +139,9 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 		return nil
 	}
 	if err := s.open(ctx); err != nil {
+		if ctx.Err() == nil && s.node.unload(s.host, err, nil) {
+			return errNoWorker
+		}
 		return err
 	}
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}

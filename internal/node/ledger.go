@@ -9,6 +9,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // A packet that somebody follows is written down in a ledger, a place of the
@@ -163,6 +164,9 @@ type Ledger struct {
 	// Waiting counts the packets that wait, by state; those in Error: states
 	// failed.
 	Waiting map[packet.State]int `json:"waiting"`
+	// Kept counts those that are kept for seeds that are away, which are neither
+	// Live nor Waiting.
+	Kept map[seed.Name]int `json:"kept,omitempty"`
 }
 
 // ledgers are those that were asked for.
@@ -239,7 +243,7 @@ func (n *Node) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 		}
 		return true
 	})
-	return l.sum(), err
+	return l.sum(n.snap.Load()), err
 }
 
 // add takes a record.
@@ -262,7 +266,7 @@ func (l *ledger) add(lines string) {
 	}
 }
 
-func (l *ledger) sum() Ledger {
+func (l *ledger) sum(snap *snapshot) Ledger {
 	out := Ledger{Waiting: map[packet.State]int{}}
 	for s, is := range l.stays {
 		if is&began != 0 {
@@ -273,6 +277,11 @@ func (l *ledger) sum() Ledger {
 		}
 		if state, waits := strings.CutPrefix(s.at, waitsIn); waits {
 			out.Waiting[packet.State(state)]++
+		} else if snap.away[seed.Name(s.at)] {
+			if out.Kept == nil {
+				out.Kept = map[seed.Name]int{}
+			}
+			out.Kept[seed.Name(s.at)]++
 		} else {
 			out.Live++
 		}

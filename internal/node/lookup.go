@@ -113,6 +113,8 @@ func (n *Node) restOf(p *packet.Packet, r trace.Rest) trace.Rest {
 	switch {
 	case r.Seed == "" && len(snap.dests(p)) == 0:
 		r.Why = snap.whyWaits(p)
+	case snap.away[seed.Name(r.Seed)]:
+		r.Why = "the seed " + r.Seed + " is away"
 	case r.Seed != "" && !snap.hosted(seed.Name(r.Seed)):
 		r.Why = "no node hosts the seed " + r.Seed
 	}

@@ -227,7 +227,8 @@ func (m *model) due(rec *recorder) func(store.Queue, []packet.Packet) string {
 			name, inbox := at.Seed()
 			done := m.placed(rec, p)
 			if inbox {
-				done = rec.lies[spot{at, p.ID}] > 0 || m.complete(rec, m.seed(name), p)
+				// What only a seed took that was removed waits under its state.
+				done = rec.lies[spot{at, p.ID}] > 0 || m.complete(rec, m.seed(name), p) || rec.lies[spot{store.Waiting(p.State), p.ID}] > 0
 			}
 			if !done {
 				return fmt.Sprintf("a frame of %s was acknowledged before all had ended or been stored that descends from its packet %s (attempt %d)", at, p.ID, p.Attempt)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,9 @@ type Config struct {
 	Run string
 	// Open makes the runner of a seed.
 	Open runner.Opener
+	// LoadTimeout is how long a worker may take until its seed is loaded; 0 is as long
+	// as its process lives.
+	LoadTimeout time.Duration
 	// Store is where packets rest; every node needs one. The node does not
 	// close it.
 	Store store.Store
@@ -49,6 +53,9 @@ type Config struct {
 	// MaxData is the most bytes that one packet may have; 0 means
 	// [runner.DefaultMaxData].
 	MaxData int64
+	// Away is how long a seed stays an acceptor while no node hosts it, by the time
+	// that this node runs; 0 means [DefaultAway].
+	Away time.Duration
 	// Tracer makes spans of the runs; nil makes none.
 	Tracer Tracer
 	// Log takes what happens; nil discards it.
@@ -81,7 +88,12 @@ type Node struct {
 	backlogs   backlogs
 	history    history
 	progressed progressed
+	turns      turns
 	holding    sync.Once
+	recalled   sync.Once
+	emptying   sync.Mutex    // held while frames leave an inbox that nobody pulls from
+	toSave     chan struct{} // has an element when subscriptions are to be written down
+	orphaned   chan struct{} // has an element when one has ended
 	seen       *seen
 	trouble    atomic.Bool  // the store takes no packets, and that was said
 	failed     atomic.Int64 // when an append failed last, by the node's clock
@@ -109,8 +121,14 @@ type Node struct {
 	closed  bool
 	peers   []*peer // by name
 	refused map[seed.Name]mesh.Refused
-	halted  map[seed.Name]chan struct{} // paused seeds; closed when they run again
-	onced   map[seed.Name]bool          // injectors with pmk-once that have ended, as far as is known without the store
+	next    map[seed.Name]*host // versions that take the place of seeds once they are loaded
+	subs    subscriptions
+	told    map[seed.Name]bool // the seeds that the node was told to host
+	// toldAway are the seeds of which it was said that they are away.
+	toldAway map[seed.Name]bool
+	unsaved  map[subKey]bool
+	halted   map[seed.Name]chan struct{} // paused seeds; closed when they run again
+	onced    map[seed.Name]bool          // injectors with pmk-once that have ended, as far as is known without the store
 }
 
 // New makes a node. It hosts nothing yet and starts nothing.
@@ -124,6 +142,9 @@ func New(cfg Config) *Node {
 	if cfg.MaxData == 0 {
 		cfg.MaxData = runner.DefaultMaxData
 	}
+	if cfg.Away == 0 {
+		cfg.Away = DefaultAway
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -133,7 +154,9 @@ func New(cfg Config) *Node {
 	n := &Node{
 		cfg: cfg, patience: patience, log: cfg.Log, clock: clock{base: time.Now()},
 		store: cfg.Store, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
-		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{},
+		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
+		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},
+		toSave: make(chan struct{}, 1), orphaned: make(chan struct{}, 1),
 	}
 	if cfg.Blobs != nil {
 		n.blobs = boundedBlobs{cfg.Blobs, n}
@@ -142,7 +165,7 @@ func New(cfg Config) *Node {
 	n.running, n.stop = context.WithCancel(context.Background())
 	n.injecting, n.stopInject = context.WithCancel(n.running)
 	n.pulling, n.stopPull = context.WithCancel(n.running)
-	n.snap.Store(n.newSnapshot(nil, nil))
+	n.snap.Store(n.newSnapshot(nil, nil, nil))
 	n.say()
 	return n
 }
@@ -153,7 +176,7 @@ func (n *Node) Boot() packet.ID { return n.boot }
 // Name is the node's name.
 func (n *Node) Name() string { return n.cfg.Name }
 
-// Started tells whether the node runs: what is hosted at its start has been loaded.
+// Started tells whether the node runs: its injectors may, and what lies in its store moves.
 func (n *Node) Started() bool {
 	n.change.Lock()
 	defer n.change.Unlock()
@@ -226,11 +249,16 @@ func (n *Node) Run(ctx context.Context) error {
 	n.ran = true
 	n.change.Unlock()
 	endSoon := context.AfterFunc(ctx, n.stop)
+	n.Recall()
 	n.holdLeft()
 	n.learnProgress()
+	n.wantStored(n.running)
 	endSoon()
 	n.change.Lock()
 	n.begun = true
+	if ctx.Err() == nil { // what is not loaded by now was removed
+		n.swap(maps.Clone(n.snap.Load().hosts), nil)
+	}
 	for _, h := range n.snap.Load().hosts {
 		n.startPull(h, n.peers)
 		n.startInjector(h)
@@ -247,6 +275,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.seen.run(n.running, func(err error) { n.log.Warn("removing old ids of packets from outside", "error", err) })
 	})
 	n.goroutines.Go(n.moveOrphans)
+	n.goroutines.Go(n.keepSubscriptions)
 	n.goroutines.Go(n.watchBacklogs)
 
 	tick := time.NewTicker(idleLife / 6)
@@ -279,7 +308,7 @@ func (n *Node) close() {
 	n.change.Lock()
 	n.closed = true
 	snap := n.snap.Load()
-	n.snap.Store(n.newSnapshot(nil, nil)) // what still moves finds nothing and waits
+	n.snap.Store(n.newSnapshot(nil, nil, nil)) // what still moves finds nothing and waits
 	n.change.Unlock()
 	n.stop()
 	var left []item

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,9 +29,9 @@ type sight struct {
 	frames int
 }
 
-// moveOrphans routes packets anew that went to one seed alone which has had no
-// host for a while, if another seed accepts them by now, until the node ends.
-// Others stay: there are copies of them elsewhere.
+// moveOrphans routes packets anew that went to one seed alone which has ended, or,
+// where it was never known to the store, has had no host for a while, until the node
+// ends. Others stay: there are copies of them elsewhere.
 func (n *Node) moveOrphans() {
 	o := &orphans{node: n, since: map[seed.Name]time.Time{}, looked: map[seed.Name]sight{}}
 	tick := time.NewTicker(n.patience / 6)
@@ -38,6 +39,7 @@ func (n *Node) moveOrphans() {
 	for {
 		select {
 		case <-tick.C:
+		case <-n.orphaned:
 		case <-n.pulling.Done():
 			return
 		}
@@ -57,7 +59,7 @@ func (o *orphans) look(now time.Time) error {
 	snap, since := n.snap.Load(), map[seed.Name]time.Time{}
 	for _, c := range places {
 		name, inbox := c.Queue.Seed()
-		if !inbox || snap.hosted(name) {
+		if !inbox || snap.keeps(name) {
 			continue
 		}
 		first, known := o.since[name]
@@ -66,12 +68,12 @@ func (o *orphans) look(now time.Time) error {
 			delete(o.looked, name)
 		}
 		since[name] = first
-		if now.Sub(first) < n.patience || o.looked[name] == (sight{snap, c.Frames}) {
+		if now.Sub(first) < n.patience && !snap.ended[name] || o.looked[name] == (sight{snap, c.Frames}) {
 			continue
 		}
 		moved, done, err := n.moveInboxAlone(name)
 		if moved > 0 {
-			n.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on to other seeds", english.Plural(moved, "packet", ""), name))
+			n.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on", english.Plural(moved, "packet", ""), name))
 		}
 		if err != nil {
 			return err
@@ -84,72 +86,113 @@ func (o *orphans) look(now time.Time) error {
 	return nil
 }
 
+// emptyInbox takes everything out of an inbox: what only its seed had goes on, and the
+// copies of what others have as well end. The caller holds n.emptying.
+func (n *Node) emptyInbox(name seed.Name) (routed, dropped int, err error) {
+	_, release, err := n.alone()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer release()
+	m, err := n.moveInbox(name, true)
+	// Whoever asked is told of it.
+	err = errors.Join(err, n.store.Commit(n.running, &store.Tx{Durable: true}))
+	return m.routed, m.dropped, err
+}
+
 // moveInboxAlone is moveInbox while no other node that shares the store does it.
 func (n *Node) moveInboxAlone(name seed.Name) (moved int, done bool, err error) {
+	n.emptying.Lock()
+	defer n.emptying.Unlock()
 	_, release, err := n.alone()
 	if err != nil {
 		return 0, false, err
 	}
 	defer release()
-	return n.moveInbox(name)
+	m, err := n.moveInbox(name, false)
+	return m.routed, m.done, err
 }
 
-// moveInbox moves what it can out of an inbox. It is not done when the seed got
-// a host meanwhile, or a frame could not be moved.
-func (n *Node) moveInbox(name seed.Name) (moved int, done bool, err error) {
-	done = true
+// A moved is what became of an inbox. It is not done when the seed got a host meanwhile,
+// or a frame could not be moved, or is tried again only later.
+type moved struct {
+	routed, dropped int
+	done            bool
+}
+
+// moveInbox moves what it can out of an inbox, and with drop ends the copies that are
+// in it.
+func (n *Node) moveInbox(name seed.Name, drop bool) (m moved, err error) {
+	m.done = true
 	for next := uint64(0); ; {
 		var found []store.Stored
 		err := n.store.Look(n.pulling, store.Inbox(name), next, func(r store.Stored) bool {
+			if r.Number == 0 {
+				m.done = false // a delayed one has no place yet from which it could be taken
+				return true
+			}
 			found = append(found, r)
 			return len(found) < maxFrames
 		})
 		if err != nil || len(found) == 0 {
-			return moved, done, err
+			return m, err
 		}
 		for i := range found {
 			next = found[i].Number + 1
-			if n.snap.Load().hosted(name) {
-				return moved, false, nil
+			if n.snap.Load().keeps(name) {
+				m.done = false
+				return m, nil
 			}
-			count, err := n.moveOrphan(name, &found[i])
-			moved += count
+			routed, dropped, err := n.moveOrphan(name, &found[i], drop)
+			m.routed += routed
+			m.dropped += dropped
 			if n.pulling.Err() != nil {
-				return moved, false, err
+				m.done = false
+				return m, err
 			}
-			done = done && err == nil
+			m.done = m.done && err == nil
 		}
 	}
 }
 
-// moveOrphan moves one frame, if another seed accepts one of its packets by
-// now, and returns when it has gone or stays.
-func (n *Node) moveOrphan(name seed.Name, r *store.Stored) (moved int, err error) {
+// moveOrphan moves one frame, if another seed accepts one of its packets by now or its
+// own accepts nothing any more, and returns when it has gone or stays.
+func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, dropped int, err error) {
 	n.moving.Add(1)
 	defer n.moving.Add(-1)
 	header, ps, err := packet.ParseFrame(r.Data)
-	if err != nil || !header.Sole {
-		return 0, nil // what is damaged is told when somebody pulls it
+	if err != nil || !header.Sole && !drop {
+		return 0, 0, nil // what is damaged is told when somebody pulls it
+	}
+	m := move{node: n, at: store.Inbox(name), old: r, ps: ps}
+	if !header.Sole {
+		for i := range ps {
+			var end record
+			end.end(ps[i].ID, string(name))
+			if err := m.note(&ps[i], &end); err != nil {
+				return 0, 0, err
+			}
+		}
+		return 0, len(ps), m.commit(n.pulling)
 	}
 	snap := n.snap.Load()
 	for i := range ps {
 		if len(snap.dests(&ps[i])) > 0 {
-			moved++
+			routed++
 		}
 	}
-	if moved == 0 {
-		return 0, nil
+	if routed == 0 && !snap.ended[name] && !drop {
+		return 0, 0, nil
 	}
-	m := move{node: n, at: store.Inbox(name), old: r, ps: ps}
 	for i := range ps {
 		to := snap.dests(&ps[i])
 		if err := m.noteMove(&ps[i], string(name), to); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		m.put(&ps[i], m.lanesTo(&ps[i], to))
 	}
 	if err := m.commit(n.pulling); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return moved, nil
+	return len(ps), 0, nil
 }

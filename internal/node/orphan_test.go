@@ -52,3 +52,23 @@ func TestOrphans(t *testing.T) {
 		t.Errorf("%d packets are in the inbox of left; expected the one whose copy went to right", n)
 	}
 }
+
+// TestADelayedOrphan is left where it is until its time comes, and then goes on.
+func TestADelayedOrphan(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, pebble.Config{})
+	w, _ := newLoggedWorld(t, s, Memory)
+	w.patience = 60 * time.Millisecond
+	frame := packet.AppendFrame(nil, packet.FrameHeader{Sole: true}, somePackets(2, "T:A"))
+	err := s.Commit(t.Context(), &store.Tx{Append: []store.Append{{To: store.Inbox("gone"), Frame: store.Frame{Data: frame, Packets: 2, After: time.Second}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got basket
+	w.host(w.seed("other", "T:A ->", got.run))
+	if m, err := w.moveInbox("gone", false); err != nil || m.done || m.routed > 0 {
+		t.Errorf("of a delayed frame came %+v, %v", m, err)
+	}
+	w.start()
+	testenv.Eventually(t, 20*time.Second, "they arrive", func() bool { return got.count() == 2 })
+}

@@ -46,8 +46,13 @@ func (n *Node) pause(name seed.Name) (h *host, rest []item, err error) {
 	}
 	n.halted[name] = make(chan struct{})
 	n.swap(maps.Clone(hosts), nil)
+	return h, h.withdraw(), nil
+}
+
+// withdraw closes the queue and gives what was in it or waited for another attempt.
+func (h *host) withdraw() []item {
 	h.pulls.rest()
-	rest = h.queue.close()
+	rest := h.queue.close()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for timer, it := range h.delayed {
@@ -56,7 +61,7 @@ func (n *Node) pause(name seed.Name) (h *host, rest []item, err error) {
 	}
 	h.queue.unhold(len(h.delayed))
 	clear(h.delayed)
-	return h, rest, nil
+	return rest
 }
 
 // Resume has a paused seed take packets again. It is no error if it does already.
@@ -75,7 +80,9 @@ func (n *Node) Resume(name seed.Name) error {
 	}
 	delete(n.halted, name)
 	if h != nil {
-		h.queue.reopen() // before anybody is sent there
+		if h.unloaded.Load() == nil {
+			h.queue.reopen() // before anybody is sent there
+		}
 		h.resumed.Store(nil)
 	}
 	close(resumed)
@@ -111,14 +118,14 @@ func (h *host) awaitResume(ctx context.Context) error {
 }
 
 // stands tells whether the seed's inbox lies still: its only host is this node,
-// and it is paused.
+// and it is paused or could not be loaded.
 func (snap *snapshot) stands(name seed.Name) bool {
 	h := snap.hosts[name]
-	return h != nil && h.paused() && len(snap.net.Replicas(name)) == 1
+	return h != nil && h.stuck() && len(snap.net.Replicas(name)) == 1
 }
 
-// shelve lays packets into the seed's inbox, and waits for those that lie nowhere
-// else.
+// shelve stores packets in the seed's inbox, and waits for those that are stored
+// nowhere else.
 func (h *host) shelve(ctx context.Context, rest []item) error {
 	n := h.node
 	var flying []*commit
@@ -136,7 +143,7 @@ func (h *host) shelve(ctx context.Context, rest []item) error {
 	}
 	for _, f := range flying {
 		if err := f.await(ctx); err != nil {
-			return fmt.Errorf("pause %s: store what was queued: %w", h.name, err)
+			return fmt.Errorf("store what was queued for %s: %w", h.name, err)
 		}
 	}
 	return nil

@@ -47,6 +47,7 @@ func (p *peer) tell(seeds []mesh.Hosted) {
 // Meet tells the node who its peers are, all of them, whenever that or a card has
 // changed: seeds that they host take part in the network from here on.
 func (n *Node) Meet(peers []mesh.Peer) {
+	n.Recall()
 	n.change.Lock()
 	defer n.change.Unlock()
 	if n.closed {
@@ -68,6 +69,11 @@ func (n *Node) Meet(peers []mesh.Peer) {
 		delete(known, m)
 		p.tell(m.Card().Seeds)
 		n.peers = append(n.peers, p)
+	}
+	for range 2 { // that a seed was removed counts where the seed is known
+		for _, p := range n.peers {
+			n.saveLater(n.subs.merge(p.Card().Known))
+		}
 	}
 	for _, p := range known {
 		p.tell(nil)
@@ -267,7 +273,7 @@ func (n *Node) say() {
 	}
 	card := mesh.Card{
 		Node: n.cfg.Name, Boot: n.boot, Version: n.cfg.Version, Durable: n.durable(),
-		Refused: n.refusals(), Leaving: n.injecting.Err() != nil,
+		Refused: n.refusals(), Known: n.subs.cards(), Leaving: n.injecting.Err() != nil,
 	}
 	snap := n.snap.Load()
 	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {

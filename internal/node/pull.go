@@ -105,7 +105,7 @@ func (p *pulls) end() {
 // startPull brings what comes to h's inbox, in the own store and in those of the
 // peers, to its queue from now on. The caller holds n.change.
 func (n *Node) startPull(h *host, peers []*peer) {
-	if !n.begun || h.manifest.Contract.Injector() || h.paused() {
+	if !n.begun || h.manifest.Contract.Injector() || h.held() {
 		return
 	}
 	if n.injecting.Err() != nil {

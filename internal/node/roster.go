@@ -10,31 +10,28 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
-	"golang.org/x/sync/errgroup"
 )
 
 // ErrRefused is a seed that this node does not host, though it is well formed.
 var ErrRefused = errors.New("refused")
 
-// loaders bounds how many seeds are loaded at a time.
-const loaders = 4
-
-// Host takes seeds in, in place of those of the same name and file, and
-// returns once they run: the old ones finish what they have. The errors stand
-// in the order of ms; nil is success. A seed that fails to load leaves the old
-// one running.
+// Host takes seeds in, in place of those of the same name and file, which finish what
+// they have. The errors stand in the order of ms; nil is success. Go functions run when
+// it returns. Others are acceptors then, and are loaded in the background, again and
+// again while that fails: see [Node.Loaded]. One that is to take the place of a seed that
+// runs does so when it is loaded.
 func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
+	n.Recall()
+	n.change.Lock()
+	for _, m := range ms {
+		n.told[m.Name] = true
+	}
+	n.change.Unlock()
 	errs := make([]error, len(ms))
 	fresh := make([]*host, len(ms))
-	var group errgroup.Group
-	group.SetLimit(loaders)
 	for i, m := range ms {
-		group.Go(func() error {
-			fresh[i], errs[i] = n.load(ctx, m)
-			return nil
-		})
+		fresh[i], errs[i] = n.newSeed(ctx, m)
 	}
-	group.Wait() // the errors are in errs
 
 	n.change.Lock()
 	defer n.change.Unlock()
@@ -62,11 +59,18 @@ func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
 			}
 		default:
 			delete(n.refused, h.manifest.Name)
+			n.dropNext(h.manifest.Name)
+			h.first = !n.begun || before != nil && before.first
+			if h.manifest.Kind != seed.Go {
+				n.startLoading(h, nil)
+				if before != nil && before.unloaded.Load() == nil {
+					n.next[h.manifest.Name], fresh[i] = h, nil
+					continue
+				}
+			}
 			if before != nil {
 				old = append(old, before)
-				if sameContract(before.manifest.Contract, h.manifest.Contract) {
-					h.since = before.since
-				}
+				h.inherit(before)
 			}
 			hosts[h.manifest.Name] = h
 			continue
@@ -92,6 +96,8 @@ func (n *Node) Unhost(names ...seed.Name) {
 	var old []*host
 	for _, name := range names {
 		delete(n.refused, name)
+		n.dropNext(name)
+		delete(n.told, name)
 		if h := hosts[name]; h != nil {
 			old = append(old, h)
 			delete(hosts, name)
@@ -105,10 +111,12 @@ func (n *Node) Unhost(names ...seed.Name) {
 func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 	before := n.snap.Load()
 	n.keepPaused(hosts)
-	snap := n.newSnapshot(hosts, n.peers)
+	n.resubscribe(hosts)
+	snap := n.newSnapshot(hosts, n.peers, n.subs)
 	if refused := n.refuse(hosts, snap.net); len(refused) > 0 {
 		old = append(old, refused...)
-		snap = n.newSnapshot(hosts, n.peers)
+		n.resubscribe(hosts)
+		snap = n.newSnapshot(hosts, n.peers, n.subs)
 	}
 	for _, h := range old {
 		n.leaving[h] = true
@@ -124,6 +132,13 @@ func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 		snap.connect(h)
 	}
 	n.snap.Store(snap)
+	n.tellAway(snap)
+	if len(snap.ended) > 0 {
+		select {
+		case n.orphaned <- struct{}{}:
+		default: // it looks at the newest anyway
+		}
+	}
 	n.say()
 	for _, h := range hosts {
 		n.startPull(h, n.peers)
@@ -153,8 +168,8 @@ func (n *Node) leftCount() int {
 	return len(n.leaving)
 }
 
-// load makes the host of m with its first worker.
-func (n *Node) load(ctx context.Context, m seed.Manifest) (*host, error) {
+// newSeed makes the host of m; a Go function is loaded.
+func (n *Node) newSeed(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Group != "" && m.Group != n.cfg.Group {
 		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
 			m.Name, where(m), ErrRefused, m.Group, n.cfg.Group, m.Group)
@@ -162,10 +177,10 @@ func (n *Node) load(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Contract.Join {
 		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
 	}
-	r, err := n.cfg.Open(m, runner.Env{
-		Node: n.cfg.Name, MaxData: n.cfg.MaxData, Stores: n.stored(), Blobs: n.runnerBlobs(),
-		Print: func(line string) { n.cfg.Print(m, line) },
-	})
+	if m.Kind != seed.Go {
+		return newHost(n, m, nil), nil
+	}
+	r, err := n.openRunner(m)
 	if err != nil {
 		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
 	}
@@ -174,6 +189,13 @@ func (n *Node) load(ctx context.Context, m seed.Manifest) (*host, error) {
 		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
 	}
 	return h, nil
+}
+
+func (n *Node) openRunner(m seed.Manifest) (runner.Runner, error) {
+	return n.cfg.Open(m, runner.Env{
+		Node: n.cfg.Name, MaxData: n.cfg.MaxData, Stores: n.stored(), Blobs: n.runnerBlobs(), LoadTimeout: n.cfg.LoadTimeout,
+		Print: func(line string) { n.cfg.Print(m, line) },
+	})
 }
 
 func where(m seed.Manifest) string {

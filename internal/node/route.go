@@ -31,22 +31,35 @@ type snapshot struct {
 	// costs is what a packet takes the seeds that only peers host, as far as
 	// known.
 	costs map[seed.Name]time.Duration
+	// away are the seeds that no node hosts now and that accept nevertheless; ended
+	// those that were removed wherever they were hosted.
+	away, ended map[seed.Name]bool
 }
 
 // newSnapshot works out where every state goes.
-func (n *Node) newSnapshot(hosts map[seed.Name]*host, peers []*peer) *snapshot {
+func (n *Node) newSnapshot(hosts map[seed.Name]*host, peers []*peer, subs subscriptions) *snapshot {
 	snap := &snapshot{
-		net: dtn.New(hosted(n.cfg.Name, hosts, peers)), hosts: hosts, peers: peers,
-		accept: map[packet.State][]dest{}, costs: awayCosts(hosts, peers),
+		hosts: hosts, peers: peers, accept: map[packet.State][]dest{}, costs: awayCosts(hosts, peers),
+		away: map[seed.Name]bool{}, ended: map[seed.Name]bool{},
 	}
+	all := hosted(n.cfg.Name, hosts, peers)
+	for name, contract := range subs.away(all) {
+		if contract == nil {
+			snap.ended[name] = true
+			continue
+		}
+		snap.away[name] = true
+		all = append(all, dtn.Hosted{Manifest: seed.Manifest{Name: name, Contract: *contract}, Away: true})
+	}
+	snap.net = dtn.New(all)
 	for _, state := range snap.net.States() {
 		routes := snap.net.Routes(state)
 		for _, name := range routes {
 			d := dest{name: name, inbox: store.Inbox(name), host: hosts[name], sole: len(routes) == 1}
 			switch {
 			case d.host == nil:
-			case d.host.paused():
-				d.host = nil // what comes lies in the inbox until it runs again
+			case d.host.held():
+				d.loading, d.host = d.host.unloaded.Load(), nil // what comes lies in the inbox until it runs
 			case d.host.manifest.Spread && len(snap.net.Replicas(name)) > 1:
 				d.host = nil // every replica is to have its turn
 			}
@@ -58,6 +71,10 @@ func (n *Node) newSnapshot(hosts map[seed.Name]*host, peers []*peer) *snapshot {
 
 // hosted tells whether any node hosts the seed.
 func (snap *snapshot) hosted(name seed.Name) bool { return len(snap.net.Replicas(name)) > 0 }
+
+// keeps tells whether what lies in the seed's inbox is for a node that hosts it, or that
+// is away.
+func (snap *snapshot) keeps(name seed.Name) bool { return snap.hosted(name) || snap.away[name] }
 
 // frame is how many packets a frame for the seed may hold.
 func (snap *snapshot) frame(name seed.Name) int {

@@ -110,13 +110,8 @@ func (s *slot) runBatch() {
 	if len(batch) == 0 {
 		return
 	}
-	if err := s.open(s.node.running); err != nil {
-		for i := range batch {
-			fault := &runner.Fault{Reason: "the seed could not be started: " + err.Error()}
-			run := h.runOf(&batch[i], fault)
-			s.node.keep(&run, batch[i].Wish)
-			h.fail(&item{Packet: batch[i], from: s.room.from[i]}, fault)
-		}
+	if err := s.open(s.node.pulling); err != nil {
+		s.node.unload(h, err, s.room.items())
 		return
 	}
 	s.node.begin(s.room.from)

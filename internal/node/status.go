@@ -29,6 +29,8 @@ type Status struct {
 	// Inboxes are those of seeds that other nodes host: they pull from here.
 	Inboxes []Inbox     `json:"inboxes,omitempty"`
 	Store   StoreStatus `json:"store"`
+	// Away are the seeds that no node hosts now and for which packets are kept.
+	Away []Away `json:"away,omitempty"`
 	// Version is that of the program.
 	Version string `json:"version,omitempty"`
 	// Refused are the seeds that the node does not host because the network has
@@ -90,6 +92,11 @@ type SeedStatus struct {
 	GaveUp uint64 `json:"gave_up"`
 	// Paused: the seed takes no packets on this node until somebody resumes it.
 	Paused bool `json:"paused,omitempty"`
+	// Loading: the seed is loaded for the first time; NotLoaded is why it could not be
+	// loaded last, or no worker be started, which is tried again. Its packets wait in
+	// its inbox meanwhile.
+	Loading   bool   `json:"loading,omitempty"`
+	NotLoaded string `json:"not_loaded,omitempty"`
 	// Errors are its failures lately, the newest first.
 	Errors []SeedError `json:"errors,omitempty"`
 	// Injector is how an injector does; nil of other seeds.
@@ -99,7 +106,7 @@ type SeedStatus struct {
 }
 
 // Waiting are the packets that wait in one state, or in the inbox of a seed
-// that nobody hosts.
+// that no node hosts.
 type Waiting struct {
 	State   packet.State `json:"state,omitempty"`
 	Seed    seed.Name    `json:"seed,omitempty"`
@@ -170,6 +177,7 @@ func (n *Node) Status(ctx context.Context) Status {
 		st.Store.Error = err.Error()
 	}
 	snap := n.snap.Load()
+	st.Away = n.Away()
 	stored := map[seed.Name]store.Count{}
 	for _, c := range places {
 		name, inbox := c.Queue.Seed()
@@ -178,6 +186,8 @@ func (n *Node) Status(ctx context.Context) Status {
 			stored[name] = c
 		case inbox && snap.hosted(name):
 			st.Inboxes = append(st.Inboxes, Inbox{Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since})
+		case inbox && snap.away[name]:
+			st.Waiting = append(st.Waiting, st.keep(name, c))
 		case inbox:
 			st.Waiting = append(st.Waiting, Waiting{
 				Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: "no node hosts the seed " + string(name),
@@ -202,6 +212,18 @@ func (n *Node) Status(ctx context.Context) Status {
 		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(a.Seed, b.Seed))
 	})
 	return st
+}
+
+// keep notes what lies in the inbox of a seed that is away.
+func (st *Status) keep(name seed.Name, c store.Count) Waiting {
+	w := Waiting{Seed: name, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: "kept for " + string(name) + ", which is away"}
+	for i := range st.Away {
+		if a := &st.Away[i]; a.Seed == name {
+			a.Packets, a.Bytes = c.Packets, c.Bytes
+			w.Why = "kept for " + string(name) + ", " + a.Text()
+		}
+	}
+	return w
 }
 
 // StoreStatus looks at the node's store alone, which is cheap.
@@ -243,6 +265,13 @@ func (h *host) status() SeedStatus {
 	st.InStates, st.OutStates = h.countsByState()
 	st.GaveUp, st.Paused, st.Errors = h.gaveUps.Load(), h.paused(), h.faults.errors()
 	st.Retries = h.retries.Load()
+	if l := h.unloaded.Load(); l != nil {
+		if err := l.why(); err != nil {
+			st.NotLoaded = err.Error()
+		} else {
+			st.Loading = true
+		}
+	}
 	st.Queued, st.QueuedBytes = h.queue.look()
 	st.Running = h.busy()
 	if h.manifest.Contract.Injector() {

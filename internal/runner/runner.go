@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -100,6 +101,9 @@ type Env struct {
 	// MaxData is the most bytes that one output may have; 0 means
 	// [DefaultMaxData].
 	MaxData int64
+	// LoadTimeout is how long a worker may take until its seed is loaded; 0 is as
+	// long as its process lives.
+	LoadTimeout time.Duration
 }
 
 // DefaultMaxData is the most bytes that one output of a seed may have.

@@ -100,7 +100,7 @@ func shape(all *Network) string {
 		s := &all.Seeds[i]
 		fmt.Fprintf(&b, "%q %q %q %q\n", s.Name, s.Kind, s.Contract, s.About)
 		for _, r := range s.Replicas {
-			fmt.Fprintf(&b, "at %q %q %d %t\n", r.Node, r.Version, r.Since.UnixNano(), r.Paused)
+			fmt.Fprintf(&b, "at %q %q %d %t %t %q\n", r.Node, r.Version, r.Since.UnixNano(), r.Paused, r.Loading, r.NotLoaded)
 		}
 	}
 	for i := range all.States {

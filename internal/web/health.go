@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/recap/pumpkin/internal/node"
 )
@@ -32,7 +33,10 @@ func unready(n *node.Node) error {
 	case n.Leaving():
 		return node.ErrDraining
 	case !n.Started():
-		return errors.New("the node is not ready: its seeds are being loaded")
+		return errors.New("the node is not ready: it is starting")
+	}
+	if seeds := n.Unready(); len(seeds) > 0 {
+		return errors.New("the node is not ready: " + strings.Join(seeds, "; "))
 	}
 	if st := n.StoreStatus(); st.Held() != "" {
 		return errors.New("the node is not ready: packets wait to be taken: " + st.Held())

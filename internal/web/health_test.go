@@ -39,7 +39,7 @@ func TestReady(t *testing.T) {
 			t.Errorf("%s: healthz %d", when, got)
 		}
 	}
-	expect("before the start", http.StatusServiceUnavailable, "seeds are being loaded")
+	expect("before the start", http.StatusServiceUnavailable, "it is starting")
 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -42,7 +42,7 @@ type Member struct {
 // withoutStore takes out what was told of the store already: the node that was
 // asked has the same.
 func (m *Member) withoutStore() {
-	m.Waiting, m.Inboxes, m.Behind = []node.Waiting{}, nil, nil
+	m.Waiting, m.Inboxes, m.Behind, m.Away = []node.Waiting{}, nil, nil, nil
 	for i := range m.Seeds {
 		m.Seeds[i].Stored, m.Seeds[i].StoredBytes = 0, 0
 	}

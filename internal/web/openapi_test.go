@@ -18,6 +18,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
@@ -168,11 +169,24 @@ func busyNode(t *testing.T) *node.Node {
 	return n
 }
 
+// A teller is a peer that knows two seeds of a node that is gone.
+type teller struct{ mesh.Peer }
+
+func (*teller) Store() mesh.Store { return nil }
+func (*teller) Card() mesh.Card {
+	take := seed.Contract{In: []packet.State{"Late:A"}}
+	return mesh.Card{Node: "teller", Known: []mesh.Known{
+		{Seed: "late1", Node: "gone", Contract: take, Number: 1}, {Seed: "late2", Node: "gone", Contract: take, Number: 1},
+	}}
+}
+
 // TestAnswersAreAsDescribed asks for everything, and checks each answer against its
 // schema.
 func TestAnswersAreAsDescribed(t *testing.T) {
 	doc := api(t)
 	n := busyNode(t)
+	n.Meet([]mesh.Peer{&teller{}}) // of whom it hears of seeds that are away
+	n.Meet(nil)
 	h := Handler(Config{Node: n, Backup: func(_ context.Context, dir string, report func(BackupState)) (BackupState, error) {
 		if dir == "/taken" {
 			return BackupState{}, errors.New("/taken is not empty")
@@ -227,8 +241,11 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"dir": "/taken"}`, 400},
 		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"folder": "/new"}`, 400},
 	}
-	for _, base := range []string{"/api/v1", "/api/v1/network"} {
+	for late, base := range map[string]string{"late1": "/api/v1", "late2": "/api/v1/network"} {
 		asks = append(asks, []request{
+			{"POST /forget/{name}", "/forget/" + late, "", "", 200},
+			{"POST /forget/{name}", "/forget/end", "", "", 404},
+			{"POST /forget/{name}", "/forget/no%20name", "", "", 400},
 			{"GET /states/{state}/packets", "/states/String:GREETNG/packets?limit=10", "", "", 200},
 			{"GET /states/{state}/packets", "/states/String:GREETING/packets", "", "", 200},
 			{"GET /states/{state}/packets", "/states/Error:greet/packets?bytes=2", "", "", 200},
@@ -249,7 +266,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			{"POST /drop", "/drop", "application/json", `{"states": ["Large:NONE"]}`, 404},
 			{"POST /drop", "/drop", "application/json", `{"state": 1}`, 400},
 		}...)
-		for i := len(asks) - 19; i < len(asks); i++ {
+		for i := len(asks) - 22; i < len(asks); i++ {
 			method, path, _ := strings.Cut(asks[i].op, " ")
 			asks[i].op, asks[i].path = method+" "+base+path, base+asks[i].path
 		}

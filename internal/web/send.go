@@ -14,6 +14,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // A Sending is one packet that is sent into a state, as JSON.
@@ -45,10 +46,12 @@ type Outcome struct {
 	Over   bool      `json:"over"`
 	Ledger packet.ID `json:"ledger,omitzero"`
 	// Live counts the packets under way, Ended the runs that are over, and Waiting
-	// the packets that wait, by state: those in Error: states failed.
+	// the packets that wait, by state: those in Error: states failed. Kept counts
+	// what is kept for seeds that are away.
 	Live    int                  `json:"live"`
 	Ended   int                  `json:"ended"`
 	Waiting map[packet.State]int `json:"waiting"`
+	Kept    map[seed.Name]int    `json:"kept,omitempty"`
 }
 
 // maxWait is how long a request waits for an outcome at most.
@@ -142,8 +145,11 @@ func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Dura
 		if err != nil {
 			return nil, err
 		}
-		out := &Outcome{Over: sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting}
+		out := &Outcome{Over: sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
 		for _, count := range sum.Waiting {
+			out.Ended -= count
+		}
+		for _, count := range sum.Kept {
 			out.Ended -= count
 		}
 		left := time.Until(end)

@@ -161,6 +161,7 @@ func routes(cfg Config) *router {
 	mux.HandleFunc("DELETE /api/v1/ledgers/{id}", func(w http.ResponseWriter, r *http.Request) { ledger(w, r, n) })
 	restRoutes(mux, network)
 	pauseRoutes(mux, network)
+	forgetRoutes(mux, network)
 	backupRoute(mux, cfg.Backup)
 	healthRoutes(mux, n)
 	eventRoutes(mux, network)

@@ -68,6 +68,8 @@ type Replica struct {
 	Cost        time.Duration    `json:"cost_ns"`
 	Prediction  predict.Line     `json:"prediction"` // of the cost by size
 	Paused      bool             `json:"paused,omitempty"`
+	Loading     bool             `json:"loading,omitempty"`
+	NotLoaded   string           `json:"not_loaded,omitempty"`
 	Errors      []node.SeedError `json:"errors,omitempty"`
 }
 
@@ -159,7 +161,7 @@ func (s *Seed) add(at string, r *node.SeedStatus) {
 	s.Replicas = append(s.Replicas, Replica{
 		Node: at, Version: r.Manifest.Version, File: r.Manifest.File, Since: r.Since, In: r.In, Out: r.Out, Failed: r.Failed,
 		Queued: r.Queued, QueuedBytes: r.QueuedBytes, Stored: r.Stored, Running: r.Running, Workers: r.Workers, Cost: r.Cost, Prediction: r.Prediction,
-		Paused: r.Paused, Errors: r.Errors,
+		Paused: r.Paused, Loading: r.Loading, NotLoaded: r.NotLoaded, Errors: r.Errors,
 	})
 }
 

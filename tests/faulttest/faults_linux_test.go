@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/tests/faulttest/lossy"
 )
@@ -104,7 +106,11 @@ func killNode(r *rig) {
 
 func killWorkers(r *rig) {
 	var killed int
-	testenv.Eventually(r.t, 10*time.Second, "a worker to kill", func() bool {
+	testenv.Eventually(r.t, time.Minute, "a worker to kill", func() bool {
+		st, err := r.node.status() // a load that is killed is no worker, and tried again only later
+		if err != nil || slices.ContainsFunc(st.Seeds, func(s node.SeedStatus) bool { return s.Loading || s.NotLoaded != "" }) {
+			return false
+		}
 		for _, pid := range r.node.workers() {
 			if syscall.Kill(pid, syscall.SIGKILL) == nil {
 				killed++

@@ -66,7 +66,10 @@ func Describe(n *dtn.Network) Document {
 	for _, name := range n.Seeds() {
 		c, _ := n.Contract(name)
 		hosts := n.Replicas(name)
-		m := hosts[0].Manifest
+		var m seed.Manifest
+		if len(hosts) > 0 { // else it is away
+			m = hosts[0].Manifest
+		}
 		s := Seed{
 			Name: name, About: m.About, Kind: m.Kind, Contract: c.String(), Join: c.Join, File: m.File, Line: m.Line,
 		}

@@ -68,6 +68,7 @@ import (
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 const (
@@ -188,6 +189,14 @@ func checkCard(c mesh.Card, from Hello) error {
 	for _, r := range c.Refused {
 		if err := checkSeed(r.Manifest); err != nil {
 			return err
+		}
+	}
+	for _, k := range c.Known {
+		if err := checkSeed(seed.Manifest{Name: k.Seed, Contract: k.Contract}); err != nil {
+			return err
+		}
+		if err := packet.CheckName("node", k.Node); err != nil {
+			return fmt.Errorf("seed %s: %w", k.Seed, err)
 		}
 	}
 	return nil

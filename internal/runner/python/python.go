@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/local"
@@ -23,39 +22,72 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// Open makes the runner of the Python file m.File.
+// Open makes the runner of the Python file m.File. Python itself is looked for when
+// the first worker is opened.
 func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
-	exe, err := interpreter()
-	if err != nil {
-		return nil, err
-	}
-	lib, err := library()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if m.File, err = filepath.Abs(m.File); err != nil {
 		return nil, err
 	}
+	return &modules{m: m, env: env}, nil
+}
+
+// modules opens workers of one Python file.
+type modules struct {
+	m   seed.Manifest
+	env runner.Env
+}
+
+func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
+	exe, err := r.interpreter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lib, err := library(ctx)
+	if err != nil {
+		return nil, err
+	}
 	args := []string{exe, filepath.Join(lib, filepath.FromSlash(python.Main))}
-	return worker.Open(m, env, supervise.Spec{Role: supervise.Exec, Args: args}), nil
+	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args}).Open(ctx)
+}
+
+// interpreter is the path of Python. The shim of a version manager may take its time
+// to say it, which is a part of the load.
+func (r *modules) interpreter(ctx context.Context) (string, error) {
+	if r.env.LoadTimeout == 0 {
+		return interpreter(ctx)
+	}
+	within, cancel := context.WithTimeout(ctx, r.env.LoadTimeout)
+	defer cancel()
+	exe, err := interpreter(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("was not found within %v (--load-timeout): %w", r.env.LoadTimeout, err)
+	}
+	return exe, err
 }
 
 // interpreter finds Python once: its sys.executable, so that the shim of a
 // version manager costs nothing later.
-var interpreter = untilFound(func() (string, error) { return find(os.Getenv("PMK_PYTHON")) })
+var interpreter = untilFound(func(ctx context.Context) (string, error) { return find(ctx, os.Getenv("PMK_PYTHON")) })
 
-// untilFound remembers what look finds, but no failure: Python may be installed
-// while the node runs.
-func untilFound(look func() (string, error)) func() (string, error) {
-	var mu sync.Mutex
+// untilFound remembers what look finds while it is there, but no failure: Python may be
+// installed while the node runs. One looks at a time, and the others wait for that.
+func untilFound(look func(context.Context) (string, error)) func(context.Context) (string, error) {
+	turn := make(chan struct{}, 1)
 	var found string
-	return func() (string, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if found != "" {
-			return found, nil
+	return func(ctx context.Context) (string, error) {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return "", fmt.Errorf("waiting for where Python is: %w", ctx.Err())
 		}
-		path, err := look()
+		if found != "" {
+			if _, err := os.Stat(found); err == nil {
+				return found, nil
+			}
+		}
+		path, err := look(ctx)
 		if err == nil {
 			found = path
 		}
@@ -63,12 +95,7 @@ func untilFound(look func() (string, error)) func() (string, error) {
 	}
 }
 
-// findTime bounds the question for sys.executable. A machine that is busy takes
-// its time, above all where python3 is a script that looks for the right one; who
-// gives up leaves the seed out.
-const findTime = time.Minute
-
-func find(name string) (string, error) {
+func find(ctx context.Context, name string) (string, error) {
 	if name == "" {
 		name = "python3"
 	}
@@ -76,10 +103,13 @@ func find(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: Python seeds need Python 3.8 or newer; install python3, or name one in PMK_PYTHON", name, runner.ErrMissing)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), findTime)
-	defer cancel()
 	const ask = "import sys; print(sys.version_info >= (3, 8)); print(sys.version.split()[0]); print(sys.executable)"
-	out, err := exec.CommandContext(ctx, path, "-c", ask).Output()
+	cmd := exec.CommandContext(ctx, path, "-c", ask)
+	cmd.WaitDelay = time.Second // a shim may leave a child behind
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s -c %q: %w", path, ask, ctx.Err())
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s -c %q: %w", path, ask, err)
 	}
@@ -94,7 +124,7 @@ func find(name string) (string, error) {
 }
 
 // library unpacks the worker library once a program, where its hash names it.
-var library = untilFound(func() (string, error) {
+var library = untilFound(func(context.Context) (string, error) {
 	base, err := local.Dir(".python")
 	if err != nil {
 		return "", fmt.Errorf("a place for the Python library: %w", err)

@@ -1,6 +1,7 @@
 package python
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestUnpackRepairs(t *testing.T) {
 }
 
 func TestPythonThatIsMissing(t *testing.T) {
-	if _, err := find("/none/python3"); !errors.Is(err, runner.ErrMissing) {
+	if _, err := find(t.Context(), "/none/python3"); !errors.Is(err, runner.ErrMissing) {
 		t.Errorf("found with %v", err)
 	}
 }
@@ -46,17 +47,17 @@ func TestPythonThatIsMissing(t *testing.T) {
 // What is missing is looked for again, what was found is not.
 func TestUntilFound(t *testing.T) {
 	looked := 0
-	find := untilFound(func() (string, error) {
+	find := untilFound(func(context.Context) (string, error) {
 		if looked++; looked == 1 {
 			return "", runner.ErrMissing
 		}
-		return "/usr/bin/python3", nil
+		return os.Args[0], nil
 	})
-	if _, err := find(); !errors.Is(err, runner.ErrMissing) {
+	if _, err := find(t.Context()); !errors.Is(err, runner.ErrMissing) {
 		t.Errorf("found with %v", err)
 	}
 	for range 2 {
-		if path, err := find(); path != "/usr/bin/python3" || err != nil || looked != 2 {
+		if path, err := find(t.Context()); path != os.Args[0] || err != nil || looked != 2 {
 			t.Errorf("found %q, %v, after %d looks", path, err, looked)
 		}
 	}

@@ -40,7 +40,7 @@ func newLiner(ctx context.Context, c *child) (*liner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.process.Started(ctx, loadTime); err != nil {
+	if err := c.process.Started(ctx); err != nil {
 		return nil, err
 	}
 	return &liner{child: c, to: to, from: from, back: bufio.NewReaderSize(c.process.From, 64<<10)}, nil

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// loadTime is how long a worker may take until its seed is loaded.
-	loadTime = 30 * time.Second
 	// stackTime is how long a worker that hangs is given to show its stack.
 	stackTime = 300 * time.Millisecond
 	// endTime is how long a worker that has nothing to do may take to end.
@@ -97,13 +95,18 @@ func (w *worker) greet(ctx context.Context) error {
 		return err
 	}
 	defer w.interrupt(ctx)()
-	w.process.From.SetReadDeadline(time.Now().Add(loadTime))
+	if w.env.LoadTimeout > 0 {
+		w.process.From.SetReadDeadline(time.Now().Add(w.env.LoadTimeout))
+	}
+	if ctx.Err() != nil { // whose end may just have been overwritten
+		return ctx.Err()
+	}
 	if _, err := w.process.To.Write(frame); err != nil {
 		return w.broken(ctx, err)
 	}
 	header, blob, err := wire.ReadHeader(w.from)
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
-		return &runner.Fault{Reason: fmt.Sprintf("was not loaded within %v", loadTime), Output: w.stack(), Hung: true}
+		return &runner.Fault{Reason: fmt.Sprintf("was not loaded within %v (--load-timeout)", w.env.LoadTimeout), Output: w.stack(), Hung: true}
 	}
 	if err != nil {
 		return w.broken(ctx, err)

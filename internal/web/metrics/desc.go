@@ -49,8 +49,9 @@ var (
 	batchDesc       = gauge("seed_batch_duration_seconds", "How long the seed took for a batch of up to 256 packets; for Go functions that are called directly, for one packet in 64.", "seed")
 	injectorDesc    = gauge("injector_state", "1 for what the injector does: running, waiting, failed (it is started again), gave up or ended; 0 for the others.", "seed", "state")
 	inARowDesc      = gauge("injector_failed_runs", "Runs of the injector that have failed one after the other; 0 when one has ended well or has gone on for a minute.", "seed")
+	loadedDesc      = gauge("seed_loaded", "0 while the seed is not loaded, or no worker of it can be started, else 1.", "seed")
 
-	waitingDesc      = gauge("waiting_packets", "Packets that wait in a state that no seed accepts, or in the inbox of a seed that no node hosts.", "state", "seed")
+	waitingDesc      = gauge("waiting_packets", "Packets that wait in a state that no seed accepts, or in the inbox of a seed that no node hosts now.", "state", "seed")
 	waitingBytesDesc = gauge("waiting_bytes", "Size of the packets that wait, without large data.", "state", "seed")
 	waitingSinceDesc = gauge("waiting_oldest_timestamp_seconds", "When the oldest of them was stored, in seconds since 1970.", "state", "seed")
 	inboxPacketsDesc = gauge("inbox_packets", "Packets in this node's store for a seed that other nodes host.", "seed")

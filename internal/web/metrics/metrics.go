@@ -102,6 +102,11 @@ func (c collector) seeds(ch chan<- prometheus.Metric, st node.Status) {
 		storedBytesDesc.send(ch, float64(s.StoredBytes), name)
 		runningDesc.send(ch, float64(s.Running), name)
 		workersDesc.send(ch, float64(s.Workers), name)
+		loaded := 1.0
+		if s.Loading || s.NotLoaded != "" {
+			loaded = 0
+		}
+		loadedDesc.send(ch, loaded, name)
 		behindDesc.send(ch, behind[name], name)
 		if i := s.Injector; i != nil {
 			for _, state := range node.InjectorStates() {

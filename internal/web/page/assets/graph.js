@@ -4,7 +4,7 @@
 
 import { place, extent, bends } from './layout.js';
 import { isError } from './model.js';
-import { count, rate, cut, plural } from './text.js';
+import { count, rate, cut, plural, unloaded } from './text.js';
 import { View } from './view.js';
 
 const NS = 'http://www.w3.org/2000/svg';
@@ -359,12 +359,13 @@ export class Graph {
     const silent = s.replicas.length > 0 && nodes.every((n) => this.#model.silent(n));
     const paused = s.paused > 0 && s.paused >= s.replicas.length;
     const where = nodes.length > 2 ? `${nodes.length} nodes` : nodes.join(', ');
-    const line = (paused ? 'paused · ' : speed > 0 ? rate(speed) + ' · ' : '') + where;
+    const missing = unloaded(s);
+    const line = (missing ? missing + ' · ' : paused ? 'paused · ' : speed > 0 ? rate(speed) + ' · ' : '') + where;
     return {
       line: cut(line, 26), badge: s.ahead > 0 ? count(s.ahead) : '',
-      label: `seed ${name}, ${s.contract}, on ${plural(nodes.length, 'node')}${paused ? ', paused' : ''}` +
+      label: `seed ${name}, ${s.contract}, on ${plural(nodes.length, 'node')}${missing ? ', ' + missing : ''}${paused ? ', paused' : ''}` +
         (speed > 0 ? `, ${rate(speed)}` : '') + (s.ahead ? `, backlog ${count(s.ahead)}` : '') + (s.gave_up ? `, ${count(s.gave_up)} failed` : ''),
-      flows: speed > 0, paused, silent, failed: s.replicas.some((r) => recent(r.errors)),
+      flows: speed > 0, paused, silent, failed: s.replicas.some((r) => r.not_loaded || recent(r.errors)),
     };
   }
 

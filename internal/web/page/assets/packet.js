@@ -63,7 +63,8 @@ export class PacketPanel {
       <p class="id">${this.#c.name}</p>
       ${o ? html`<p role="status" class=${waiting.some(([s]) => s.startsWith('Error:')) ? 'bad' : ''}>
         ${o.over ? 'Everything that came of it has finished' : `In progress: ${plural(o.live, 'packet')}`}: ${plural(o.ended, 'run')}${o.over ? '' : ' finished'}${waiting.map(([state, n]) => html`,
-          ${count(n)} in <a href="#${stateRoute(state)}">${state}</a>`)}.</p>` : nothing}
+          ${count(n)} in <a href="#${stateRoute(state)}">${state}</a>`)}${Object.entries(o.kept ?? {}).map(([seed, n]) => html`,
+          ${count(n)} kept for ${seed}, which is away`)}.</p>` : nothing}
       <h3>Where it is stored</h3>
       ${this.#copies === null ? html`<p class="none">Loading …</p>` : this.#copies.length === 0 ? html`<p class="none">${this.#lies || 'It is in no store.'}</p>` : nothing}
       ${this.#copies?.map((p) => html`

@@ -58,6 +58,7 @@ export class SeedPanel {
         <dt>so far</dt><dd>${count(s.in)} in, ${count(s.out)} out, ${plural(s.failed, 'failed run')}${s.gave_up ? html`, <a href="#${stateRoute('Error:' + s.name)}">${count(s.gave_up)} failed for good</a>` : nothing}</dd>
         <dt>workers</dt><dd>${s.running} of ${s.workers} run</dd>
       </dl>
+      ${s.replicas.filter((r) => r.loading || r.not_loaded).map((r) => html`<p class="warn">On ${r.node} it is ${r.not_loaded ? `not loaded: ${r.not_loaded}. This is tried again` : 'being loaded'}; its packets wait.</p>`)}
       ${behind.growth > 0 ? html`<p class="warn">The seed falls behind: its backlog grows by ${rate(behind.growth)}, which began ${ago(behind.since)}. Add workers, or another node with the seed.</p>` : nothing}
       <div class="actions">
         ${s.paused < s.replicas.length ? html`<button type="button" ?disabled=${this.#act.busy} @click=${() => this.#pause('pause')}>Pause</button>` : nothing}

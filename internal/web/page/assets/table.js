@@ -3,7 +3,7 @@
 import { html, render } from './vendor/lit-html/lit-html.js';
 import { repeat } from './vendor/lit-html/directives/repeat.js';
 import { seedRoute, stateRoute } from './route.js';
-import { count, rate, span } from './text.js';
+import { count, rate, span, unloaded } from './text.js';
 
 export function drawTable(root, model, find) {
   const text = find.trim().toLowerCase();
@@ -23,7 +23,7 @@ export function drawTable(root, model, find) {
           <td class="figure">${count(s.ahead)}</td>
           <td class="figure">${s.ahead ? (s.drain_ns ? span(s.drain_ns) : 'not known') : ''}</td>
           <td class="figure">${count(s.gave_up)}</td>
-          <td>${s.paused === 0 ? (s.running ? 'runs' : 'idle') : s.paused < s.replicas.length ? `paused on ${s.paused}` : 'paused'}</td>
+          <td>${unloaded(s) || (s.paused === 0 ? (s.running ? 'runs' : 'idle') : s.paused < s.replicas.length ? `paused on ${s.paused}` : 'paused')}</td>
         </tr>`)}
       </tbody>
     </table>

@@ -64,6 +64,12 @@ export function plural(n, one, many) {
   return count(n) + ' ' + (n === 1 ? one : many ?? one + 's');
 }
 
+// unloaded says that no replica of a seed is loaded; '' is that one is.
+export function unloaded(s) {
+  if (s.replicas.length === 0 || s.replicas.some((r) => !r.loading && !r.not_loaded)) return '';
+  return s.replicas.some((r) => r.not_loaded) ? 'not loaded' : 'loading';
+}
+
 export function cut(text, most) {
   return text.length > most ? text.slice(0, most - 1) + '…' : text;
 }
