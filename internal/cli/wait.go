@@ -44,7 +44,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 	if err != nil {
 		return err
 	}
-	name := at.Node
+	name, said := at.Node, map[string]bool{}
 	for every := askOften; ; every = min(every*3/2, askSeldom) {
 		// The node may be started again meanwhile: the ledger is still there.
 		client, _, err := f.client(ctx)
@@ -74,6 +74,13 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 		if err != nil && ctx.Err() == nil {
 			progress.say("waiting for the node: " + err.Error())
 		} else {
+			for why, count := range sum.Held {
+				if !said[why] {
+					said[why] = true
+					progress.clear()
+					fmt.Fprintf(a.err, "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
+				}
+			}
 			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Begun-sum.Live))
 		}
 		select {

@@ -167,6 +167,8 @@ type Ledger struct {
 	// Kept counts those that are kept for seeds that are away, which are neither
 	// Live nor Waiting.
 	Kept map[seed.Name]int `json:"kept,omitempty"`
+	// Held counts those of Live that are for seeds which do not run now, by why.
+	Held map[string]int `json:"held,omitempty"`
 }
 
 // ledgers are those that were asked for.
@@ -267,7 +269,7 @@ func (l *ledger) add(lines string) {
 }
 
 func (l *ledger) sum(snap *snapshot) Ledger {
-	out := Ledger{Waiting: map[packet.State]int{}}
+	out := Ledger{Waiting: map[packet.State]int{}, Held: map[string]int{}}
 	for s, is := range l.stays {
 		if is&began != 0 {
 			out.Begun++
@@ -284,6 +286,9 @@ func (l *ledger) sum(snap *snapshot) Ledger {
 			out.Kept[seed.Name(s.at)]++
 		} else {
 			out.Live++
+			if why := snap.whyHeld(seed.Name(s.at)); why != "" {
+				out.Held[why]++
+			}
 		}
 	}
 	return out

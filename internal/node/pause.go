@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/seed"
@@ -122,6 +123,22 @@ func (h *host) awaitResume(ctx context.Context) error {
 func (snap *snapshot) stands(name seed.Name) bool {
 	h := snap.hosts[name]
 	return h != nil && h.stuck() && len(snap.net.Replicas(name)) == 1
+}
+
+// whyHeld says why the seed's packets lie still; it is empty if they do not.
+func (snap *snapshot) whyHeld(name seed.Name) string {
+	switch h := snap.hosts[name]; {
+	case !snap.stands(name):
+		return ""
+	case h.paused():
+		return fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name)
+	default:
+		why := "it could not be loaded"
+		if l := h.unloaded.Load(); l != nil && l.why() != nil {
+			why, _, _ = strings.Cut(l.why().Error(), "\n")
+		}
+		return fmt.Sprintf("seed %s is not loaded, which is tried again: %s", name, why)
+	}
 }
 
 // shelve stores packets in the seed's inbox, and waits for those that are stored
