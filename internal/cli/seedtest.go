@@ -340,6 +340,9 @@ func (s *caseSink) Emit(_ int, out packet.Output) error {
 
 func (s *caseSink) Flush() error { return nil }
 
+// Back is never called: there is one packet at a time.
+func (s *caseSink) Back(int) {}
+
 func (s *caseSink) Done(_ int, err error) {
 	if err != nil {
 		s.got.Error = err.Error()

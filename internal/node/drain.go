@@ -15,13 +15,14 @@ const drainPoll = 2 * time.Millisecond
 
 // Drain stops the injectors, takes nothing more from outside, and returns when
 // everything that was in flight has ended or lies where it is safe: with a
-// store that outlives the node, nothing more is taken out of that, and what
-// waits for its next attempt goes back there; otherwise it is [Node.Finish].
+// store that outlives the node, what runs ends, and what has not begun or waits
+// for its next attempt goes back there; otherwise it is [Node.Finish].
 // It returns ctx's error if that ends before.
 func (n *Node) Drain(ctx context.Context) error {
 	n.part()
 	if n.durable() {
 		n.stopPull()
+		n.putAllBack()
 	}
 	return n.settle(ctx)
 }

@@ -293,6 +293,8 @@ func (f *finisher) after(p *part) {
 	}
 	var err error
 	switch {
+	case p.lost && o.untouched.Load():
+		err = n.giveBack(o.peer, o.at, o.lease, 0)
 	case p.lost:
 		err = n.giveBack(o.peer, o.at, o.lease, releaseDelay)
 	case f.foreign:

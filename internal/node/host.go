@@ -154,7 +154,8 @@ func (h *host) retire() {
 	}
 	h.endLoading()
 	h.pulls.end()
-	rest := append(h.queue.close(), h.undelay()...)
+	left := h.queue.close()
+	rest := append(left.all(), h.undelay()...)
 	for i := range rest {
 		h.node.reroute(&rest[i], h)
 	}

@@ -54,6 +54,8 @@ type origin struct {
 	passed  []packet.Sum  // held for packets that descend from the frame
 	records int           // of its progress
 	over    bool          // it was acknowledged or released
+
+	untouched atomic.Bool // it is given up before one of its packets has begun
 }
 
 // A unit is one packet of a leased frame and its lineage: a count of what

@@ -266,22 +266,24 @@ func (n *Node) closeWorker(h *host, w runner.Worker) {
 // no failure of a run. It is false if h is not hosted any more.
 func (n *Node) unload(h *host, err error, its []item) bool {
 	n.change.Lock()
+	var left withdrawn
 	hosted := !n.closed && n.snap.Load().hosts[h.manifest.Name] == h
 	if hosted && n.pulling.Err() == nil && h.unloaded.Load() == nil {
 		n.startLoading(h, err)
 		n.log.Error(fmt.Sprintf("no worker of seed %s can be started: this is tried again with growing pauses, and its packets wait", h.name), "error", err)
 		h.faults.note(err)
 		n.swap(maps.Clone(n.snap.Load().hosts), nil)
-		its = append(its, h.withdraw()...)
+		left = h.withdraw()
 	}
+	left.items = append(left.items, its...)
 	n.change.Unlock()
 	switch {
 	case n.running.Err() != nil:
-		for i := range its {
-			n.abandon(&its[i])
+		for _, it := range left.all() {
+			n.abandon(&it)
 		}
 	case hosted:
-		if err := h.shelve(n.running, its); err != nil {
+		if err := h.putBack(n.running, left); err != nil {
 			n.log.Warn("storing what a seed that is not loaded was to run", "seed", h.name, "error", err)
 		}
 	default:

@@ -288,6 +288,7 @@ func (n *Node) Run(ctx context.Context) error {
 			n.waits.rescan()
 		case <-costs.C:
 			n.sayCosts()
+			n.relieve()
 			n.history.relax(time.Now())
 		case <-tick.C:
 			for _, h := range n.snap.Load().hosts {
@@ -321,7 +322,8 @@ func (n *Node) close() {
 		time.Sleep(drainPoll)
 	}
 	for _, h := range snap.hosts {
-		left = append(left, append(h.queue.close(), h.undelay()...)...)
+		queued := h.queue.close()
+		left = append(left, append(queued.all(), h.undelay()...)...)
 	}
 	for i := range left {
 		n.abandon(&left[i])

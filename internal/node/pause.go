@@ -7,7 +7,6 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -22,28 +21,28 @@ var ErrNotHosted = errors.New("the node does not host the seed")
 func (n *Node) Pause(ctx context.Context, name seed.Name) error {
 	n.entering.Add(1)
 	defer n.entering.Add(-1)
-	h, rest, err := n.pause(name)
+	h, left, err := n.pause(name)
 	if err != nil || h == nil {
 		return err
 	}
 	n.log.Info(fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name))
-	return h.shelve(ctx, rest)
+	return h.putBack(ctx, left)
 }
 
 // pause closes the way to the seed, and gives what was queued for it. The host is
 // nil where nothing is to be done.
-func (n *Node) pause(name seed.Name) (h *host, rest []item, err error) {
+func (n *Node) pause(name seed.Name) (h *host, left withdrawn, err error) {
 	n.change.Lock()
 	defer n.change.Unlock()
 	hosts := n.snap.Load().hosts
 	h = hosts[name]
 	switch {
 	case n.closed || n.injecting.Err() != nil:
-		return nil, nil, ErrDraining
+		return nil, withdrawn{}, ErrDraining
 	case h == nil:
-		return nil, nil, fmt.Errorf("pause %s: %w", name, ErrNotHosted)
+		return nil, withdrawn{}, fmt.Errorf("pause %s: %w", name, ErrNotHosted)
 	case h.paused():
-		return nil, nil, nil
+		return nil, withdrawn{}, nil
 	}
 	n.halted[name] = make(chan struct{})
 	n.swap(maps.Clone(hosts), nil)
@@ -51,18 +50,18 @@ func (n *Node) pause(name seed.Name) (h *host, rest []item, err error) {
 }
 
 // withdraw closes the queue and gives what was in it or waited for another attempt.
-func (h *host) withdraw() []item {
+func (h *host) withdraw() withdrawn {
 	h.pulls.rest()
-	rest := h.queue.close()
+	left := h.queue.close()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for timer, it := range h.delayed {
 		timer.Stop()
-		rest = append(rest, it)
+		left.items = append(left.items, it)
 	}
 	h.queue.unhold(len(h.delayed))
 	clear(h.delayed)
-	return rest
+	return left
 }
 
 // Resume has a paused seed take packets again. It is no error if it does already.
@@ -139,29 +138,4 @@ func (snap *snapshot) whyHeld(name seed.Name) string {
 		}
 		return fmt.Sprintf("seed %s is not loaded, which is tried again: %s", name, why)
 	}
-}
-
-// shelve stores packets in the seed's inbox, and waits for those that are stored
-// nowhere else.
-func (h *host) shelve(ctx context.Context, rest []item) error {
-	n := h.node
-	var flying []*commit
-	for i := range rest {
-		it := &rest[i]
-		n.fit(&it.Packet)
-		l := lane{into: it.into(), queue: store.Inbox(h.manifest.Name), rank: store.Descendant, sole: it.sole}
-		f, err := n.storeIn(n.running, it, []lane{l}, 0, bringer{})
-		switch {
-		case err != nil:
-			n.abandon(it)
-		case f != nil && (len(flying) == 0 || flying[len(flying)-1] != f):
-			flying = append(flying, f)
-		}
-	}
-	for _, f := range flying {
-		if err := f.await(ctx); err != nil {
-			return fmt.Errorf("store what was queued for %s: %w", h.name, err)
-		}
-	}
-	return nil
 }

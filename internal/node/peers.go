@@ -81,6 +81,11 @@ func (n *Node) Meet(peers []mesh.Peer) {
 	}
 	slices.SortFunc(n.peers, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
 	n.swap(maps.Clone(n.snap.Load().hosts), nil)
+	for _, p := range known {
+		for _, h := range n.snap.Load().hosts {
+			h.forgo(p)
+		}
+	}
 	n.readmit()
 }
 

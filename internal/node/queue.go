@@ -42,6 +42,7 @@ type queue struct {
 	held   int    // retries that wait for their time; they keep their place
 	pulled portions
 	turn   bool // the next batch is to come from pulled
+	rested bool // nothing is pulled until somebody has taken something
 	gone   bool
 	room   chan struct{}      // closed when there is room again; nil while nobody waits
 	pull   chan struct{}      // closed when pulled has room again; nil while nobody waits
@@ -115,6 +116,21 @@ func (q *queue) pushAlone(released int, its ...item) error {
 	return nil
 }
 
+// pushBack puts packets in front that were taken and not begun.
+func (q *queue) pushBack(its []item) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gone {
+		return errGone
+	}
+	for i := len(its) - 1; i >= 0; i-- {
+		q.line.pushFront(its[i])
+		q.bytes += its[i].Size()
+	}
+	q.length.Add(int64(len(its)))
+	return nil
+}
+
 // pushPulled appends a frame's packets. When there is no room for more, those who
 // were asked for them are called off, unless there is again within the grace.
 func (q *queue) pushPulled(ps []packet.Packet, from []unit, grace time.Duration) error {
@@ -173,7 +189,7 @@ func (q *queue) awaitPull(ctx context.Context, most func() int, share func(int) 
 		}
 		q.ahead = most()
 		room := share(q.ahead) - q.pulled.packets
-		if room > 0 && q.pulled.bytes < maxQueuedBytes {
+		if room > 0 && !q.rested && q.pulled.bytes < maxQueuedBytes {
 			if q.hungry == nil {
 				q.hungry, q.fed = context.WithCancel(context.Background())
 			}
@@ -237,6 +253,10 @@ func (q *queue) take(b *batch, most int) {
 	b.reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.rested {
+		q.rested = false
+		q.wakePull()
+	}
 	switch {
 	case len(q.alone) > 0:
 		b.add(&q.alone[0])
@@ -248,9 +268,8 @@ func (q *queue) take(b *batch, most int) {
 	case q.pulled.packets > 0 && (q.turn || q.line.n == 0):
 		q.turn = false
 		q.pulled.take(b, most)
-		if q.pull != nil && q.pulled.packets <= maxPulled/2 {
-			close(q.pull)
-			q.pull = nil
+		if q.pulled.packets <= maxPulled/2 {
+			q.wakePull()
 		}
 	default:
 		q.turn = true
@@ -268,25 +287,75 @@ func (q *queue) take(b *batch, most int) {
 	}
 }
 
+// A withdrawn is what was taken out of a queue, none of which has begun.
+type withdrawn struct {
+	frames []portion // whole
+	items  []item    // all else
+}
+
+// all are the packets, those of whole frames included.
+func (w *withdrawn) all() []item {
+	return append(w.items, (&portions{list: w.frames}).items()...)
+}
+
 // close takes what is left and refuses everything after.
-func (q *queue) close() []item {
+func (q *queue) close() withdrawn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gone = true
-	rest := q.alone
+	left := q.empty()
+	q.wakePull()
+	return left
+}
+
+// rest takes what is left, and has nothing pulled until somebody has taken something.
+func (q *queue) rest() withdrawn {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rested = true
+	return q.empty()
+}
+
+// empty takes what is left. The caller holds q.mu.
+func (q *queue) empty() withdrawn {
+	left := withdrawn{items: q.alone}
 	for q.line.n > 0 {
-		rest = append(rest, q.line.pop())
+		left.items = append(left.items, q.line.pop())
 	}
-	rest = append(rest, q.pulled.items()...)
+	var parts portions
+	for _, p := range q.pulled.list {
+		if len(p.packets) == len(p.from[0].frame.units) {
+			left.frames = append(left.frames, p)
+		} else {
+			parts.push(p)
+		}
+	}
+	left.items = append(left.items, parts.items()...)
 	q.alone, q.bytes, q.pulled = nil, 0, portions{}
 	q.length.Store(0)
 	q.wake()
 	q.feed(0)
-	if q.pull != nil {
-		close(q.pull)
-		q.pull = nil
+	return left
+}
+
+// of takes the packets of frames that were pulled from p.
+func (q *queue) of(p *peer) []item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var gone, stay portions
+	for _, part := range q.pulled.list {
+		if part.from[0].frame.peer == p {
+			gone.push(part)
+		} else {
+			stay.push(part)
+		}
 	}
-	return rest
+	q.pulled = stay
+	q.length.Add(-int64(gone.packets))
+	if gone.packets > 0 {
+		q.wakePull()
+	}
+	return gone.items()
 }
 
 // reopen lets a queue that was closed take packets again.
@@ -307,6 +376,13 @@ func (q *queue) wake() {
 	if q.room != nil {
 		close(q.room)
 		q.room = nil
+	}
+}
+
+func (q *queue) wakePull() {
+	if q.pull != nil {
+		close(q.pull)
+		q.pull = nil
 	}
 }
 
@@ -381,14 +457,27 @@ type ring struct {
 }
 
 func (r *ring) push(it item) {
-	if r.n == len(r.buf) {
-		grown := make([]item, max(16, 2*len(r.buf)))
-		k := copy(grown, r.buf[r.head:])
-		copy(grown[k:], r.buf[:r.head])
-		r.buf, r.head = grown, 0
-	}
+	r.grow()
 	r.buf[(r.head+r.n)&(len(r.buf)-1)] = it
 	r.n++
+}
+
+func (r *ring) pushFront(it item) {
+	r.grow()
+	r.head = (r.head - 1) & (len(r.buf) - 1)
+	r.buf[r.head] = it
+	r.n++
+}
+
+// grow makes room for one more.
+func (r *ring) grow() {
+	if r.n < len(r.buf) {
+		return
+	}
+	grown := make([]item, max(16, 2*len(r.buf)))
+	k := copy(grown, r.buf[r.head:])
+	copy(grown[k:], r.buf[:r.head])
+	r.buf, r.head = grown, 0
 }
 
 func (r *ring) pop() item {

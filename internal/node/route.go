@@ -52,12 +52,15 @@ func (n *Node) newSnapshot(hosts map[seed.Name]*host, peers []*peer, subs subscr
 		all = append(all, dtn.Hosted{Manifest: seed.Manifest{Name: name, Contract: *contract}, Away: true})
 	}
 	snap.net = dtn.New(all)
+	stopping := n.pulling.Err() != nil
 	for _, state := range snap.net.States() {
 		routes := snap.net.Routes(state)
 		for _, name := range routes {
 			d := dest{name: name, inbox: store.Inbox(name), host: hosts[name], sole: len(routes) == 1}
 			switch {
 			case d.host == nil:
+			case stopping:
+				d.host = nil // no run begins any more
 			case d.host.held():
 				d.loading, d.host = d.host.unloaded.Load(), nil // what comes lies in the inbox until it runs
 			case d.host.manifest.Spread && len(snap.net.Replicas(name)) > 1:

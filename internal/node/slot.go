@@ -26,11 +26,14 @@ type slot struct {
 	one       [1]packet.Packet // of an inline run, with its origin
 	oneFrom   [1]*unit
 	runs      uint64
+	// busy is since when the batch runs, by the node's clock; 0 while none does.
+	busy atomic.Int64
 
 	// Of the batch that runs; slot is its sink.
 	ctx      context.Context
 	batch    []packet.Packet
 	from     []*unit       // of each packet of the batch
+	back     int           // the first one that the worker gave back; else how many there are
 	borrowed bool          // the packet's count is its caller's
 	done     int           // packets that had their verdict
 	emitting int           // the packet that emitted last
@@ -120,9 +123,12 @@ func (s *slot) runBatch() {
 		return
 	}
 	batch = s.room.packets // those whose data could not be read have left it
-	s.countIn(batch)
+	s.countIn(batch[:1])
 	s.depth, s.timing, s.away, s.borrowed = 0, h.inline, 0, false
+	s.busy.Store(int64(s.now))
 	err := s.run(s.node.running, batch, s.room.from)
+	s.busy.Store(0)
+	s.countIn(batch[1:max(s.back, 1)])
 	s.idleSince = s.node.clock.now()
 	if s.done > 0 {
 		h.cost.add(s.idleSince-s.now-s.away, s.done, dataSize(batch[:s.done]))
@@ -135,7 +141,7 @@ func (s *slot) runBatch() {
 // run gives batch to the worker, with the slot as its sink.
 func (s *slot) run(ctx context.Context, batch []packet.Packet, from []*unit) error {
 	s.ctx, s.batch, s.from = ctx, batch, from
-	s.done, s.emitting, s.index = 0, 0, 0
+	s.done, s.back, s.emitting, s.index = 0, len(batch), 0, 0
 	s.begin(0)
 	if s.node.cfg.Tracer != nil {
 		s.trace()
@@ -166,11 +172,24 @@ func (s *slot) broken(err error) {
 	}
 }
 
+// Back takes back packet i of the batch and those after it, which its worker has not
+// begun: another may be free.
+func (s *slot) Back(i int) {
+	s.node.entering.Add(1) // it may start a goroutine
+	defer s.node.entering.Add(-1)
+	its := make([]item, 0, len(s.batch)-i)
+	for k := i; k < len(s.batch); k++ {
+		its = append(its, s.item(k))
+	}
+	s.back = i
+	s.host.giveBack(its)
+}
+
 // left are the packets of the batch that had no verdict, with a count of their
 // own each.
 func (s *slot) left() []item {
 	var left []item
-	for i := s.done; i < len(s.batch); i++ {
+	for i := s.done; i < s.back; i++ {
 		left = append(left, s.item(i))
 	}
 	return left
@@ -380,7 +399,7 @@ func (s *slot) Done(i int, err error) {
 		s.ran(i, err)
 	}
 	s.verdict(i, err)
-	if s.done < len(s.batch) {
+	if s.done < len(s.batch) { // it may be given back, and then nobody asks what began
 		s.begin(s.done)
 	}
 }

@@ -30,8 +30,8 @@ type Runner interface {
 // goroutine at a time.
 type Worker interface {
 	// Run makes one run of the seed on each packet of batch, in order, and
-	// tells out what comes of it. It returns nil once every packet is done. For
-	// an injector, batch holds one packet with neither state nor data.
+	// tells out what comes of it. It returns nil once every packet is done or
+	// given back. For an injector, batch holds one packet with neither state nor data.
 	//
 	// A run has parts, today always one, which is why a batch is a list of
 	// packets: a run of several needs a call that says how many each has. To
@@ -70,6 +70,12 @@ type Sink interface {
 	// Done ends packet i: nil is success. It is called once for each packet,
 	// in order.
 	Done(i int, err error)
+
+	// Back gives back packet i and those after it: they have not begun, and are
+	// not begun by this worker any more. A worker calls it, at most once a batch
+	// and perhaps from another goroutine, when the batch takes long (see
+	// [GiveBack]): others may be free.
+	Back(i int)
 }
 
 // Blobs keep data that is too large to be held in memory, as the store does:

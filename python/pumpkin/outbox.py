@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from _collections import deque
 from _signal import SIGKILL
 from _thread import allocate_lock, start_new_thread
 
@@ -34,7 +35,10 @@ class Outbox:
         self._gathering = 0  # blocks of together() that have begun
         self.stored = None   # waits until the node has stored what was sent; None where it does not say
         self._fd = fd        # -1 in a process that the seed forked
+        self.ahead = deque()  # the entries of the run frame that have not begun
         self._run = ()       # the entries of the run frame that is worked on
+        self._since = 0.0    # when it came
+        self.patience = 0    # seconds that it may take before what has not begun is given back; 0 for ever
         self._told = 0       # how many of them were told done
         self._started = -1   # which of them was told started last
         self._writing = allocate_lock()
@@ -50,7 +54,9 @@ class Outbox:
     def begin(self, run):
         """A run frame has come, with these entries."""
         with self._writing:  # the flusher must not see half of it
+            self.ahead = deque(run)
             self._run = run
+            self._since = time.monotonic()
             self._told = 0
             self._started = -1
         if self.asleep:
@@ -148,8 +154,10 @@ class Outbox:
     def _flush_often(self):
         idle = 0
         while self._fd >= 0:
-            if idle < _LINGER:
+            if idle < _LINGER or self.ahead and self.patience:
                 time.sleep(_TICK)
+                if self.ahead and 0 < self.patience < time.monotonic() - self._since:
+                    self._give_back()
             else:
                 self.asleep = True
                 if not self._pending():  # looked at once more: it may have come in between
@@ -161,6 +169,23 @@ class Outbox:
                 idle = 0
             else:
                 idle += 1
+
+    def _give_back(self):
+        """Give back the runs that have not begun. Who takes an entry off either end
+        of ahead has it alone.
+        """
+        with self._writing:
+            left = list(self._run)
+            first = None
+            try:
+                while True:
+                    first = self.ahead.pop()
+                    left.pop()
+            except IndexError:
+                pass
+            if first is not None:
+                self._run = left
+                self._write(_frame('{"back":%d}' % first[0]))
 
     def _pending(self):
         return self.emits or self.dones or self._started < self._told < len(self._run)

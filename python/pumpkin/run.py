@@ -15,7 +15,7 @@ _SHORT = 4096  # characters; a longer text goes the way that looks at its size f
 def prepare(seed, hello, outbox, report):
     """Make ready to run a loaded seed.
 
-    Returns the function that runs the entries of one run frame, the one that
+    Returns the function that runs what is ahead of one run frame, the one that
     ends the seed, and whether entries must have all fields.
     """
     if seed.cls is not None:
@@ -40,11 +40,16 @@ def _runner(call, wants_entry, wants_bytes, outbox, report):
     give, give_all = _givers(outbox)
     emits, done = outbox.emits, outbox.done
 
-    def run_all(entries, blob):
+    def run_all(blob):
         # Text that is all ASCII is decoded at once: a character is a byte.
         text = blob.decode("ascii") if not wants_bytes and blob.isascii() else None
         end = 0
-        for entry in entries:
+        begin = outbox.ahead.popleft
+        while True:
+            try:
+                entry = begin()
+            except IndexError:  # none is left, or the rest was given back
+                return
             n = entry[0]
             pos, end = end, end + entry[2]
             size = 8

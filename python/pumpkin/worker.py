@@ -49,6 +49,7 @@ def _serve(hello, inbox, outbox):
         raise ProtocolError("it speaks version %r; this library speaks version %d" % (hello.get("pumpkin"), VERSION))
     if hello.get("stores"):
         outbox.stored = lambda: _await_stored(inbox)
+    outbox.patience = hello.get("back", 0) / 1000
     missing = [key for key in ("seed", "file", "in", "out") if key not in hello]
     if missing:
         raise ProtocolError("its hello lacks %s" % ", ".join(missing))
@@ -104,7 +105,7 @@ def _loop(inbox, outbox, run_all, width):
         if entries is not None:
             _check(entries, blob, width)
             outbox.begin(entries)
-            run_all(entries, blob)
+            run_all(blob)
             failure.flush_output()
             outbox.flush()
         if header.get("stop"):

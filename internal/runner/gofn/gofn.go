@@ -109,8 +109,9 @@ type worker struct {
 	injector bool
 	emit     Emit // emitCurrent, bound once
 
-	out runner.Sink // of the batch that runs
-	i   int         // the packet that runs
+	out    runner.Sink // of the batch that runs
+	claims runner.Claims
+	i      int // the packet that runs
 }
 
 func (w *worker) emitCurrent(state packet.State, data string, attributes ...packet.Attributes) error {
@@ -133,7 +134,14 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 	if w.injector {
 		ctx = context.WithValue(ctx, rootsKey{}, roots(func(state packet.State, data []string) error { return all(out, w.i, state, data) }))
 	}
-	for i := range batch {
+	if len(batch) == 1 {
+		w.i = 0
+		out.Done(0, call(ctx, w.fn, &batch[0], w.emit))
+		return nil
+	}
+	w.claims.Start(len(batch), out.Back)
+	defer w.claims.End()
+	for i, ok := w.claims.Next(); ok; i, ok = w.claims.Next() {
 		w.i = i
 		out.Done(i, call(ctx, w.fn, &batch[i], w.emit))
 	}
@@ -154,7 +162,9 @@ func call(ctx context.Context, fn Func, in *packet.Packet, emit Emit) (err error
 
 // runTimed runs each packet in a goroutine that it can leave behind.
 func (w *worker) runTimed(ctx context.Context, batch []packet.Packet, out runner.Sink) error {
-	for i := range batch {
+	w.claims.Start(len(batch), out.Back)
+	defer w.claims.End()
+	for i, ok := w.claims.Next(); ok; i, ok = w.claims.Next() {
 		if err := w.runOne(ctx, batch[i], i, out); err != nil {
 			return err
 		}

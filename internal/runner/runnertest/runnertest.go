@@ -55,6 +55,8 @@ type Kind struct {
 	// Floods is how many packets Flood gives in this kind's source, where
 	// Floods takes too long; 0 means Floods.
 	Floods int
+	// GivesBack: what of a batch has not begun is given back when a run takes long.
+	GivesBack bool
 	// SetsNone: outputs set no attributes.
 	SetsNone bool
 	// Alive tells whether a process is there; nil means that the kind starts
@@ -74,6 +76,8 @@ type Sink struct {
 	mu     sync.Mutex
 	Outs   []Out
 	Dones  []error
+	Backs  []int // from where packets were given back
+	base   int   // verdicts before the batch that runs
 	Count  int
 	Keep   int         // outputs to keep; 0 means 1,000
 	Refuse error       // returned by Emit
@@ -109,10 +113,17 @@ func (s *Sink) Flush() error { return nil }
 func (s *Sink) Done(i int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i != len(s.Dones) {
+	if i += s.base; i != len(s.Dones) {
 		err = fmt.Errorf("done %d came when %d was due", i, len(s.Dones))
 	}
 	s.Dones = append(s.Dones, err)
+}
+
+// Back takes packets back.
+func (s *Sink) Back(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Backs = append(s.Backs, i)
 }
 
 // long bounds everything that should take no time.
@@ -157,12 +168,18 @@ func (b *bench) worker() runner.Worker {
 	return w
 }
 
-// run gives data to w, a packet each.
+// run gives data to w, a packet each, and again what it gives back.
 func (b *bench) run(w runner.Worker, data ...string) (*Sink, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), long)
 	defer cancel()
 	sink := &Sink{}
-	return sink, w.Run(ctx, Packets(data...), sink)
+	for batch := Packets(data...); ; batch = batch[sink.Backs[len(sink.Backs)-1]:] {
+		given := len(sink.Backs)
+		if err := w.Run(ctx, batch, sink); err != nil || len(sink.Backs) == given {
+			return sink, err
+		}
+		sink.base = len(sink.Dones)
+	}
 }
 
 // Packets are packets of the state In:A with this data.
@@ -220,7 +237,7 @@ func Run(t *testing.T, k Kind) {
 		run  func(*testing.T, Kind)
 	}{
 		{"echo", echo}, {"filter", filter}, {"several", several}, {"states", states},
-		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"print", prints},
+		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"gives back", givesBack}, {"print", prints},
 		{"orphan", orphan}, {"flood", flood}, {"source", source}, {"endless", endless}, {"stubborn", stubborn},
 		{"refused", refused}, {"batches", batches}, {"attributes", attributes}, {"many attributes", manyAttributes},
 	}
@@ -364,6 +381,23 @@ func hang(t *testing.T, k Kind) {
 	w.Close()
 	sink, err = b.run(b.worker(), "fine")
 	b.want(sink, err, 1, "fine")
+}
+
+// givesBack: the packets behind a run that takes long are for others.
+func givesBack(t *testing.T, k Kind) {
+	if !k.GivesBack {
+		cannot(t)
+		return
+	}
+	b := open(t, k, Hang, func(m *seed.Manifest) { m.Timeout = 3 * time.Second })
+	w, sink := b.worker(), &Sink{}
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	err := w.Run(ctx, Packets("fine", "hang", "for", "others"), sink)
+	var f *runner.Fault
+	if !errors.As(err, &f) || !f.Hung || len(sink.Dones) != 1 || !slices.Equal(sink.Backs, []int{2}) {
+		t.Errorf("the worker ended with %v, %d runs were done, and those from %v on given back", err, len(sink.Dones), sink.Backs)
+	}
 }
 
 func prints(t *testing.T, k Kind) {

@@ -151,7 +151,7 @@ func TestGo(t *testing.T) {
 			}
 		},
 	}
-	Run(t, Kind{Open: func(_ *testing.T, c Case, m seed.Manifest, _ runner.Env) runner.Runner {
+	Run(t, Kind{GivesBack: true, Open: func(_ *testing.T, c Case, m seed.Manifest, _ runner.Env) runner.Runner {
 		if seeds[c] == nil {
 			return nil
 		}
@@ -178,7 +178,7 @@ func TestPython(t *testing.T) {
 		Endless:  "def run():\n    while True:\n        yield 'x'\n",
 		Stubborn: "import signal, time\ndef run():\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True:\n        time.sleep(1)\n    yield 'never'\n",
 	}
-	Run(t, Kind{Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+	Run(t, Kind{GivesBack: true, Alive: alive, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
 		if sources[c] == "" {
 			return nil
 		}
@@ -222,7 +222,7 @@ func TestProcess(t *testing.T) {
 		Source:   `for i in a b c; do printf %s $i >$PMK_OUT/$(printf %d "'$i").B; done`,
 		Stubborn: `trap '' TERM; while :; do sleep 1; done`,
 	}
-	Run(t, Kind{Alive: alive, Floods: 1, SetsNone: true, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
+	Run(t, Kind{GivesBack: true, Alive: alive, Floods: 1, SetsNone: true, Open: func(t *testing.T, c Case, m seed.Manifest, env runner.Env) runner.Runner {
 		return openProcess(t, sources[c], m, env)
 	}})
 }
@@ -324,6 +324,7 @@ func TestAWorkerThatBreaksTheProtocol(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"garbage":        {`dst.write(b"garbage!" * 10) or dst.flush() or []`, "broke the worker protocol"},
 		"unknown packet": {`tell({"done": [[n + 5]]}) or []`, "broke the worker protocol: packet 5 is done"},
+		"not its run":    {`tell({"back": n + 5}) or []`, "broke the worker protocol: it gives run 5 back"},
 		"wrong length":   {`tell({"emit": [[n, "", 10]]}, b"x") or []`, "broke the worker protocol: an output of 10 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

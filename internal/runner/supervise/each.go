@@ -38,12 +38,27 @@ func (s *supervisor) each() error {
 		if err != nil {
 			return err
 		}
-		for i := range run {
-			if err := e.run(run[i], data[i]); err != nil {
-				return err
-			}
+		if err := e.runAll(run, data); err != nil {
+			return err
 		}
 	}
+}
+
+// runAll runs the program on the packets of a frame.
+func (e *eacher) runAll(run []wire.Entry, data []string) error {
+	var claims runner.Claims
+	claims.Start(len(run), func(from int) {
+		back := wire.Nothing()
+		back.Back = run[from].N
+		e.tell(back) // where nobody reads any more, the next run says so
+	})
+	defer claims.End()
+	for i, ok := claims.Next(); ok; i, ok = claims.Next() {
+		if err := e.run(run[i], data[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attributePrefix stands in front of an attribute's name in the environment.
@@ -74,7 +89,8 @@ type outcome struct {
 }
 
 func (e *eacher) run(entry wire.Entry, data string) error {
-	started := &wire.Reply{Started: entry.N}
+	started := wire.Nothing()
+	started.Started = entry.N
 	if err := e.tell(started); err != nil {
 		return err
 	}
@@ -84,7 +100,7 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 			return err
 		}
 	}
-	reply := &wire.Reply{Started: -1}
+	reply := wire.Nothing()
 	done := wire.Done{N: entry.N}
 	if o.err != nil {
 		done.Failed, done.Error, done.Output = true, o.err.Error(), runner.Tail(o.tail)

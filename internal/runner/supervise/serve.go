@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,7 +39,9 @@ type supervisor struct {
 	out    *os.File
 	status *os.File
 	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
-	frame  []byte
+
+	telling sync.Mutex
+	frame   []byte
 }
 
 // serve is the supervisor's life; it returns the exit status.
@@ -210,6 +213,8 @@ func (s *supervisor) next() (run []wire.Entry, data []string, err error) {
 
 // tell sends a reply with the data of its outputs.
 func (s *supervisor) tell(r *wire.Reply, blob ...string) error {
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	size := int64(0)
 	for _, b := range blob {
 		size += int64(len(b))

@@ -20,7 +20,7 @@
 //
 //	{"pumpkin": 1, "seed": "greet", "node": "lab-783d9470", "group": "default",
 //	 "file": "/home/me/seeds/greet.py", "in": ["String:UNGREETED"],
-//	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824}
+//	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824, "back": 200}
 //
 // work is an empty folder of the worker's own, removed after it; max is the
 // most bytes that one output may have. An injector's hello has "stores": true
@@ -58,6 +58,7 @@
 //	"done": [[n], [n, error, output], ...]
 //	"log": ["line", ...]
 //	"sync": true                         say when all outputs so far are stored
+//	"back": n                            runs n and after have not begun, and will not
 //
 // An output's state is NAME, Type:NAME, or "" for the contract's only output. An
 // output that sets attributes has them in a fourth field, {"sample": "S07"}: they
@@ -73,6 +74,12 @@
 //
 // After a sync a worker waits for the answer, which is the next frame that it
 // reads: what it emitted before is then as safe as the node's durability says.
+//
+// A worker that has been at a frame for as many milliseconds as its hello has under
+// back should give back those of its runs that have not begun, once a frame: other
+// workers may be free. They come again, here or elsewhere, and count as given: the
+// next frame goes on behind them. One that gives nothing back makes packets wait, and
+// is right all the same.
 //
 // # Back-pressure
 //

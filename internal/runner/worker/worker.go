@@ -88,7 +88,7 @@ func (w *worker) greet(ctx context.Context) error {
 	hello := wire.Hello{
 		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File,
 		In: texts(w.m.Contract.In), Out: texts(w.m.Contract.Out), Work: w.work, Max: w.env.MaxData,
-		Stores: w.env.Stores && w.m.Contract.Injector(),
+		Stores: w.env.Stores && w.m.Contract.Injector(), Back: runner.GiveBack.Milliseconds(),
 	}
 	frame, err := wire.AppendFrame(nil, hello)
 	if err != nil {
@@ -133,8 +133,8 @@ func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink
 	if err != nil {
 		return w.broken(ctx, err)
 	}
-	r := &run{worker: w, batch: batch, out: out, base: w.given, clock: time.Now()}
-	for r.done < len(batch) {
+	r := &run{worker: w, batch: batch, out: out, base: w.given, end: len(batch), clock: time.Now()}
+	for r.done < r.end {
 		n, err := w.give(given[r.done:])
 		if err != nil {
 			return w.broken(ctx, err)
@@ -211,6 +211,7 @@ type run struct {
 	base      int64     // the number of the batch's first packet
 	given     int       // packets that the worker was given
 	done      int       // packets that had their verdict
+	end       int       // of those that were not given back
 	emitted   int       // the packet that emitted last
 	refused   []error   // by packet, why the sink refused an output; nil for none
 	refusedAt time.Time // when the first was refused
@@ -254,7 +255,21 @@ func (r *run) step(ctx context.Context) error {
 	if r.stubborn() {
 		return &runner.Fault{Reason: r.refusal(r.emitted).Error(), Output: runner.Tail(r.log.tail())}
 	}
-	return r.dones(ctx)
+	if err := r.dones(ctx); err != nil || r.reply.Back < 0 {
+		return err
+	}
+	return r.back(ctx)
+}
+
+// back gives the sink back what the worker does not begin.
+func (r *run) back(ctx context.Context) error {
+	from := r.reply.Back - r.base
+	if from < int64(r.done) || from >= int64(r.given) || r.end < len(r.batch) {
+		return r.broken(ctx, wire.Violation(fmt.Sprintf("it gives run %d back, which is not its to give", r.reply.Back)))
+	}
+	r.given, r.end = int(from), int(from)
+	r.out.Back(r.end)
+	return nil
 }
 
 // emits gives the outputs of a frame to the sink.

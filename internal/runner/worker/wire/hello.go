@@ -17,6 +17,9 @@ type Hello struct {
 	Work    string   `json:"work"`
 	Max     int64    `json:"max"`
 	Stores  bool     `json:"stores,omitempty"`
+	// Back is how long, in milliseconds, a worker may be at a run frame before it
+	// gives back what of it has not begun; 0 is for ever.
+	Back int64 `json:"back,omitempty"`
 }
 
 // Stored is the node's answer to a worker that asked for it with sync.

@@ -17,7 +17,12 @@ type Reply struct {
 	Log     []string
 	// Sync asks to be told when all outputs so far are stored.
 	Sync bool
+	// Back is the first of the runs that are given back, or -1.
+	Back int64
 }
+
+// Nothing is a reply that tells nothing.
+func Nothing() *Reply { return &Reply{Started: -1, Back: -1} }
 
 // An Emit is one output of a run: its state as the worker wrote it, how many
 // bytes of the blob are its data, and the attributes that it sets, nil for none.
@@ -38,7 +43,7 @@ type Done struct {
 
 // Reset makes the reply tell nothing, and keeps its memory.
 func (r *Reply) Reset() {
-	r.Started, r.Sync = -1, false
+	r.Started, r.Sync, r.Back = -1, false, -1
 	clear(r.Emit) // of attributes
 	r.Emit, r.Done = r.Emit[:0], r.Done[:0]
 	clear(r.Log)
@@ -47,7 +52,7 @@ func (r *Reply) Reset() {
 
 // Empty tells whether the reply tells nothing.
 func (r *Reply) Empty() bool {
-	return r.Started < 0 && len(r.Emit) == 0 && len(r.Done) == 0 && len(r.Log) == 0
+	return r.Started < 0 && len(r.Emit) == 0 && len(r.Done) == 0 && len(r.Log) == 0 && r.Back < 0
 }
 
 // Append appends the reply as a header.
@@ -89,6 +94,10 @@ func (r *Reply) Append(dst []byte) []byte {
 		}
 		dst = append(dst[:len(dst)-1], ']', ',')
 	}
+	if r.Back >= 0 {
+		dst = strconv.AppendInt(append(dst, `"back":`...), r.Back, 10)
+		dst = append(dst, ',')
+	}
 	if dst[len(dst)-1] == ',' {
 		dst = dst[:len(dst)-1]
 	}
@@ -124,7 +133,7 @@ func (r *Reply) parseSlow(header []byte) error {
 		return Violation(fmt.Sprintf("a header that does not parse: %v", err))
 	}
 	var emits, dones [][]json.RawMessage
-	for key, into := range map[string]any{"started": &r.Started, "emit": &emits, "done": &dones, "log": &r.Log, "sync": &r.Sync} {
+	for key, into := range map[string]any{"started": &r.Started, "emit": &emits, "done": &dones, "log": &r.Log, "sync": &r.Sync, "back": &r.Back} {
 		raw, ok := keys[key]
 		if !ok {
 			continue
