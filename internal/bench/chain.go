@@ -131,16 +131,38 @@ func (c *chain) start(ctx context.Context, env Env, on rest, seeds []seed.Manife
 			return env.Open(m, e)
 		},
 	})
-	errs := c.node.Host(ctx, seeds...)
 	running, stop := context.WithCancel(ctx)
 	c.stop = stop
 	go func() { c.ended <- c.node.Run(running) }()
-	if err := errors.Join(errs...); err != nil {
+	if err := c.host(ctx, seeds); err != nil {
 		c.stop()
 		<-c.ended
 		return err
 	}
 	return nil
+}
+
+// host hosts the seeds, injectors when all others are loaded: what they gave before
+// would only lie in the store.
+func (c *chain) host(ctx context.Context, seeds []seed.Manifest) error {
+	var injectors, others []seed.Manifest
+	for _, m := range seeds {
+		if m.Contract.Injector() {
+			injectors = append(injectors, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	err := errors.Join(c.node.Host(ctx, others...)...)
+	for _, m := range others {
+		if err == nil {
+			err = c.node.Loaded(ctx, m.Name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.node.Host(ctx, injectors...)...)
 }
 
 // extract is the function of the chain's last seed.
