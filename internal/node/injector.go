@@ -209,6 +209,7 @@ func (v *injectorSink) Emit(i int, out packet.Output) error {
 		v.mu.Unlock()
 	}
 	s := v.slot
+	s.node.watch.wake()
 	if err := s.host.awaitResume(s.ctx); err != nil {
 		return err
 	}

@@ -89,6 +89,7 @@ type Node struct {
 	history    history
 	progressed progressed
 	turns      turns
+	watch      watch
 	holding    sync.Once
 	recalled   sync.Once
 	emptying   sync.Mutex    // held while frames leave an inbox that nobody pulls from
@@ -157,6 +158,7 @@ func New(cfg Config) *Node {
 		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
 		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},
 		toSave: make(chan struct{}, 1), orphaned: make(chan struct{}, 1),
+		watch: watch{woken: make(chan struct{}, 1)},
 	}
 	if cfg.Blobs != nil {
 		n.blobs = boundedBlobs{cfg.Blobs, n}
@@ -280,16 +282,21 @@ func (n *Node) Run(ctx context.Context) error {
 
 	tick := time.NewTicker(idleLife / 6)
 	defer tick.Stop()
-	costs := time.NewTicker(costTime)
-	defer costs.Stop()
+	look := time.NewTimer(lookTime)
+	defer look.Stop()
 	for {
 		select {
 		case <-n.changed:
 			n.waits.rescan()
-		case <-costs.C:
+		case <-n.watch.woken:
+			look.Reset(lookTime)
+		case <-look.C:
 			n.sayCosts()
 			n.relieve()
 			n.history.relax(time.Now())
+			if !n.sleep() {
+				look.Reset(lookTime)
+			}
 		case <-tick.C:
 			for _, h := range n.snap.Load().hosts {
 				h.reap(n.clock.now())
@@ -301,8 +308,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
-// costTime is how soon peers learn that a seed has become slower or faster.
-const costTime = 200 * time.Millisecond
+// lookTime is how soon peers learn that a seed has become slower or faster, and how soon
+// it is seen that all its workers are at long runs.
+const lookTime = 200 * time.Millisecond
 
 // close ends everything at once.
 func (n *Node) close() {

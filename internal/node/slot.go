@@ -126,6 +126,7 @@ func (s *slot) runBatch() {
 	s.countIn(batch[:1])
 	s.depth, s.timing, s.away, s.borrowed = 0, h.inline, 0, false
 	s.busy.Store(int64(s.now))
+	s.node.watch.wake()
 	err := s.run(s.node.running, batch, s.room.from)
 	s.busy.Store(0)
 	s.countIn(batch[1:max(s.back, 1)])

@@ -186,6 +186,9 @@ func (s *Store) openEngine() error {
 		MaxOpenFiles: maxOpenFiles, FormatMajorVersion: engine.FormatNewest,
 		DisableWAL: s.memory(), Logger: engineLog{s},
 	}
+	// One compaction goes on at a time, and the next begins when it ends or there is new
+	// work: nobody has to look ten times a second whether more are allowed by now.
+	opts.Experimental.CompactionScheduler = engine.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	opts.EventListener = &engine.EventListener{
 		BackgroundError: func(err error) { s.log.Warn("the storage engine", "error", err) },
 		DataCorruption: func(info engine.DataCorruptionInfo) {
