@@ -11,6 +11,7 @@ import (
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -335,7 +336,8 @@ func (n *Node) forwardLedger(p *peer, at store.Queue) error {
 	})
 	for _, r := range theirs {
 		if err == nil {
-			err = p.store.Append(n.running, at, store.Frame{Data: r.Data, Packets: 1, Rank: store.Descendant})
+			_, ps, _ := packet.ParseFrame(r.Data) // ledgerOwner has read it
+			err = p.store.Append(n.running, at, store.Frame{Data: r.Data, Packets: len(ps), Rank: store.Descendant})
 		}
 		if err == nil {
 			err = n.store.Commit(n.running, &store.Tx{Remove: []store.Ref{{At: at, Number: r.Number}}})
