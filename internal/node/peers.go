@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/dtn"
@@ -24,6 +25,8 @@ type peer struct {
 	// safer says that what lies in its store outlives what lies in the own one.
 	safer bool
 	told  []mesh.Hosted // what it hosts, as far as that was said
+	// missed is when it was gone, by the node's clock; 0 while it is there.
+	missed atomic.Int64
 }
 
 // tell says which seeds the peer hosts now, and which no more.
@@ -96,6 +99,7 @@ func (n *Node) Peers() []mesh.Peer {
 
 // forgetPeer lets go of what was kept about a node that is gone.
 func (n *Node) forgetPeer(p *peer) {
+	p.missed.Store(int64(n.clock.now()))
 	n.committers.Range(func(t, c any) bool {
 		if t.(target).into == p && c.(*committer).idle() {
 			n.committers.Delete(t)

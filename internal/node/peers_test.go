@@ -74,6 +74,38 @@ func TestWhatAWeakNodeGivesIsKeptWhereItCameFrom(t *testing.T) {
 	}
 }
 
+// TestWhatAWeakNodeGivesWaitsForItsOwner: the owner is away when a run ends, and back
+// soon: the run is not repeated.
+func TestWhatAWeakNodeGivesWaitsForItsOwner(t *testing.T) {
+	t.Parallel()
+	c := newCircle(t)
+	a, b := c.node("a", Disk), c.node("b", None)
+	var runs atomic.Int32
+	gate := make(chan struct{})
+	b.host(b.seed("work", "T:A -> T:B", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		runs.Add(1)
+		select {
+		case <-gate:
+			return emit("", in.Data+"!")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}))
+	c.meet(a, b)
+	a.inject("T:A", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "b runs it", func() bool { return runs.Load() == 1 })
+	c.part(a, b)
+	close(gate)
+	testenv.Eventually(t, 10*time.Second, "the run has ended", func() bool { _, running := b.inFlight(); return running == 0 })
+	c.meet(a, b)
+	testenv.Eventually(t, 20*time.Second, "what it gave lies at a", func() bool {
+		return len(lying(t, a.store, store.Waiting("T:B"))) == 1 && len(lying(t, a.store, store.Inbox("work"))) == 0
+	})
+	if n := runs.Load(); n != 1 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
 // TestLargeDataCrosses sends data beside frames there and back.
 func TestLargeDataCrosses(t *testing.T) {
 	eachPair(t, func(t *testing.T, da, db Durability) {
