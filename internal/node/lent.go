@@ -136,22 +136,24 @@ func (l *lent) lapse() {
 
 // resume is called when the peer says over a connection what it has. It gives the
 // leases of that, nil for those that have ended, and gives back what else there is of
-// earlier connections.
-func (l *lent) resume(by *guest, frames []store.Ref) []*guestLease {
+// earlier connections; unless the connection, or this node, has ended meanwhile.
+func (l *lent) resume(by *guest, frames []store.Ref) ([]*guestLease, bool) {
 	l.mu.Lock()
+	if l.over || by.ctx.Err() != nil {
+		l.mu.Unlock()
+		return nil, false
+	}
+	l.speaker = by
 	out := make([]*guestLease, len(frames))
-	if !l.over {
-		l.speaker = by
-		for i, f := range frames {
-			if lease := l.leases[f]; lease != nil {
-				lease.by = by
-				out[i] = lease
-			}
+	for i, f := range frames {
+		if lease := l.leases[f]; lease != nil {
+			lease.by = by
+			out[i] = lease
 		}
 	}
 	l.mu.Unlock()
 	l.remove(returned, func(lease *guestLease) bool { return lease.by != by })
-	return out
+	return out, true
 }
 
 // all is what remove gives back when the peer ends.

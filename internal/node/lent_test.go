@@ -106,7 +106,7 @@ func TestSilenceIsNotDeath(t *testing.T) {
 		g, cut = l.connect(t)
 		time.Sleep(500 * time.Millisecond)
 		// The peer has 1 and 2, says that of a 4 that it has acknowledged, and never got 3.
-		got := l.resume(g, refs(2, 1, 4))
+		got, _ := l.resume(g, refs(2, 1, 4))
 		if got[0] != leases[1] || got[1] != leases[0] || got[2] != nil {
 			t.Errorf("resumed are %v", got)
 		}
@@ -132,7 +132,7 @@ func TestSilenceIsNotDeath(t *testing.T) {
 			t.Error("a lease that has lapsed is still there")
 		}
 		g, _ = l.connect(t)
-		if got := l.resume(g, refs(2)); got[0] != nil {
+		if got, _ := l.resume(g, refs(2)); got[0] != nil {
 			t.Error("a lease that has lapsed is resumed")
 		}
 	})
@@ -152,6 +152,9 @@ func TestAConnectionThatIsNotUsedAnyMore(t *testing.T) {
 		}
 		l.lease(t, second, 3)
 		cut()
+		if _, ok := l.resume(first, refs(1)); ok {
+			t.Error("leases are resumed over a connection that has ended")
+		}
 		time.Sleep(time.Hour)
 		l.want(t)
 	})
@@ -189,7 +192,7 @@ func TestAnOwnerThatStartsAgain(t *testing.T) {
 		l.restore([]*guestLease{one, two}, time.Now().Add(spokenTime))
 		time.Sleep(spokenTime - time.Second)
 		g, _ := l.connect(t)
-		if got := l.resume(g, refs(2)); got[0] != two {
+		if got, _ := l.resume(g, refs(2)); got[0] != two {
 			t.Errorf("resumed are %v", got)
 		}
 		time.Sleep(time.Hour)

@@ -101,8 +101,12 @@ func (g *guest) Resume(ctx context.Context, frames []store.Ref) ([]store.Lease, 
 	if err := g.known(ctx); err != nil {
 		return nil, err
 	}
+	leases, there := g.lent.resume(g, frames)
+	if !there {
+		return nil, mesh.ErrGone
+	}
 	out := make([]store.Lease, len(frames))
-	for i, l := range g.lent.resume(g, frames) {
+	for i, l := range leases {
 		if l != nil {
 			out[i] = l
 		}
