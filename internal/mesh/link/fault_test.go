@@ -448,6 +448,7 @@ func TestNothingStays(t *testing.T) {
 func FuzzMessages(f *testing.F) {
 	f.Add(appendMessage(nil, message{kind: msgPull, pull: 1, most: 3, place: inbox}))
 	f.Add(appendMessage(nil, message{kind: msgRelease, pull: 1, index: 3, after: time.Second}))
+	f.Add(appendRefs(appendMessage(nil, message{kind: msgResume, pull: 1, most: 1}), []store.Ref{{At: inbox, Number: 7}}))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r := bufio.NewReader(bytes.NewReader(text))
 		for {
@@ -459,6 +460,9 @@ func FuzzMessages(f *testing.F) {
 			if err != nil || again != m {
 				t.Fatalf("%+v became %+v, %v", m, again, err)
 			}
+		}
+		if frames, err := readRefs(bytes.NewReader(text), 3); err == nil && !bytes.HasPrefix(text, appendRefs(nil, frames)) {
+			t.Fatalf("the frames of a resume became %v", frames)
 		}
 		readArrival(bufio.NewReader(bytes.NewReader(text)), func(uint64) int { return maxMost })
 	})

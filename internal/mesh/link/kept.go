@@ -22,6 +22,9 @@ const (
 	// noneTime is how long it is known that there are none: a connection that is
 	// about to be made has asked for them.
 	noneTime = time.Minute
+	// maxSent is how many verdicts over one connection wait to be confirmed; older ones
+	// count as if they were.
+	maxSent = 4 * maxLeases
 )
 
 // from are the leases of the owner of that name, who is there.
@@ -144,14 +147,18 @@ func (k *kept) lapse(p *puller, indices []uint16) {
 func (k *kept) taken(p *puller, verdicts uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := min(verdicts-min(p.confirmed, verdicts), uint64(len(p.sent)))
+	k.confirm(p, int(min(verdicts-min(p.confirmed, verdicts), uint64(len(p.sent))))) //nolint:gosec // at most its length
+}
+
+// confirm takes out what the oldest n verdicts that were sent over p acknowledge.
+func (k *kept) confirm(p *puller, n int) {
 	for _, g := range p.sent[:n] {
 		if g.acked {
 			k.forget(g)
 		}
 	}
-	p.confirmed += n
-	p.sent = slices.Delete(p.sent, 0, int(n)) //nolint:gosec // at most its length
+	p.confirmed += uint64(n) //nolint:gosec // not negative
+	p.sent = slices.Delete(p.sent, 0, n)
 }
 
 // forget takes out a grant, if no later one of its frame has taken its place.
@@ -180,6 +187,9 @@ func (k *kept) decide(g *grant, m message) error {
 	defer p.mu.Unlock()
 	if !p.closed {
 		p.decide(m, g)
+	}
+	if len(p.sent) > maxSent { // an owner that confirms nothing
+		k.confirm(p, maxSent/2)
 	}
 	return nil
 }
