@@ -121,10 +121,10 @@ type Peer interface {
 // use.
 type Store interface {
 	// Pull leases frames of the inbox of a seed, as [store.Store.Pull] does.
-	// The leases are renewed as long as the puller is there, and are given
-	// back at once when it is gone. Their Deliveries count only those that
-	// ended without a verdict although the holder did not give them back, this
-	// one included.
+	// The leases last as long as the puller is there, and outlive its silence
+	// by a time that follows what a run takes. Their Deliveries count those
+	// whose holder is known to have died, and this one: that a lease lapsed says
+	// nothing about its frame.
 	Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error)
 	// Append puts a frame into the store, as [store.Store.Append] does: for
 	// nodes whose own store is weaker, and for ledgers. Large data that it
@@ -137,6 +137,27 @@ type Store interface {
 	// appended, but not for long: DropBlob lets go of it.
 	PutBlob(ctx context.Context, b packet.Blob, r io.Reader) error
 	DropBlob(ctx context.Context, b packet.Blob) error
+}
+
+// A Served is a node's store as a peer uses it over one connection.
+type Served interface {
+	Store
+	// Resume is told which frames the peer has leased over earlier connections: it
+	// runs them still, or has acknowledged them and does not know whether that
+	// arrived. It gives the leases of those in this order, nil for one that has
+	// ended, and gives back what else the peer had. It waits until the node knows
+	// what was leased before it started, or ctx ends.
+	Resume(ctx context.Context, frames []store.Ref) ([]store.Lease, error)
+	// Leave gives back at once what the peer has: it ends.
+	Leave()
+}
+
+// A Lapsing lease knows whether its owner keeps it. Leases of peers are Lapsing.
+type Lapsing interface {
+	// Lapsed tells whether the lease has ended, or may have, since nothing is heard
+	// of its owner: what has not begun under it by then is not to begin. It is
+	// cheap. A lease of which the owner knew again when it came back has not lapsed.
+	Lapsed() bool
 }
 
 // A Spoiled lease can be told that its frame is not what was stored: its owner
@@ -152,9 +173,11 @@ type Host interface {
 	// closed when it says something else.
 	Card() Card
 	Changed() <-chan struct{}
-	// Serve is the node's store as the peer of that name uses it, until ctx
-	// ends: then what the peer has leased is given back.
-	Serve(ctx context.Context, peer string) Store
+	// Serve is the node's store as the peer of that name uses it over one
+	// connection, until ctx ends. boot is the start of the peer: leases of an
+	// earlier one end, since its process has died, and those of this one can be
+	// resumed over the next connection.
+	Serve(ctx context.Context, peer string, boot packet.ID) Served
 	// Meet tells the node who its peers are, all of them, whenever that or a
 	// card has changed.
 	Meet(peers []Peer)

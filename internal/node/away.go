@@ -1,11 +1,15 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -59,11 +63,36 @@ func (p *peer) appendFrames(ctx context.Context, frames []*filling, parts []*par
 		}
 	}
 	for _, f := range frames {
-		if err := p.appendFrame(ctx, f, there); err != nil {
+		err := p.appendFrame(ctx, f, there)
+		for errors.Is(err, mesh.ErrGone) {
+			back := p.awaitBack()
+			if back == nil {
+				return err
+			}
+			p = back
+			err = p.appendFrame(ctx, f, there)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// awaitBack waits until a peer that is gone is met again, for as long as its leases
+// outlive that at the least: until then the runs that gave what is to be stored there
+// are not repeated. nil is a peer that is not met, or the end of this node.
+func (p *peer) awaitBack() *peer {
+	n, begun := p.node, p.node.clock.now()
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		if back := n.peer(p.name); back != nil && back != p && back.store != nil && back.safer == p.safer {
+			return back
+		}
+		missed := cmp.Or(time.Duration(p.missed.Load()), begun)
+		if n.clock.now()-missed > minOutlived || !pause.For(n.injecting, wait) {
+			return nil
+		}
+	}
 }
 
 func (p *peer) appendFrame(ctx context.Context, f *filling, there map[packet.Sum]bool) error {

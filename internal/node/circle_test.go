@@ -102,7 +102,7 @@ func (c *circle) join(a, b *world) {
 	}
 	ctx, cut := context.WithCancel(context.Background())
 	l := &link{world: b, cut: cut, gone: make(chan struct{})}
-	l.store = &cutStore{Store: b.Serve(ctx, a.Name()), ctx: ctx}
+	l.store = &cutStore{Store: b.Serve(ctx, a.Name(), a.Boot()), ctx: ctx}
 	c.links[[2]*world{a, b}] = l
 	done := make(chan struct{})
 	stop := make(chan struct{})

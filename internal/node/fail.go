@@ -134,8 +134,11 @@ func (h *host) hasten() {
 // deadLetter sends it to Error:<seed> with its data unchanged.
 func (h *host) deadLetter(it *item, err error) {
 	h.gaveUps.Add(1)
-	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s after %s: it goes to %s",
-		h.name, it.ID, english.Plural(int(it.Attempt), "attempt", ""), packet.ErrorState(h.name)), err)
+	after := ""
+	if it.Attempt > 0 { // it was run, and did not end its node
+		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
+	}
+	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

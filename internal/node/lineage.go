@@ -331,9 +331,14 @@ type delivery struct {
 // giveBack ends a lease without a verdict on its frame, and notes that: the
 // next delivery comes of this, not of a node's death.
 func (n *Node) giveBack(from *peer, at store.Queue, lease store.Lease, after time.Duration) error {
+	n.noteReturn(from, at, lease)
+	return lease.Release(after)
+}
+
+// noteReturn notes that a frame comes again, and not because of a node's death.
+func (n *Node) noteReturn(from *peer, at store.Queue, lease store.Lease) {
 	count, _ := n.givenBack.LoadOrStore(delivery{from, at, lease.Number()}, new(atomic.Int64))
 	count.(*atomic.Int64).Add(1)
-	return lease.Release(after)
 }
 
 // deaths is how many deliveries of a frame in the own store, this one apart, have

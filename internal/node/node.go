@@ -88,6 +88,7 @@ type Node struct {
 	backlogs   backlogs
 	history    history
 	progressed progressed
+	borrowers  borrowers
 	turns      turns
 	watch      watch
 	holding    sync.Once
@@ -112,7 +113,7 @@ type Node struct {
 	moving    atomic.Int64 // packets that come to seeds from what waits or was pulled
 	abandoned atomic.Int64 // packets given up because the node ended
 	damage    atomic.Int64 // frames that could not be read
-	lapsed    atomic.Int64 // leases of peers that were gone
+	lapsed    atomic.Int64 // leases that peers have lost: they were silent for too long, or died
 	appends   appendTimes
 
 	change  sync.Mutex     // held while seeds come and go
@@ -163,6 +164,7 @@ func New(cfg Config) *Node {
 	if cfg.Blobs != nil {
 		n.blobs = boundedBlobs{cfg.Blobs, n}
 	}
+	n.borrowers.of, n.borrowers.known = map[packet.ID]*lent{}, make(chan struct{})
 	n.seen = newSeen(n.store, cfg.Durability, n.clock)
 	n.running, n.stop = context.WithCancel(context.Background())
 	n.injecting, n.stopInject = context.WithCancel(n.running)
@@ -234,9 +236,9 @@ func (n *Node) Group() string { return n.cfg.Group }
 // the last of them.
 //
 // Where another node hosts the seed, it pulls the frame as a guest, through
-// [Node.Serve], and this node keeps the lease for it. A seed here is pulled for
-// from the stores of all peers likewise; the frame's origin then knows whose it
-// is. What descends from it is stored in the own store, and is on its disk before
+// [Node.Serve], and this node keeps the lease for it, for a time also while nothing
+// is heard of it. A seed here is pulled for from the stores of all peers likewise;
+// the frame's origin then knows whose it is. What descends from it is stored in the own store, and is on its disk before
 // the peer hears of it, or, if that store is weaker, in the peer's.
 //
 // With durability [None] roots are routed as outputs are, without an origin,
@@ -254,6 +256,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.Recall()
 	n.holdLeft()
 	n.learnProgress()
+	n.restoreLent()
 	n.wantStored(n.running)
 	endSoon()
 	n.change.Lock()
@@ -320,6 +323,7 @@ func (n *Node) close() {
 	n.snap.Store(n.newSnapshot(nil, nil, nil)) // what still moves finds nothing and waits
 	n.change.Unlock()
 	n.stop()
+	n.borrowers.stop()
 	var left []item
 	for _, h := range snap.hosts {
 		left = append(left, h.undelay()...)

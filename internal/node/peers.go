@@ -6,11 +6,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -23,6 +25,8 @@ type peer struct {
 	// safer says that what lies in its store outlives what lies in the own one.
 	safer bool
 	told  []mesh.Hosted // what it hosts, as far as that was said
+	// missed is when it was gone, by the node's clock; 0 while it is there.
+	missed atomic.Int64
 }
 
 // tell says which seeds the peer hosts now, and which no more.
@@ -100,6 +104,7 @@ func (n *Node) Peers() []mesh.Peer {
 
 // forgetPeer lets go of what was kept about a node that is gone.
 func (n *Node) forgetPeer(p *peer) {
+	p.missed.Store(int64(n.clock.now()))
 	n.committers.Range(func(t, c any) bool {
 		if t.(target).into == p && c.(*committer).idle() {
 			n.committers.Delete(t)
@@ -340,7 +345,8 @@ func (n *Node) forwardLedger(p *peer, at store.Queue) error {
 	})
 	for _, r := range theirs {
 		if err == nil {
-			err = p.store.Append(n.running, at, store.Frame{Data: r.Data, Packets: 1, Rank: store.Descendant})
+			_, ps, _ := packet.ParseFrame(r.Data) // ledgerOwner has read it
+			err = p.store.Append(n.running, at, store.Frame{Data: r.Data, Packets: len(ps), Rank: store.Descendant})
 		}
 		if err == nil {
 			err = n.store.Commit(n.running, &store.Tx{Remove: []store.Ref{{At: at, Number: r.Number}}})

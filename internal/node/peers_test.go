@@ -74,6 +74,38 @@ func TestWhatAWeakNodeGivesIsKeptWhereItCameFrom(t *testing.T) {
 	}
 }
 
+// TestWhatAWeakNodeGivesWaitsForItsOwner: the owner is away when a run ends, and back
+// soon: the run is not repeated.
+func TestWhatAWeakNodeGivesWaitsForItsOwner(t *testing.T) {
+	t.Parallel()
+	c := newCircle(t)
+	a, b := c.node("a", Disk), c.node("b", None)
+	var runs atomic.Int32
+	gate := make(chan struct{})
+	b.host(b.seed("work", "T:A -> T:B", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		runs.Add(1)
+		select {
+		case <-gate:
+			return emit("", in.Data+"!")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}))
+	c.meet(a, b)
+	a.inject("T:A", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "b runs it", func() bool { return runs.Load() == 1 })
+	c.part(a, b)
+	close(gate)
+	testenv.Eventually(t, 10*time.Second, "the run has ended", func() bool { _, running := b.inFlight(); return running == 0 })
+	c.meet(a, b)
+	testenv.Eventually(t, 20*time.Second, "what it gave lies at a", func() bool {
+		return len(lying(t, a.store, store.Waiting("T:B"))) == 1 && len(lying(t, a.store, store.Inbox("work"))) == 0
+	})
+	if n := runs.Load(); n != 1 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
 // TestLargeDataCrosses sends data beside frames there and back.
 func TestLargeDataCrosses(t *testing.T) {
 	eachPair(t, func(t *testing.T, da, db Durability) {
@@ -118,7 +150,7 @@ func TestAPeerThatIsGoneGivesItsFramesUp(t *testing.T) {
 	var got basket
 	d.host(d.seed("work", "T:A ->", got.run))
 	c.meet(a, d)
-	testenv.Eventually(t, 10*time.Second, "d has all", func() bool { return got.count() == 5 })
+	testenv.Eventually(t, 60*time.Second, "d has all", func() bool { return got.count() == 5 })
 	got.want(t, "0", "1", "2", "3", "4")
 }
 
@@ -310,7 +342,7 @@ func TestGuestsAreChecked(t *testing.T) {
 	w := c.node("a", Memory)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	g := w.Serve(ctx, "b")
+	g := w.Serve(ctx, "b", packet.NewID())
 	for _, at := range []store.Queue{"", "in.", "in.a b", "wait.T.A", "note.once.x", "ledger.00000000000000000000000000000001"} {
 		if _, err := g.Pull(ctx, at, 1); err == nil {
 			t.Errorf("a pull from %q is let pass", at)
@@ -349,8 +381,8 @@ func TestGuestsAreChecked(t *testing.T) {
 			t.Fatalf("after it was given back %d times: %v, %v", i+1, leases, err)
 		}
 	}
-	cancel() // the peer dies
-	again := w.Serve(t.Context(), "b")
+	cancel()
+	again := w.Serve(t.Context(), "b", packet.NewID()) // the peer has died, and starts again
 	late := leases[0]
 	if leases, err = again.Pull(t.Context(), "in.x", 1); err != nil || leases[0].Deliveries() != 2 {
 		t.Errorf("after a death: %v, %v", leases, err)

@@ -13,28 +13,31 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// Serve is this node's store as the peer of that name uses it, until ctx ends:
-// then what it has leased is free again, and large data that it put there and
-// that no frame names is removed.
-func (n *Node) Serve(ctx context.Context, peer string) mesh.Store {
-	g := &guest{node: n, peer: peer, ctx: ctx, leases: map[*guestLease]bool{}, held: map[packet.Sum]int{}}
+// Serve is this node's store as the peer of that name uses it over one connection,
+// until ctx ends. What it has leased then outlives that for a time, in which the peer
+// can resume it over another connection; large data that it put there and that no
+// frame names is removed.
+func (n *Node) Serve(ctx context.Context, peer string, boot packet.ID) mesh.Served {
+	g := &guest{node: n, peer: peer, boot: boot, ctx: ctx, held: map[packet.Sum]int{}}
+	g.lent = n.borrowers.connect(g)
 	context.AfterFunc(ctx, g.end)
 	return g
 }
 
-// A guest is a peer that uses this node's store.
+// A guest is a peer that uses this node's store over one connection.
 type guest struct {
 	node *Node
 	peer string
+	boot packet.ID
 	ctx  context.Context
+	lent *lent
 
-	mu     sync.Mutex
-	over   bool
-	leases map[*guestLease]bool
-	held   map[packet.Sum]int // large data that was put here
+	mu   sync.Mutex
+	over bool
+	held map[packet.Sum]int // large data that was put here
 }
 
-var _ mesh.Store = (*guest)(nil)
+var _ mesh.Served = (*guest)(nil)
 
 // Pull leases frames of a seed's inbox. Where this node hosts the seed as well,
 // its own workers come first, unless the seed says that all are to have their
@@ -43,6 +46,9 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	name, inbox := from.Seed()
 	if err := from.Check(); err != nil || !inbox {
 		return nil, errors.Join(fmt.Errorf("pull from %q: only inboxes of seeds are for others", string(from)), err)
+	}
+	if err := g.known(ctx); err != nil {
+		return nil, err
 	}
 	for {
 		within, leave := ctx, func() {}
@@ -65,36 +71,58 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	}
 }
 
-// take notes what the guest holds now.
-func (g *guest) take(from store.Queue, leases []store.Lease) ([]store.Lease, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	out := make([]store.Lease, len(leases))
-	for i, lease := range leases {
-		l := &guestLease{Lease: lease, guest: g, at: from}
-		l.deaths = g.node.deaths(from, lease)
-		g.leases[l] = true
-		out[i] = l
+// known waits until it is known what was leased before the node started.
+func (g *guest) known(ctx context.Context) error {
+	select {
+	case <-g.node.borrowers.known:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if g.over {
-		for l := range g.leases {
-			l.lapse()
-		}
-		clear(g.leases)
+}
+
+// take notes what the guest has now.
+func (g *guest) take(from store.Queue, leases []store.Lease) ([]store.Lease, error) {
+	mine, out, frames := make([]*guestLease, len(leases)), make([]store.Lease, len(leases)), make([]store.Ref, len(leases))
+	for i, lease := range leases {
+		mine[i] = g.node.guestLease(from, lease)
+		out[i], frames[i] = mine[i], mine[i].ref()
+	}
+	g.node.noteLent(g.peer, g.boot, frames)
+	if !g.lent.add(g, mine) {
+		g.node.takeBack(g.peer, mine, returned)
 		return nil, mesh.ErrGone
 	}
 	return out, nil
 }
 
-// end gives back what the guest has: it is gone.
+// Resume takes up the leases of earlier connections that the peer still has.
+func (g *guest) Resume(ctx context.Context, frames []store.Ref) ([]store.Lease, error) {
+	if err := g.known(ctx); err != nil {
+		return nil, err
+	}
+	leases, there := g.lent.resume(g, frames)
+	if !there {
+		return nil, mesh.ErrGone
+	}
+	out := make([]store.Lease, len(frames))
+	for i, l := range leases {
+		if l != nil {
+			out[i] = l
+		}
+	}
+	return out, nil
+}
+
+// Leave gives back what the peer has.
+func (g *guest) Leave() { g.lent.remove(returned, all) }
+
+// end is called when the connection has ended.
 func (g *guest) end() {
+	g.lent.disconnect(g)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over = true
-	for l := range g.leases {
-		l.lapse()
-	}
-	clear(g.leases)
 	for sum, count := range g.held {
 		for range count {
 			g.node.drop([]packet.Sum{sum})
@@ -103,34 +131,40 @@ func (g *guest) end() {
 	clear(g.held)
 }
 
-// ends takes a lease off the guest; false means that it has ended already.
-func (g *guest) ends(l *guestLease) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	had := g.leases[l]
-	delete(g.leases, l)
-	return had
-}
-
-// A guestLease is a frame that a guest works on.
+// A guestLease is a frame that a peer works on.
 type guestLease struct {
 	store.Lease
-	guest  *guest
+	node   *Node
 	at     store.Queue
 	deaths int
+	cost   time.Duration // of a run, as far as it was known when the lease began
+	since  time.Time     // when that was
+	lent   *lent         // of which it is one
+
+	// Under the lock of lent.
+	by    *guest    // the connection over which the peer has it; nil while it is silent
+	until time.Time // when it lapses then
 }
 
-var errLapsed = errors.New("the lease is over")
+// guestLease is a lease for a peer.
+func (n *Node) guestLease(at store.Queue, lease store.Lease) *guestLease {
+	l := &guestLease{Lease: lease, node: n, at: at, deaths: n.deaths(at, lease), since: time.Now()}
+	if name, ok := at.Seed(); ok {
+		l.cost = n.snap.Load().costs[name]
+	}
+	return l
+}
 
-// Deliveries counts those that ended without a verdict, and this one.
+func (l *guestLease) ref() store.Ref { return store.Ref{At: l.at, Number: l.Number()} }
+
+// Deliveries counts those whose holders have died, and this one.
 func (l *guestLease) Deliveries() int { return l.deaths + 1 }
 
 func (l *guestLease) Ack() error {
-	if !l.guest.ends(l) {
-		return errLapsed
+	if !l.lent.end(l) {
+		return store.ErrLapsed
 	}
-	n := l.guest.node
-	n.givenBack.Delete(delivery{nil, l.at, l.Number()})
+	n := l.node
 	var blobs []packet.Sum
 	if data := l.Data(); packet.FrameHasBlobs(data) {
 		_, ps, err := packet.ParseFrame(data)
@@ -139,40 +173,39 @@ func (l *guestLease) Ack() error {
 		}
 		blobs = blobsOf(ps)
 	}
-	err := l.Lease.Ack()
-	if err == nil {
-		n.dropLater(blobs)
+	tx := &store.Tx{Ack: []store.Lease{l.Lease}}
+	if n.notesLent() {
+		tx.Delete = []store.Key{lentKey(l.ref())}
 	}
-	return err
+	if err := n.store.Commit(context.Background(), tx); err != nil {
+		// It runs again, if nobody else has it by now.
+		return errors.Join(err, n.giveBack(nil, l.at, l.Lease, releaseDelay))
+	}
+	n.givenBack.Delete(delivery{nil, l.at, l.Number()})
+	n.dropLater(blobs)
+	return nil
 }
 
 func (l *guestLease) Release(after time.Duration) error {
-	if !l.guest.ends(l) {
-		return errLapsed
+	if !l.lent.end(l) {
+		return store.ErrLapsed
 	}
-	return l.guest.node.giveBack(nil, l.at, l.Lease, after)
+	l.node.forgetLent([]store.Ref{l.ref()})
+	return l.node.giveBack(nil, l.at, l.Lease, after)
 }
 
 // Spoil says that the frame is not what was stored.
 func (l *guestLease) Spoil() error {
-	if !l.guest.ends(l) {
-		return errLapsed
+	if !l.lent.end(l) {
+		return store.ErrLapsed
 	}
+	l.node.forgetLent([]store.Ref{l.ref()})
 	if _, _, err := packet.ParseFrame(l.Data()); err != nil {
-		l.guest.node.damaged(l.at, l.Lease, err)
+		l.node.damaged(l.at, l.Lease, err)
 		return nil
 	}
 	// It was spoilt on its way.
-	return l.guest.node.giveBack(nil, l.at, l.Lease, releaseDelay)
-}
-
-// lapse gives a frame back whose holder is gone. That was a delivery without a
-// verdict, as after a crash.
-func (l *guestLease) lapse() {
-	l.guest.node.lapsed.Add(1)
-	if err := l.Lease.Release(0); err != nil {
-		l.guest.node.log.Debug("releasing what a lost node had leased", "node", l.guest.peer, "error", err)
-	}
+	return l.node.giveBack(nil, l.at, l.Lease, releaseDelay)
 }
 
 // Append puts a frame into this node's store.

@@ -241,7 +241,7 @@ func TestWholeNetwork(t *testing.T) {
 		p := &neighbour{Node: far, server: httptest.NewServer(Handler(Config{Node: far})), gone: make(chan struct{})}
 		t.Cleanup(p.server.Close)
 		if !shared {
-			p.store = far.Serve(t.Context(), near.Name())
+			p.store = far.Serve(t.Context(), near.Name(), near.Boot())
 		}
 		near.Meet([]mesh.Peer{p})
 		server := httptest.NewServer(Handler(Config{Node: near}))

@@ -255,7 +255,7 @@ func (c *Circle) dial(ctx context.Context, cand *candidate) (*member, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	m := &member{kind: cand.kind, gone: make(chan struct{})}
-	cfg := link.Client{Hello: c.me, Shared: c.cfg.Shared, Changed: c.changed, At: cand.at(), Heard: func(s []link.Sighting) { c.hear(m, s) }}
+	cfg := link.Client{Hello: c.me, Shared: c.cfg.Shared, Kept: &c.kept, Changed: c.changed, At: cand.at(), Heard: func(s []link.Sighting) { c.hear(m, s) }}
 	var conn net.Conn
 	var err error
 	switch {

@@ -73,6 +73,7 @@ type Circle struct {
 	server *link.Server
 	gate   link.Gate
 	gossip gossip
+	kept   link.Kept
 	dials  chan struct{}
 	kick   chan struct{} // that the node is to be told who is there
 

@@ -100,7 +100,7 @@ func (n *node) Changed() <-chan struct{} {
 	return n.changed
 }
 
-func (n *node) Serve(context.Context, string) mesh.Store { return nil }
+func (n *node) Serve(context.Context, string, packet.ID) mesh.Served { return nil }
 
 func (n *node) Meet(peers []mesh.Peer) {
 	n.mu.Lock()

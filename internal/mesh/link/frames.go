@@ -9,7 +9,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/recap/pumpkin/internal/pause"
+	"github.com/recap/pumpkin/internal/store"
 )
 
 // streamBuffer is how much of an answer is gathered before it is sent.
@@ -19,7 +23,7 @@ const streamBuffer = 64 << 10
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, streamBuffer) }}
 
 // frames serves the stream of frames of a session. With the stream the session
-// ends, since nobody could say any more what became of its leases.
+// ends, since nobody could say any more under it what became of its leases.
 func frames(s *session, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	second := s.stream
@@ -31,7 +35,8 @@ func frames(s *session, w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.cancel()
 
-	st := &stream{session: s, out: newPatient(w)}
+	st := &stream{session: s, out: newPatient(w), news: make(chan struct{}, 1)}
+	st.pulls.Go(st.confirm)
 	in := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.WriteHeader(http.StatusOK)
@@ -59,8 +64,11 @@ func frames(s *session, w http.ResponseWriter, r *http.Request) {
 // A stream answers the pulls of a session.
 type stream struct {
 	session *session
-	pulls   sync.WaitGroup // at most maxPulls
+	pulls   sync.WaitGroup // at most maxPulls, and confirm
 	open    chan struct{}
+
+	verdicts atomic.Uint64 // that have come
+	news     chan struct{} // has an element when there are more
 
 	mu  sync.Mutex // over writing
 	out *patient
@@ -83,6 +91,21 @@ func (st *stream) serve(r *bufio.Reader) error {
 			s.void(m.pull)
 		case msgAck, msgRelease, msgSpoil:
 			s.decide(m)
+			st.verdicts.Add(1)
+			select {
+			case st.news <- struct{}{}:
+			default:
+			}
+		case msgResume:
+			frames, err := readRefs(r, m.most)
+			if err != nil {
+				return err
+			}
+			if err := st.resume(m.pull, frames); err != nil {
+				return err
+			}
+		case msgLeave:
+			s.store.Leave()
 		case msgPull:
 			select {
 			case st.open <- struct{}{}:
@@ -104,6 +127,35 @@ func (st *stream) serve(r *bufio.Reader) error {
 					s.cancel()
 				}
 			})
+		}
+	}
+}
+
+// resume takes up leases of earlier streams.
+func (st *stream) resume(id uint64, frames []store.Ref) error {
+	lapsed, err := st.session.resume(st.session.ctx, id, frames)
+	if err != nil {
+		return fmt.Errorf("resume %d leases: %w", len(frames), err)
+	}
+	return st.write(func(w *bufio.Writer) error { return writeResumed(w, id, lapsed) })
+}
+
+// confirm tells the puller how many of its verdicts have come, until the session
+// ends: what it has not heard of it says again over the next stream.
+func (st *stream) confirm() {
+	ctx := st.session.ctx
+	for {
+		select {
+		case <-st.news:
+		case <-ctx.Done():
+			return
+		}
+		if !pause.For(ctx, takenPause) {
+			return
+		}
+		if err := st.write(func(w *bufio.Writer) error { return writeTaken(w, st.verdicts.Load()) }); err != nil {
+			st.session.cancel()
+			return
 		}
 	}
 }

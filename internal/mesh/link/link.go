@@ -32,8 +32,8 @@
 //	{"peers": [{"boot", "addr"}, ...]}  where other nodes are reached over TCP, new ones each time
 //	{}                                  a beat, when there was nothing else for 2 s
 //
-// The session lives as long as the watch. When it ends, whatever was leased
-// under it is given back.
+// The session lives as long as the watch. What was leased under it outlives it for
+// a while, and goes on under the next session of the same puller, which resumes it.
 //
 // # Frames
 //
@@ -49,13 +49,24 @@
 //	  3 ack      u64 pull, u16 index
 //	  4 release  u64 pull, u16 index, u64 nanoseconds
 //	  5 spoil    u64 pull, u16 index
+//	  6 resume   u64 pull, u16 count, then for each
+//	             u64 number, u8 length, place
+//	  7 leave    u64 0                gives back all there is
 //	to the puller
 //	  1 frames   u64 pull, u16 count, then for each
 //	             u64 number, u32 deliveries, u32 length, data
 //	  2 failed   u64 pull, u16 length, problem
+//	  3 resumed  u64 pull, u16 count, then for each that has lapsed
+//	             u16 index
+//	  4 taken    u64 verdicts, u16 0  how many have come over this stream
 //
 // Verdicts that come while others are on their way gather behind them, and go
 // together.
+//
+// The first message is a resume. It names the frames that the puller has leased over
+// earlier streams and not decided, or acknowledged without hearing that this was
+// taken; from then on they have the number of that pull. What else was leased to
+// the puller, it does not have, and it is given back.
 package link
 
 import (
@@ -96,6 +107,12 @@ const (
 	// maxPulls and maxLeases are how much one session may have open.
 	maxPulls  = 4096
 	maxLeases = 16384
+	// takenPause is how long verdicts gather until the puller is told that they
+	// were taken.
+	takenPause = 50 * time.Millisecond
+	// leaveTime is how long a node that ends waits until it has given back what
+	// it leased.
+	leaveTime = time.Second
 	// maxMost is the most frames that one pull can ask for.
 	maxMost = 256
 	// maxSessions is how many watches a node answers at a time.

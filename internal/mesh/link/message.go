@@ -17,12 +17,16 @@ const (
 	msgAck
 	msgRelease
 	msgSpoil
+	msgResume
+	msgLeave
 )
 
 // The kinds of messages to who pulls.
 const (
 	msgFrames = 1 + iota
 	msgFailed
+	msgResumed
+	msgTaken
 )
 
 // A message is one to the owner.
@@ -30,7 +34,7 @@ type message struct {
 	kind  byte
 	pull  uint64
 	index uint16        // of a verdict
-	most  uint16        // of a pull
+	most  uint16        // of a pull, or how many frames a resume names
 	place store.Queue   // of a pull
 	after time.Duration // of a release
 }
@@ -44,6 +48,8 @@ func appendMessage(b []byte, m message) []byte {
 		b = binary.BigEndian.AppendUint16(b, m.most)
 		b = append(b, byte(len(m.place)))
 		b = append(b, m.place...)
+	case msgResume:
+		b = binary.BigEndian.AppendUint16(b, m.most)
 	case msgAck, msgSpoil:
 		b = binary.BigEndian.AppendUint16(b, m.index)
 	case msgRelease:
@@ -53,8 +59,38 @@ func appendMessage(b []byte, m message) []byte {
 	return b
 }
 
-// readMessage reads what appendMessage writes. At the end between two messages
-// the error is io.EOF.
+// appendRefs writes the frames of a resume behind it.
+func appendRefs(b []byte, frames []store.Ref) []byte {
+	for _, f := range frames {
+		b = binary.BigEndian.AppendUint64(b, f.Number)
+		b = append(b, byte(len(f.At)))
+		b = append(b, f.At...)
+	}
+	return b
+}
+
+// readRefs reads what appendRefs writes.
+func readRefs(r io.Reader, count uint16) ([]store.Ref, error) {
+	if count > maxLeases {
+		return nil, fmt.Errorf("a resume of %d leases; at most %d are allowed", count, maxLeases)
+	}
+	frames := make([]store.Ref, count)
+	var buf [9]byte
+	for i := range frames {
+		if err := readFull(r, buf[:]); err != nil {
+			return nil, err
+		}
+		place := make([]byte, buf[8])
+		if err := readFull(r, place); err != nil {
+			return nil, err
+		}
+		frames[i] = store.Ref{At: store.Queue(place), Number: binary.BigEndian.Uint64(buf[:])}
+	}
+	return frames, nil
+}
+
+// readMessage reads what appendMessage writes; what a resume names is read apart. At
+// the end between two messages the error is io.EOF.
 func readMessage(r *bufio.Reader) (message, error) {
 	var buf [16]byte
 	kind, err := r.ReadByte()
@@ -66,8 +102,8 @@ func readMessage(r *bufio.Reader) (message, error) {
 	switch kind {
 	case msgPull:
 		rest += 3
-	case msgCancel:
-	case msgAck, msgSpoil:
+	case msgCancel, msgLeave:
+	case msgAck, msgSpoil, msgResume:
 		rest += 2
 	case msgRelease:
 		// The delay is read apart.
@@ -87,6 +123,8 @@ func readMessage(r *bufio.Reader) (message, error) {
 			return m, err
 		}
 		m.place = store.Queue(place)
+	case msgResume:
+		m.most = binary.BigEndian.Uint16(buf[8:])
 	case msgAck, msgSpoil:
 		m.index = binary.BigEndian.Uint16(buf[8:])
 	case msgRelease:
@@ -145,23 +183,53 @@ func writeFailed(w *bufio.Writer, pull uint64, text []byte) error {
 	return w.Flush()
 }
 
-// An arrival is the answer to a pull.
-type arrival struct {
-	pull   uint64
-	frames []*lease
-	failed []byte // a problem
+// writeResumed answers a resume with the leases that have lapsed.
+func writeResumed(w *bufio.Writer, pull uint64, lapsed []uint16) error {
+	buf := binary.BigEndian.AppendUint64([]byte{msgResumed}, pull)
+	buf = binary.BigEndian.AppendUint16(buf, uint16(len(lapsed)))
+	for _, index := range lapsed {
+		buf = binary.BigEndian.AppendUint16(buf, index)
+	}
+	w.Write(buf)
+	return w.Flush()
 }
 
-// readArrival reads an answer; most says how many frames the pull may have. The
+// writeTaken says how many verdicts have come.
+func writeTaken(w *bufio.Writer, verdicts uint64) error {
+	w.Write(append(binary.BigEndian.AppendUint64([]byte{msgTaken}, verdicts), 0, 0))
+	return w.Flush()
+}
+
+// An arrival is a message to who pulls.
+type arrival struct {
+	kind   byte
+	pull   uint64 // of a taken: how many verdicts
+	frames []*lease
+	failed []byte // a problem
+	lapsed []uint16
+}
+
+// readArrival reads a message; most says how many frames the pull may have. The
 // data of each frame is memory of its own.
 func readArrival(r *bufio.Reader, most func(pull uint64) int) (arrival, error) {
 	var buf [frameHead]byte
 	if err := readFull(r, buf[:11]); err != nil {
 		return arrival{}, err
 	}
-	a := arrival{pull: binary.BigEndian.Uint64(buf[1:])}
+	a := arrival{kind: buf[0], pull: binary.BigEndian.Uint64(buf[1:])}
 	n := int(binary.BigEndian.Uint16(buf[9:]))
-	switch kind := buf[0]; kind {
+	switch a.kind {
+	case msgTaken:
+		return a, nil
+	case msgResumed:
+		a.lapsed = make([]uint16, n)
+		for i := range a.lapsed {
+			if err := readFull(r, buf[:2]); err != nil {
+				return a, err
+			}
+			a.lapsed[i] = binary.BigEndian.Uint16(buf[:])
+		}
+		return a, nil
 	case msgFailed:
 		if n > maxProblem {
 			return a, fmt.Errorf("an error of %d bytes; at most %d are allowed", n, maxProblem)
@@ -170,7 +238,7 @@ func readArrival(r *bufio.Reader, most func(pull uint64) int) (arrival, error) {
 		return a, readFull(r, a.failed)
 	case msgFrames:
 	default:
-		return a, fmt.Errorf("a message of kind %d", kind)
+		return a, fmt.Errorf("a message of kind %d", a.kind)
 	}
 	if n < 1 || n > most(a.pull) {
 		return a, fmt.Errorf("%d frames for a pull of at most %d", n, most(a.pull))
@@ -185,7 +253,7 @@ func readArrival(r *bufio.Reader, most func(pull uint64) int) (arrival, error) {
 			return a, fmt.Errorf("a frame of %d bytes; at most %d are allowed", size, store.MaxFrame)
 		}
 		l := &lease{
-			pull: a.pull, index: uint16(i),
+			grant:      &grant{pull: a.pull, index: uint16(i)},
 			number:     binary.BigEndian.Uint64(buf[:]),
 			deliveries: int(binary.BigEndian.Uint32(buf[8:])),
 			data:       make([]byte, size),

@@ -32,6 +32,9 @@ type Client struct {
 	// nodes are said to be; both from Run. They may be nil.
 	Changed func()
 	Heard   func([]Sighting)
+	// Kept are the leases that this node has of others; nil are those of this
+	// connection alone.
+	Kept *Kept
 }
 
 // A Peer is another node, over one connection. It is safe for concurrent use.
@@ -74,6 +77,7 @@ func dial(ctx context.Context, conn net.Conn, cfg Client) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{cfg: cfg, me: string(me)}
+	p.pull.peer, p.pull.open, p.pull.kept = p, map[uint64]*waiting{}, new(kept)
 	if p.conn, err = connect(ctx, conn, cfg.TLS); err != nil {
 		return nil, err
 	}
@@ -92,8 +96,6 @@ func dial(ctx context.Context, conn net.Conn, cfg Client) (*Peer, error) {
 		}
 		return nil, err
 	}
-	p.pull.peer = p
-	p.pull.open = map[uint64]*waiting{}
 	return p, nil
 }
 
@@ -161,6 +163,10 @@ func (p *Peer) begin() error {
 		return ErrSelf
 	}
 	p.hello, p.session = *l.Hello, l.Session.String()
+	if p.cfg.Kept == nil {
+		p.cfg.Kept = new(Kept)
+	}
+	p.pull.kept = p.cfg.Kept.from(p.hello.Node)
 	l, err = p.next()
 	if err != nil {
 		return err
@@ -218,11 +224,15 @@ var (
 // end makes the node gone, for the first reason that there is.
 func (p *Peer) end(why error) { p.stop(why) }
 
-// Run follows the node until it is gone or ctx ends, and returns why. After that
-// nothing of the peer goes on.
+// Run follows the node until it is gone, or until this node ends with ctx and has
+// given back what it leased, and returns why. After that nothing of the peer goes on.
 func (p *Peer) Run(ctx context.Context) error {
 	defer p.Close()
-	defer context.AfterFunc(ctx, func() { p.end(ctx.Err()) })()
+	defer context.AfterFunc(ctx, func() {
+		p.pull.leave()
+		p.end(ctx.Err())
+	})()
+	p.pull.resume()
 	for {
 		l, err := p.next()
 		switch {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
@@ -21,9 +20,16 @@ import (
 const maxOut = 64 << 10
 
 // A puller is the stream of frames of a peer, from who pulls. It is opened by the
-// first pull.
+// first pull, or to resume leases.
 type puller struct {
 	peer *Peer
+	kept *kept
+
+	// Under kept's lock.
+	resumed   uint64   // the pull that names the leases of earlier streams
+	named     []*grant // those, until it is answered
+	sent      []*grant // that verdicts were sent of and not confirmed, oldest first
+	confirmed uint64   // how many were
 
 	mu     sync.Mutex
 	begun  bool
@@ -33,6 +39,7 @@ type puller struct {
 	out    []byte        // messages that wait to be sent
 	ready  chan struct{} // closed when out is not empty
 	room   chan struct{} // closed when out is not too long any more; nil if nobody waits
+	left   chan struct{} // closed when all was sent and nothing will be; nil until the node ends
 
 	under sync.WaitGroup // the stream's goroutine
 }
@@ -61,7 +68,7 @@ func (p *puller) pull(ctx context.Context, from store.Queue, most int) ([]store.
 	}
 	select {
 	case a := <-w.answer:
-		return p.leases(a)
+		return p.leases(a, from)
 	case <-p.peer.ctx.Done():
 		return nil, mesh.ErrGone
 	case <-ctx.Done():
@@ -74,11 +81,12 @@ func (p *puller) pull(ctx context.Context, from store.Queue, most int) ([]store.
 		return nil, ctx.Err()
 	}
 	p.mu.Unlock()
-	return p.leases(<-w.answer) // it came just now
+	return p.leases(<-w.answer, from) // it came just now
 }
 
 // ask sends a pull.
 func (p *puller) ask(ctx context.Context, from store.Queue, w *waiting) (id uint64, err error) {
+	p.begin()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.out) > maxOut && !p.closed {
@@ -98,20 +106,74 @@ func (p *puller) ask(ctx context.Context, from store.Queue, w *waiting) (id uint
 		}
 	}
 	switch {
-	case p.closed || p.peer.ctx.Err() != nil:
+	case p.closed || p.left != nil || p.peer.ctx.Err() != nil:
 		return 0, mesh.ErrGone
 	case len(p.open) >= maxPulls/2: // cancelled ones may still count there
 		return 0, fmt.Errorf("%d pulls are open; at most %d are allowed", len(p.open), maxPulls/2)
-	}
-	if !p.begun {
-		p.begun = true
-		p.ready = make(chan struct{})
-		p.under.Go(p.run)
 	}
 	p.last++
 	p.open[p.last] = w
 	p.send(message{kind: msgPull, pull: p.last, most: uint16(w.most), place: from})
 	return p.last, nil
+}
+
+// begin opens the stream, unless it is open.
+func (p *puller) begin() {
+	p.mu.Lock()
+	begun := p.begun
+	p.mu.Unlock()
+	if begun {
+		return
+	}
+	p.kept.mu.Lock()
+	defer p.kept.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begun || p.closed || p.peer.ctx.Err() != nil {
+		return
+	}
+	p.begun = true
+	p.ready = make(chan struct{})
+	p.kept.attach(p)
+	p.under.Go(p.run)
+}
+
+// resume opens the stream if the node has leases of earlier ones.
+func (p *puller) resume() {
+	p.kept.mu.Lock()
+	none := len(p.kept.grants) == 0
+	p.kept.mu.Unlock()
+	if !none {
+		p.begin()
+	}
+}
+
+// leave gives back what was leased: this node ends. It waits until that was sent,
+// but not for long.
+func (p *puller) leave() {
+	p.mu.Lock()
+	if !p.begun || p.closed || p.left != nil {
+		p.mu.Unlock()
+		return
+	}
+	left := make(chan struct{})
+	p.left = left
+	p.send(message{kind: msgLeave})
+	p.mu.Unlock()
+	limit := time.NewTimer(leaveTime)
+	defer limit.Stop()
+	select {
+	case <-left:
+	case <-limit.C:
+	case <-p.peer.ctx.Done():
+	}
+}
+
+// decide sends a verdict. The caller holds the lock, and kept's.
+func (p *puller) decide(m message, g *grant) {
+	m.pull, m.index = g.pull, g.index
+	p.send(m)
+	p.sent = append(p.sent, g)
 }
 
 // send puts a message behind those that wait. The caller holds the lock.
@@ -122,8 +184,8 @@ func (p *puller) send(m message) {
 	p.out = appendMessage(p.out, m)
 }
 
-// leases are what came of a pull.
-func (p *puller) leases(a arrival) ([]store.Lease, error) {
+// leases are what came of a pull from a queue.
+func (p *puller) leases(a arrival, from store.Queue) ([]store.Lease, error) {
 	if a.failed != nil {
 		var told problem
 		if err := json.Unmarshal(a.failed, &told); err != nil {
@@ -131,10 +193,13 @@ func (p *puller) leases(a arrival) ([]store.Lease, error) {
 		}
 		return nil, p.peer.reason(context.Background(), told.err())
 	}
-	leases := make([]store.Lease, len(a.frames))
+	leases, grants := make([]store.Lease, len(a.frames)), make([]*grant, len(a.frames))
 	for i, l := range a.frames {
-		l.puller = p
-		leases[i] = l
+		l.ref, l.puller, l.kept = store.Ref{At: from, Number: l.number}, p, p.kept
+		leases[i], grants[i] = l, l.grant
+	}
+	if !p.kept.add(p, grants) {
+		return nil, mesh.ErrGone // and they are given back, since nobody resumes them
 	}
 	return leases, nil
 }
@@ -155,6 +220,16 @@ func (p *puller) run() {
 		if err != nil {
 			p.peer.end(fmt.Errorf("the stream of frames: %w", err))
 			return
+		}
+		switch a.kind {
+		case msgTaken:
+			p.kept.taken(p, a.pull)
+			continue
+		case msgResumed:
+			if a.pull == p.resumed {
+				p.kept.lapse(p, a.lapsed)
+			}
+			continue
 		}
 		p.mu.Lock()
 		w := p.open[a.pull]
@@ -196,6 +271,7 @@ func (p *puller) wait() {
 	p.closed = true
 	p.mu.Unlock()
 	p.under.Wait()
+	p.kept.detach(p)
 }
 
 // outgoing is the body of the stream's request: what is to be sent, as it comes.
@@ -207,6 +283,14 @@ func (o outgoing) Read(buf []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.out) == 0 {
+		if p.left != nil {
+			select {
+			case <-p.left:
+			default:
+				close(p.left)
+			}
+			return 0, io.EOF
+		}
 		ready := p.ready
 		p.mu.Unlock()
 		select {
@@ -235,18 +319,17 @@ func (o outgoing) Close() error { return nil }
 
 // A lease is one frame of a peer.
 type lease struct {
-	puller     *puller
-	pull       uint64
-	index      uint16
+	*grant
+	kept       *kept
 	number     uint64
 	deliveries int
 	data       []byte
-	decided    atomic.Bool
 }
 
 var _ interface {
 	store.Lease
 	mesh.Spoiled
+	mesh.Lapsing
 } = (*lease)(nil)
 
 // Data is the frame.
@@ -258,28 +341,16 @@ func (l *lease) Number() uint64 { return l.number }
 // Deliveries counts as [mesh.Store] says.
 func (l *lease) Deliveries() int { return l.deliveries }
 
-// Ack ends the lease and the frame.
-func (l *lease) Ack() error { return l.decide(message{kind: msgAck}) }
+// Ack ends the lease and the frame. An owner that is away is told when it is back.
+func (l *lease) Ack() error { return l.kept.decide(l.grant, message{kind: msgAck}) }
 
 // Release gives the frame back.
 func (l *lease) Release(after time.Duration) error {
-	return l.decide(message{kind: msgRelease, after: min(after, maxDelay)})
+	return l.kept.decide(l.grant, message{kind: msgRelease, after: min(after, maxDelay)})
 }
 
 // Spoil says that the frame is not what was stored.
-func (l *lease) Spoil() error { return l.decide(message{kind: msgSpoil}) }
+func (l *lease) Spoil() error { return l.kept.decide(l.grant, message{kind: msgSpoil}) }
 
-func (l *lease) decide(m message) error {
-	p := l.puller
-	if p.peer.ctx.Err() != nil {
-		return mesh.ErrGone
-	}
-	if l.decided.Swap(true) {
-		return nil
-	}
-	m.pull, m.index = l.pull, l.index
-	p.mu.Lock()
-	p.send(m)
-	p.mu.Unlock()
-	return nil
-}
+// Lapsed tells whether the lease has ended, or may have.
+func (l *lease) Lapsed() bool { return l.kept.doubtful(l.grant) }

@@ -21,7 +21,7 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	stop   func() bool
-	store  mesh.Store
+	store  mesh.Served
 
 	mu     sync.Mutex
 	stream bool // there is a stream of frames
@@ -83,6 +83,41 @@ func (s *session) enter(id uint64, p *pull, leases []store.Lease) (bool, error) 
 	p.leases, p.left = leases, len(leases)
 	s.leased += len(leases)
 	return true, nil
+}
+
+// resume takes up leases of earlier sessions, under the number of a pull. It gives
+// the indices of those that have ended.
+func (s *session) resume(ctx context.Context, id uint64, frames []store.Ref) (lapsed []uint16, err error) {
+	for _, f := range frames {
+		if err := f.At.Check(); err != nil {
+			return nil, err
+		}
+	}
+	leases, err := s.store.Resume(ctx, frames)
+	if err != nil {
+		return nil, err
+	}
+	left := 0
+	for i, l := range leases {
+		if l == nil {
+			lapsed = append(lapsed, uint16(i)) //nolint:gosec // at most maxLeases
+		} else {
+			left++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case left == 0:
+		return lapsed, nil
+	case s.pulls[id] != nil:
+		return nil, fmt.Errorf("pull %d is open already", id)
+	case s.leased+left > maxLeases:
+		return nil, s.tooMany()
+	}
+	s.pulls[id] = &pull{cancel: func() {}, leases: leases, left: left}
+	s.leased += left
+	return lapsed, nil
 }
 
 // tooMany is the error for leases beyond the bound. The caller holds the lock.
@@ -150,7 +185,7 @@ func (s *session) decide(m message) {
 	case msgSpoil:
 		err = spoil(l)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrLapsed) {
 		s.complain("end a lease", err)
 	}
 }

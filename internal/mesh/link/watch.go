@@ -49,7 +49,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.close(ses)
-	ses.store = s.cfg.Host.Serve(ses.ctx, who.Node)
+	ses.store = s.cfg.Host.Serve(ses.ctx, who.Node, who.Boot)
 
 	// The answer ends with an error of the stream rather than in a regular way,
 	// for the other side does not care which.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,7 +31,8 @@ type Host struct {
 	meets   int
 	meeting bool
 	blobs   map[packet.Sum][]byte
-	held    int // leases of peers
+	held    int                 // leases of peers
+	lent    map[packet.ID]*lent // by the start of a peer
 	spoilt  []uint64
 	wrong   []string
 }
@@ -41,7 +43,7 @@ var _ mesh.Host = (*Host)(nil)
 func NewHost(name string, s store.Store) *Host {
 	return &Host{
 		store: s, card: mesh.Card{Node: name, Boot: packet.NewID(), Version: "test"},
-		changed: make(chan struct{}), blobs: map[packet.Sum][]byte{},
+		changed: make(chan struct{}), blobs: map[packet.Sum][]byte{}, lent: map[packet.ID]*lent{},
 	}
 }
 
@@ -123,42 +125,78 @@ func (h *Host) Spoilt() []uint64 {
 	return slices.Clone(h.spoilt)
 }
 
-// Serve is the store as a peer uses it.
-func (h *Host) Serve(ctx context.Context, peer string) mesh.Store {
-	s := &served{host: h, ctx: ctx, leases: map[*heldLease]bool{}}
-	context.AfterFunc(ctx, s.end)
+// Serve is the store as a peer uses it. What the peer leases is given back when it
+// leaves or resumes something else, and not before.
+func (h *Host) Serve(_ context.Context, _ string, boot packet.ID) mesh.Served {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &served{h.lent[boot]}
+	if s.lent == nil {
+		s.lent = &lent{host: h, leases: map[store.Ref]*heldLease{}}
+		h.lent[boot] = s.lent
+	}
 	return s
 }
 
-// A served is the store as one peer uses it.
-type served struct {
-	host *Host
-	ctx  context.Context
+// Lapse gives back all leases of peers.
+func (h *Host) Lapse() {
+	h.mu.Lock()
+	all := slices.Collect(maps.Values(h.lent))
+	h.mu.Unlock()
+	for _, l := range all {
+		l.giveBack(func(*heldLease) bool { return true })
+	}
+}
 
+// A served is the store as one peer uses it over one connection.
+type served struct{ *lent }
+
+// lent is what one start of a peer has leased.
+type lent struct {
+	host   *Host
 	mu     sync.Mutex
-	ended  bool
-	leases map[*heldLease]bool
+	leases map[store.Ref]*heldLease
 }
 
 // A heldLease is one that a peer has.
 type heldLease struct {
 	store.Lease
-	served *served
+	lent *lent
+	by   *served // the connection that it came over last
+	at   store.Queue
 }
 
-func (s *served) end() {
+// Resume gives the leases of those frames that the peer still has.
+func (s *served) Resume(_ context.Context, frames []store.Ref) ([]store.Lease, error) {
 	s.mu.Lock()
-	s.ended = true
-	leases := s.leases
-	s.leases = nil
+	out := make([]store.Lease, len(frames))
+	for i, f := range frames {
+		if l := s.leases[f]; l != nil {
+			l.by = s
+			out[i] = l
+		}
+	}
 	s.mu.Unlock()
-	for l := range leases {
-		l.Lease.Release(0) // a store in memory does not fail
-		s.count(-1)
+	s.giveBack(func(l *heldLease) bool { return l.by != s })
+	return out, nil
+}
+
+// Leave gives back all leases.
+func (s *served) Leave() { s.giveBack(func(*heldLease) bool { return true }) }
+
+func (s *lent) giveBack(which func(*heldLease) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ref, l := range s.leases {
+		if which(l) {
+			delete(s.leases, ref)
+			l.Lease.Release(0) // a store in memory does not fail
+			s.count(-1)
+		}
 	}
 }
 
-func (s *served) count(n int) {
+func (s *lent) count(n int) {
 	s.host.mu.Lock()
 	s.host.held += n
 	s.host.mu.Unlock()
@@ -172,30 +210,24 @@ func (s *served) Pull(ctx context.Context, from store.Queue, most int) ([]store.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, l := range leases {
-		if s.ended {
-			l.Release(0) // as above
-			continue
-		}
-		h := &heldLease{l, s}
-		s.leases[h] = true
+		h := &heldLease{l, s.lent, s, from}
+		s.leases[store.Ref{At: from, Number: l.Number()}] = h
 		s.count(1)
 		leases[i] = h
-	}
-	if s.ended {
-		return nil, s.ctx.Err()
 	}
 	return leases, nil
 }
 
 // free takes a lease out of those that are held, once.
 func (l *heldLease) free() bool {
-	l.served.mu.Lock()
-	defer l.served.mu.Unlock()
-	if !l.served.leases[l] {
+	s, ref := l.lent, store.Ref{At: l.at, Number: l.Number()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leases[ref] != l {
 		return false
 	}
-	delete(l.served.leases, l)
-	l.served.count(-1)
+	delete(s.leases, ref)
+	s.count(-1)
 	return true
 }
 
@@ -217,9 +249,9 @@ func (l *heldLease) Spoil() error {
 	if !l.free() {
 		return nil
 	}
-	l.served.host.mu.Lock()
-	l.served.host.spoilt = append(l.served.host.spoilt, l.Number())
-	l.served.host.mu.Unlock()
+	l.lent.host.mu.Lock()
+	l.lent.host.spoilt = append(l.lent.host.spoilt, l.Number())
+	l.lent.host.mu.Unlock()
 	return l.Lease.Ack()
 }
 

@@ -202,17 +202,22 @@ func (q *queue) take(most int) []store.Lease {
 			q.fresh = f.next
 			q.store.held -= f.size()
 		}
-		f.deliveries++
-		if f.number > q.leased.mark {
-			q.leased.mark = f.number
-			q.store.mark(q)
-		}
-		// Not all of them in one array: one would keep the data of all.
-		f.holder = &lease{queue: q, frame: f, deliveries: f.deliveries}
-		leases[i] = f.holder
+		leases[i] = q.lease(f)
 	}
 	q.free -= most
 	return leases
+}
+
+// lease leases a frame that was taken out of where it was.
+func (q *queue) lease(f *frame) *lease {
+	f.deliveries++
+	if f.number > q.leased.mark {
+		q.leased.mark = f.number
+		q.store.mark(q)
+	}
+	// Not all of them in one array: one would keep the data of all.
+	f.holder = &lease{queue: q, frame: f, deliveries: f.deliveries}
+	return f.holder
 }
 
 // release takes a leased frame back, to be leased again after the delay.
