@@ -23,6 +23,7 @@ func (f *Folder) done(l look) error {
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
+	f.late.add(to, l)
 	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "moved", to)
 	return nil
 }

@@ -37,9 +37,9 @@ type Config struct {
 	// whole; 0 means [packet.MaxFile]. What other files may have is for the
 	// network to say.
 	MaxSize int64
-	// Settle is how long a file must not have changed to count as complete,
-	// where nobody saw it being closed; 0 means 2 s.
-	Settle time.Duration
+	// Quiet is how long a file must not have changed to count as complete; 0
+	// means 2 s. Below 0 a file need not be seen unchanged.
+	Quiet time.Duration
 	// Grace is how long the file in hand may still take once Run's context
 	// has ended; 0 means 5 s.
 	Grace time.Duration
@@ -50,10 +50,11 @@ type Config struct {
 
 // A Folder makes packets of the files that are dropped into a folder.
 //
-// A file counts once it is complete: closed after it was written, moved in,
-// or, for one that was there before anybody looked, unchanged for
-// [Config.Settle]. Files are taken one after another in the order in which
-// they became complete. A file whose packet is taken moves to .done/; a
+// A file counts once it is complete: no program has it open for writing, as far
+// as the system tells, and it has not changed for [Config.Quiet], an empty one
+// for a minute. Files are taken one after another in the order in which
+// they became complete. A file whose packet is taken moves to .done/, and is
+// looked at for a while: what changes in it then is in no packet. A
 // bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
 // count: a symbolic link could lead to what its author may not read, so links
 // are not followed. Hidden files and those with the name of a temporary file
@@ -67,6 +68,9 @@ type Folder struct {
 	cfg  Config
 	into Injector
 	left map[look]bool // told once, then left alone; at most maxLeft
+	late late
+	// blind: it was told that nothing tells who writes to a file.
+	blind bool
 }
 
 // maxLeft is how many files that are left alone are remembered.
@@ -88,9 +92,10 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if cfg.MaxSize == 0 {
 		cfg.MaxSize = packet.MaxFile
 	}
-	if cfg.Settle == 0 {
-		cfg.Settle = 2 * time.Second
+	if cfg.Quiet == 0 {
+		cfg.Quiet = 2 * time.Second
 	}
+	cfg.Quiet = max(cfg.Quiet, 0)
 	if cfg.Grace == 0 {
 		cfg.Grace = 5 * time.Second
 	}
@@ -212,8 +217,11 @@ func (f *Folder) follow(ctx context.Context, w watcher) error {
 // lives by. While a file is being taken no notice is, so that what a burst of
 // files tells stays where the system bounds it.
 func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) error {
-	s := newSettling(f.cfg.Settle)
+	s := newSettling(f.cfg.Quiet)
 	defer s.timer.Stop()
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	defer f.tellLate()
 	if err := f.scan(s); err != nil {
 		return err
 	}
@@ -222,9 +230,11 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		select {
 		case <-watching.Done():
 		case n := <-notices:
-			err = f.heed(ctx, s, n)
+			err = f.heed(s, n)
 		case <-s.timer.C:
 			err = f.settle(ctx, s)
+		case <-again.C:
+			f.tellLate()
 		}
 		if err != nil {
 			return err
@@ -234,12 +244,11 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 }
 
 // heed deals with one notice.
-func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
+func (f *Folder) heed(s *settling, n notice) error {
 	switch n.what {
 	case completed:
 		if l, ok := f.eligible(n.name); ok {
-			s.drop(n.name)
-			return f.take(ctx, s, l)
+			s.add(l)
 		}
 	case appeared:
 		// One that is being written will tell when it is closed; a hard
@@ -255,8 +264,8 @@ func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
 
 // settle takes the first file that is due, if it is as it was.
 func (f *Folder) settle(ctx context.Context, s *settling) error {
-	if seen := s.next(); seen != nil {
-		if now, ok := f.eligible(seen.name); ok && now == *seen {
+	if seen, due := s.next(); due {
+		if now, ok := f.eligible(seen.name); ok && now == seen {
 			if err := f.take(ctx, s, now); err != nil {
 				return err
 			}

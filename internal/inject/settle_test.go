@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -75,13 +76,13 @@ func TestThereAtTheStart(t *testing.T) {
 	})
 }
 
-func TestNoticeBeatsSettling(t *testing.T) {
+// TestAtOnce: where a file need not be seen unchanged, the notice is enough.
+func TestAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &taker{}
-		f, _ := folder(t, Config{State: state}, n)
-		put(t, f.path("a"), "a")
-		put(t, f.path("b"), "b")
+		f, _ := folder(t, Config{State: state, Quiet: atOnce}, n)
 		notices, stop := follow(t, f)
+		put(t, f.path("b"), "b")
 		notices <- notice{completed, "b"}
 		notices <- notice{completed, "b"} // twice is nothing
 		notices <- notice{completed, "never there"}
@@ -89,12 +90,196 @@ func TestNoticeBeatsSettling(t *testing.T) {
 		if got := n.data(); !slices.Equal(got, []string{"b"}) {
 			t.Fatalf("took %q at once", got)
 		}
+		end(t, stop)
+	})
+}
+
+// TestWrittenInSteps appends to a file that is closed each time, as a shell does, and
+// touches one before it is written.
+func TestWrittenInSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, _ := folder(t, Config{State: state}, n)
+		notices, stop := follow(t, f)
+		put(t, f.path("touched"), "")
+		notices <- notice{completed, "touched"}
+		whole := ""
+		for _, part := range []string{"one ", "two ", "three"} {
+			whole += part
+			put(t, f.path("x"), whole)
+			notices <- notice{completed, "x"}
+			after(1500 * time.Millisecond)
+		}
+		after(time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"one two three"}) {
+			t.Fatalf("took %q; expected one packet of all parts", got)
+		}
+		after(30 * time.Second)
+		put(t, f.path("touched"), "written")
+		notices <- notice{completed, "touched"}
 		after(time.Minute)
-		if got := n.data(); !slices.Equal(got, []string{"b", "a"}) {
-			t.Errorf("took %q; expected each once", got)
+		if got := n.data(); !slices.Equal(got, []string{"one two three", "written"}) {
+			t.Errorf("took %q; expected nothing of the empty file", got)
 		}
 		end(t, stop)
 	})
+}
+
+// TestOpenForWriting: a file that nothing is written to for long, by a program that has
+// it open, waits for that program.
+func TestOpenForWriting(t *testing.T) {
+	leases(t)
+	for _, quiet := range []time.Duration{0, atOnce} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &taker{}
+			f, _ := folder(t, Config{State: state, Quiet: quiet}, n)
+			file, err := os.Create(f.path("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if _, err := file.WriteString("part 1, "); err != nil {
+				t.Fatal(err)
+			}
+			notices, stop := follow(t, f)
+			notices <- notice{completed, "x"} // of another program's touch
+			after(time.Hour)
+			if got := n.data(); len(got) != 0 {
+				t.Fatalf("took %q, which is being written", got)
+			}
+			if _, err := file.WriteString("part 2"); err != nil {
+				t.Fatal(err)
+			}
+			file.Close()
+			after(5 * time.Second)
+			if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
+				t.Errorf("took %q once it was closed", got)
+			}
+			end(t, stop)
+		})
+	}
+}
+
+// TestOpenedWhileItIsRead: who begins to write to a file while it is read has it back.
+func TestOpenedWhileItIsRead(t *testing.T) {
+	leases(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := &writer{}
+		f, _ := folder(t, Config{State: state}, n)
+		put(t, f.path("x"), "part 1")
+		n.path = f.path("x")
+		_, stop := follow(t, f)
+		after(10 * time.Second)
+		if got := n.data(); len(got) != 0 || !there(f.path("x")) {
+			t.Fatalf("took %q", got)
+		}
+		if _, err := n.file.WriteString(", part 2"); err != nil {
+			t.Fatal(err)
+		}
+		n.file.Close()
+		after(5 * time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
+			t.Errorf("took %q once it was closed", got)
+		}
+		end(t, stop)
+	})
+}
+
+// writer is a network that opens a file for writing before it reads it, once.
+type writer struct {
+	taker
+	path string
+	file *os.File
+}
+
+func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+	if n.file == nil {
+		file, err := os.OpenFile(n.path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		n.file = file
+	}
+	return n.taker.InjectData(ctx, p, r, size)
+}
+
+// leases skips a test where the system does not tell who writes to a file.
+func leases(t *testing.T) {
+	t.Helper()
+	path := t.TempDir() + "/x"
+	put(t, path, "")
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := written(file); err != nil {
+		testenv.Lacks(t, "a file system with leases", err)
+	}
+}
+
+// TestBlind: a file whose writers nobody tells of is taken when it is quiet, and that is
+// said once.
+func TestBlind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, j := folder(t, Config{State: state}, n)
+		pipe, _, err := os.Pipe() // no lease on one
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pipe.Close()
+		for range 2 {
+			if f.written(pipe) {
+				t.Error("a writer is made up")
+			}
+		}
+		if c := j.Count("does not tell whether a program still writes", "2s", f.Dir()); c != 1 {
+			t.Errorf("%d lines; expected one\n%s", c, j)
+		}
+	})
+}
+
+// TestChangedAfterItWasTaken: what is written to a file in .done is said, once.
+func TestChangedAfterItWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, j := folder(t, Config{State: state}, n)
+		for _, name := range []string{"x", "same", "deleted"} {
+			put(t, f.path(name), "before")
+		}
+		_, stop := follow(t, f)
+		after(3 * time.Second)
+		if got := n.data(); len(got) != 3 {
+			t.Fatalf("took %q", got)
+		}
+		put(t, f.path(".done/x"), "before and after")
+		if err := os.Remove(f.path(".done/deleted")); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		if c := j.Count("has changed after it was taken"); c != 1 || j.Count(f.path(".done/x")) != 1 {
+			t.Errorf("%d lines; expected one\n%s", c, j)
+		}
+		put(t, f.path(".done/same"), "later")
+		end(t, stop)
+		if c := j.Count("has changed after it was taken", f.path(".done/same")); c != 1 {
+			t.Errorf("%d lines at the end; expected one", c)
+		}
+	})
+}
+
+func TestLateIsBounded(t *testing.T) {
+	var l late
+	for range 2 * maxLate {
+		l.add("/nowhere", look{})
+	}
+	if len(l) != maxLate {
+		t.Errorf("%d files are remembered", len(l))
+	}
+	if l.look(func(string, look, look) { t.Error("a file that is gone has not changed") }); len(l) != 0 {
+		t.Errorf("%d files that are gone are remembered", len(l))
+	}
 }
 
 func TestAfterAnOverflow(t *testing.T) {

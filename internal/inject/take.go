@@ -25,12 +25,12 @@ var errAway = errors.New("the file is gone")
 // take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
-	file, err := claim(f.path(l.name))
+	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
 	}
 	if errors.Is(err, errBusy) {
-		s.add(l)
+		s.again(l)
 		return nil
 	}
 	if err != nil {
@@ -45,7 +45,7 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	switch {
 	case errors.Is(err, errBusy):
 		if now, err := f.look(file, l.name); err == nil {
-			s.add(now)
+			s.again(now)
 		}
 		return nil
 	case errors.As(err, new(refusal)):
@@ -89,6 +89,28 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
+// claim is [claim] for a file that no program has open for writing.
+func (f *Folder) claim(name string) (*os.File, error) {
+	file, err := claim(f.path(name))
+	if err == nil && f.written(file) {
+		file.Close() // only opened
+		return nil, errBusy
+	}
+	return file, err
+}
+
+// written tells whether a program has the file open for writing, as far as the
+// system tells; that it does not is said once.
+func (f *Folder) written(file *os.File) bool {
+	is, err := written(file)
+	if err != nil && !f.blind {
+		f.blind = true
+		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the rx folder: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.cfg.Quiet),
+			"dir", f.cfg.Dir, "err", err)
+	}
+	return is
+}
+
 // A refusal is what is wrong with a file.
 type refusal struct{ error }
 
@@ -113,9 +135,10 @@ func (f *Folder) look(file *os.File, name string) (look, error) {
 // A steady reads a file that nobody writes meanwhile: else it ends with
 // errBusy.
 type steady struct {
-	file *os.File
-	look look
-	n    int64
+	file    *os.File
+	look    look
+	written func(*os.File) bool
+	n       int64
 }
 
 func (s *steady) Read(p []byte) (int, error) {
@@ -131,7 +154,9 @@ func (s *steady) Read(p []byte) (int, error) {
 	if err != nil {
 		return n, refusal{err}
 	}
-	if lookOf(s.look.name, info) != s.look || s.n != s.look.size {
+	// What was written until it was looked at shows there. Who has it open still is
+	// not done with it.
+	if lookOf(s.look.name, info) != s.look || s.n != s.look.size || s.written(s.file) {
 		return n, errBusy
 	}
 	return n, io.EOF
@@ -160,7 +185,7 @@ func (f *Folder) parse(l look, r io.Reader) (packet.Packet, error) {
 // of grace, so that what is in hand is not cut off without need.
 func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
 	p := packet.Packet{State: f.cfg.State}
-	r := &steady{file: file, look: l}
+	r := &steady{file: file, look: l, written: f.written}
 	if f.cfg.State == "" {
 		parsed, err := f.parse(l, r)
 		if err != nil {
