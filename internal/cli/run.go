@@ -257,7 +257,10 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		a.started(n)
 	}
 	ways.Go(func() error { return r.awaitNamed(waysCtx) })
-	ways.Go(func() error { return r.watch(waysCtx) })
+	ways.Go(func() error {
+		r.watch(waysCtx)
+		return nil
+	})
 	for _, folder := range folders {
 		log.Info("taking files from " + folder.Dir())
 		ways.Go(func() error { return folder.Run(waysCtx) })

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/recap/pumpkin/internal/netfs"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -176,12 +177,20 @@ const retryEvery = time.Second
 // up again when it is back. An error says that the network takes no more
 // packets, or that the folder can no longer be used.
 func (f *Folder) Run(ctx context.Context) error {
+	if kind := netfs.Kind(f.cfg.Dir); kind != "" {
+		f.blind = true // a lease tells of this machine's programs alone
+		f.cfg.Log.Info(fmt.Sprintf("the rx folder is on a network file system (%s): files that other machines put there are seen within %v, and count as complete when they have not changed for %v; --rx-quiet sets how long",
+			kind, lookEvery, f.cfg.Quiet), "dir", f.cfg.Dir)
+	}
 	gone, ever := false, false
 	for ctx.Err() == nil {
 		w, err := watch(f.cfg.Dir)
 		if err == nil {
 			if gone {
 				f.cfg.Log.Info("the rx folder is back", "dir", f.cfg.Dir)
+			}
+			if p, ok := w.(poller); ok && p.why != nil && !ever {
+				f.cfg.Log.Warn(fmt.Sprintf("the system does not tell what happens in the rx folder: it is looked through every %v", pollEvery), "dir", f.cfg.Dir, "err", p.why)
 			}
 			gone, ever = false, true
 			if err = f.follow(ctx, w); !errors.Is(err, errGone) {
@@ -222,6 +231,8 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
 	defer f.tellLate()
+	// Whatever is told is not all: of what other machines do on a network file system
+	// nothing is.
 	if err := f.scan(s); err != nil {
 		return err
 	}
@@ -235,6 +246,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 			err = f.settle(ctx, s)
 		case <-again.C:
 			f.tellLate()
+			err = f.scan(s)
 		}
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ const (
 	lateFor = 10 * time.Minute
 	// maxLate is how many are; beyond that the oldest are left out.
 	maxLate = 1000
-	// lookEvery is how often.
+	// lookEvery is how often these are looked at, and the whole folder.
 	lookEvery = 10 * time.Second
 )
 

@@ -282,19 +282,26 @@ func TestLateIsBounded(t *testing.T) {
 	}
 }
 
-func TestAfterAnOverflow(t *testing.T) {
+// TestUnseen: a file of which nothing is told is found all the same, at once after events
+// were lost.
+func TestUnseen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &taker{}
 		f, _ := folder(t, Config{State: state}, n)
 		notices, stop := follow(t, f)
 		put(t, f.path("unseen"), "unseen")
-		after(time.Minute)
+		after(8 * time.Second)
 		if got := n.data(); len(got) != 0 {
 			t.Fatalf("took %q of which nothing was told", got)
 		}
+		after(4 * time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"unseen"}) {
+			t.Errorf("took %q after ten seconds", got)
+		}
+		put(t, f.path("lost"), "lost")
 		notices <- notice{what: missed}
 		after(2 * time.Second)
-		if got := n.data(); !slices.Equal(got, []string{"unseen"}) {
+		if got := n.data(); !slices.Equal(got, []string{"unseen", "lost"}) {
 			t.Errorf("took %q after the overflow", got)
 		}
 		end(t, stop)
@@ -314,7 +321,7 @@ func TestHardLink(t *testing.T) {
 		put(t, f.path("open"), "not closed yet")
 		notices <- notice{appeared, "linked"}
 		notices <- notice{appeared, "open"}
-		after(time.Minute)
+		after(5 * time.Second)
 		if got := n.data(); !slices.Equal(got, []string{"linked"}) {
 			t.Errorf("took %q; expected the link, and not what may still be written", got)
 		}
@@ -549,7 +556,7 @@ func TestPoller(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan error, 1)
-		go func() { ended <- f.follow(ctx, poller{dir}) }()
+		go func() { ended <- f.follow(ctx, poller{dir: dir}) }()
 		synctest.Wait()
 		put(t, f.path("x"), "x")
 		after(3500 * time.Millisecond)
