@@ -70,6 +70,9 @@ type Folder struct {
 	into Injector
 	left map[look]bool // told once, then left alone; at most maxLeft
 	late late
+	user uint32 // that files belong to which the node makes in the folder
+	// held is why files wait that could not be moved away, by the folder's own folder.
+	held map[string]string
 	// blind: it was told that nothing tells who writes to a file.
 	blind bool
 }
@@ -106,31 +109,35 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the rx folder: %w", err)
 	}
-	if err := checkUse(dir); err != nil {
+	user, err := checkUse(dir)
+	if err != nil {
 		return nil, err
 	}
-	return &Folder{cfg: cfg, into: into, left: make(map[look]bool)}, nil
+	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string)}, nil
 }
 
 // Dir is the folder's absolute path.
 func (f *Folder) Dir() string { return f.cfg.Dir }
 
 // checkUse says why the folder cannot be used: one must be able to list it,
-// and to write in it, since files are moved out of the way.
-func checkUse(dir string) error {
+// and to write in it, since files are moved out of the way. It gives the user that
+// files belong to which are made there: on a network file system not always the
+// node's.
+func checkUse(dir string) (user uint32, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("the rx folder %s cannot be listed: %w", dir, reason(err))
+		return 0, fmt.Errorf("the rx folder %s cannot be listed: %w", dir, reason(err))
 	}
 	d.Close() // only read
 	probe, err := os.CreateTemp(dir, ".pmk-probe-*")
 	if err != nil {
-		return fmt.Errorf("the rx folder %s cannot be written, so no file could be moved away once it is taken: %w", dir, reason(err))
+		return 0, fmt.Errorf("the rx folder %s cannot be written, so no file could be moved away once it is taken: %w", dir, reason(err))
 	}
-	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
-		return fmt.Errorf("the rx folder %s: %w", dir, err)
+	user, err = ownerOf(probe)
+	if err := errors.Join(err, probe.Close(), os.Remove(probe.Name())); err != nil {
+		return 0, fmt.Errorf("the rx folder %s: %w", dir, err)
 	}
-	return nil
+	return user, nil
 }
 
 // ParseArgument reads what names a folder on a command line: DIR, or

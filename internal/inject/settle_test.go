@@ -492,26 +492,61 @@ func TestNetworkThatTakesNoMore(t *testing.T) {
 	})
 }
 
-func TestFileThatCannotBeMoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
-		f, j := folder(t, Config{State: state}, n)
-		put(t, f.path(".done"), "a file where the folder should be")
-		put(t, f.path("x"), "x")
-		notices, stop := follow(t, f)
-		for range 3 {
-			notices <- notice{completed, "x"}
-			notices <- notice{what: missed}
-			after(5 * time.Second)
+// TestOwnFolders: where .done is not the node's own folder nothing is taken, and nothing
+// goes where a link leads; once that is mended all is taken.
+func TestOwnFolders(t *testing.T) {
+	elsewhere := t.TempDir()
+	for _, c := range []struct {
+		name, why string
+		root      bool
+		put       func(path string) error
+	}{
+		{"a link to a folder", "is not a folder but a link or a file", false, func(path string) error { return os.Symlink(elsewhere, path) }},
+		{"a link to nothing", "is not a folder but a link or a file", false, func(path string) error { return os.Symlink("nothing", path) }},
+		{"a file", "is not a folder but a link or a file", false, func(path string) error { return os.WriteFile(path, nil, 0o644) }},
+		{"another user's", "belongs to user 4242", true, func(path string) error {
+			return errors.Join(os.Mkdir(path, 0o777), os.Chown(path, 4242, 4242))
+		}},
+	} {
+		if c.root && os.Getuid() != 0 {
+			continue // only root gives files away
 		}
-		if got := n.data(); !slices.Equal(got, []string{"x"}) {
-			t.Errorf("took %q; expected it once", got)
+		for _, sub := range []string{doneDir, badDir} {
+			t.Run(c.name+" as "+sub, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := &taker{}
+					if sub == badDir {
+						n.most = 5
+					}
+					f, j := folder(t, Config{State: state}, n)
+					if err := c.put(f.path(sub)); err != nil {
+						t.Fatal(err)
+					}
+					put(t, f.path("x"), "too long")
+					put(t, f.path("y"), "y too long")
+					_, stop := follow(t, f)
+					after(time.Minute)
+					if got := n.data(); len(got) != 0 || !there(f.path("x")) || !there(f.path("y")) {
+						t.Errorf("took %q", got)
+					}
+					if got := j.Count("moved away", c.why, f.path(sub)); got != 1 {
+						t.Errorf("%d lines; expected one\n%s", got, j)
+					}
+					if err := os.Rename(f.path(sub), f.path(".was")); err != nil {
+						t.Fatal(err)
+					}
+					after(12 * time.Second)
+					if there(f.path("x")) || there(f.path("y")) || len(n.data()) == 0 == (sub == doneDir) {
+						t.Errorf("took %q once it was mended", n.data())
+					}
+					end(t, stop)
+				})
+			})
 		}
-		if c := j.Count("cannot be moved", f.path("x")); c != 1 {
-			t.Errorf("%d lines; expected one", c)
-		}
-		end(t, stop)
-	})
+	}
+	if got := names(t, elsewhere); got != nil {
+		t.Errorf("%q was moved to where a link led", got)
+	}
 }
 
 func TestUnreadableFile(t *testing.T) {

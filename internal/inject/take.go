@@ -25,6 +25,13 @@ var errAway = errors.New("the file is gone")
 // take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
+	away, err := f.own(doneDir)
+	if err != nil {
+		f.hold(s, l, doneDir, err)
+		return nil
+	}
+	defer away.close()
+	delete(f.held, doneDir)
 	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
@@ -34,7 +41,7 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 		return nil
 	}
 	if err != nil {
-		return f.refuse(l, fmt.Errorf("it cannot be opened: %w", reason(err)))
+		return f.refuse(s, l, fmt.Errorf("it cannot be opened: %w", reason(err)))
 	}
 	defer file.Close() // only read; until then nobody else takes it
 
@@ -49,13 +56,23 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 		}
 		return nil
 	case errors.As(err, new(refusal)):
-		return f.refuse(now, err)
+		return f.refuse(s, now, err)
 	case err != nil && ctx.Err() != nil:
 		return nil // told; the file stays for the next start
 	case err != nil:
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
-	return f.done(now)
+	return f.done(now, away)
+}
+
+// hold leaves a file for later that could not be moved into one of the folder's own
+// folders, and says so as long as the reason is another.
+func (f *Folder) hold(s *settling, l look, sub string, err error) {
+	if why := err.Error(); f.held[sub] != why {
+		f.held[sub] = why
+		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+	}
+	s.put(l, lookEvery)
 }
 
 // claim opens a file and locks it, so that of several nodes that watch a
