@@ -225,7 +225,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		return err
 	}
 
-	endPage, err := f.http.serve(n, company.api, reach.secrets, log)
+	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, log)
 	if err != nil {
 		company.close()
 		return err

@@ -154,6 +154,9 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 				}
 				break
 			}
+			if parcel.Data == nil {
+				parcel.Data = []byte{} // none is not empty
+			}
 			if err := enc.Encode(parcel); err != nil {
 				source = err
 				break
@@ -166,7 +169,11 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 		w.Close()
 	}()
 	var receipt Receipt
-	err = c.call(ctx, http.MethodPost, "/api/v1/packets", r, &receipt)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets", r)
+	if err == nil {
+		req.Header.Set("Content-Type", linesType)
+		err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&receipt) })
+	}
 	r.Close()
 	if problem, ok := err.(*Problem); ok {
 		return problem.Taken, err

@@ -2,11 +2,9 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -57,8 +55,8 @@ type Outcome struct {
 // maxWait is how long a request waits for an outcome at most.
 const maxWait = 10 * time.Minute
 
-// send takes one packet into a state: JSON is a [Sending], anything else the data
-// itself.
+// send takes one packet into a state: a body of the type [packetType] is a [Sending], any
+// other the data itself.
 func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	sending, data, size, err := readSending(w, r, n.MaxData())
 	var p packet.Packet
@@ -104,7 +102,7 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 
 // readSending reads what is sent. The size of data is -1 if it is not known.
 func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s Sending, data io.Reader, size int64, err error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if kindOf(r) != packetType {
 		q := r.URL.Query()
 		s = Sending{Stop: q.Get("stop"), Goal: packet.State(q.Get("goal"))}
 		if text := q.Get("track"); text != "" {
@@ -119,21 +117,11 @@ func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s Sendi
 		}
 		return s, r.Body, r.ContentLength, nil
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxData/3*4+parcelHead))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, nil, 0, fmt.Errorf("the packet as JSON: %w; data of any other kind is sent as application/octet-stream", err)
+	if err := readOne(http.MaxBytesReader(w, r.Body, maxData/3*4+parcelHead), &s); err != nil {
+		return s, nil, 0, fmt.Errorf("the packet as %s: %w", packetType, err)
 	}
-	switch {
-	case s.Data != nil && s.Data64 != nil:
-		return s, nil, 0, errors.New("the packet has data and data64; expected one of them")
-	case s.Data == nil && s.Data64 == nil:
-		return s, nil, 0, errors.New("the packet has no data; expected data, or data64 in base64")
-	case s.Data != nil:
-		return s, strings.NewReader(*s.Data), int64(len(*s.Data)), nil
-	}
-	text := string(s.Data64)
-	return s, strings.NewReader(text), int64(len(text)), nil
+	text, err := contentOf(s.Data, s.Data64)
+	return s, strings.NewReader(text), int64(len(text)), err
 }
 
 // outcome waits until all that comes of a packet has ended or waits, but not longer

@@ -5,8 +5,9 @@
 // are described in openapi.json; these are the most used:
 //
 //	GET  /api/v1/status    what the node does, as a [node.Status] in JSON
-//	POST /api/v1/packets   packets to inject: a stream of [Parcel] in JSON, or,
-//	                       as application/octet-stream, the data of one, whose
+//	POST /api/v1/packets   packets to inject: a [Parcel] in JSON, many of them as
+//	                       application/x-ndjson, or, as
+//	                       application/octet-stream, the data of one, whose
 //	                       Parcel is in the query: ?parcel={"state": ...}
 //	GET  /api/v1/waiting/{state}?limit=N
 //	                       the packets that wait in the state, oldest first, as
@@ -55,11 +56,12 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A Parcel is one packet on its way into a node.
+// A Parcel is one packet on its way into a node: its data is Text or Data.
 type Parcel struct {
 	ID    packet.ID    `json:"id,omitzero"`
 	State packet.State `json:"state"`
-	Data  []byte       `json:"data"` // base64
+	Text  *string      `json:"data,omitempty"`
+	Data  []byte       `json:"data64,omitzero"` // base64
 	Stop  string       `json:"stop,omitempty"`
 	Goal  packet.State `json:"goal,omitempty"`
 	Track bool         `json:"track,omitempty"`
@@ -134,13 +136,19 @@ func routes(cfg Config) *router {
 		reply(w, http.StatusOK, "application/json", n.Status(r.Context()))
 	})
 	mux.HandleFunc("POST /api/v1/packets", func(w http.ResponseWriter, r *http.Request) {
-		take := func(ctx context.Context, n *node.Node, body io.Reader) (int, error) {
-			return inject(ctx, n, body, traceparent(r))
+		var taken int
+		var err error
+		switch kind := kindOf(r); kind {
+		case rawData:
+			taken, err = injectRaw(r, n)
+		case linesType:
+			taken, err = inject(r.Context(), n, r.Body, traceparent(r))
+		case packetType, "application/json":
+			taken, err = injectOne(w, r, n)
+		default:
+			refuse(w, http.StatusUnsupportedMediaType, 0, fmt.Errorf("a body of the type %q; expected one packet as %s, or many, one a line, as %s; a body of any type that is the data goes to /api/v1/states/STATE/packets", kind, packetType, linesType))
+			return
 		}
-		if r.Header.Get("Content-Type") == rawData {
-			take = func(ctx context.Context, n *node.Node, body io.Reader) (int, error) { return injectRaw(r, n) }
-		}
-		taken, err := take(r.Context(), n, r.Body)
 		switch {
 		case err == nil:
 			reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
@@ -269,9 +277,7 @@ func handle(w http.ResponseWriter, r *http.Request, do func(context.Context, nod
 
 // readSelection reads which packets are meant, and refuses what cannot be.
 func readSelection(w http.ResponseWriter, r *http.Request) (sel node.Selection, ok bool) {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSelection))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&sel)
+	err := readOne(http.MaxBytesReader(w, r.Body, maxSelection), &sel)
 	switch {
 	case err == nil:
 		return sel, true
@@ -312,24 +318,38 @@ const parcelHead = 64 << 10
 // maxSelection is the most bytes of a selection.
 const maxSelection = 16 << 20
 
-// rawData is the type of a request whose body is the data of one packet; what
-// else a [Parcel] says stands in the query, as JSON under "parcel".
-const rawData = "application/octet-stream"
-
 // injectRaw takes one packet whose data is the body.
 func injectRaw(r *http.Request, n *node.Node) (taken int, err error) {
 	var parcel Parcel
-	dec := json.NewDecoder(strings.NewReader(r.URL.Query().Get("parcel")))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&parcel); err != nil {
-		return 0, fmt.Errorf("the query's parcel: %w", err)
+	if err := readOne(strings.NewReader(r.URL.Query().Get("parcel")), &parcel); err != nil {
+		return 0, fmt.Errorf("the query's parcel: %w; a body that is the data of any packet goes to /api/v1/states/STATE/packets", err)
 	}
+	if parcel.Text != nil || parcel.Data != nil {
+		return 0, errors.New("the query's parcel has data, and so has the body; expected it there")
+	}
+	return injectFrom(r, n, parcel, r.Body, r.ContentLength)
+}
+
+// injectOne takes one packet in JSON.
+func injectOne(w http.ResponseWriter, r *http.Request, n *node.Node) (taken int, err error) {
+	var parcel Parcel
+	if err := readOne(http.MaxBytesReader(w, r.Body, n.MaxData()/3*4+parcelHead), &parcel); err != nil {
+		return 0, fmt.Errorf("the packet: %w", err)
+	}
+	text, err := contentOf(parcel.Text, parcel.Data)
+	if err != nil {
+		return 0, err
+	}
+	return injectFrom(r, n, parcel, strings.NewReader(text), int64(len(text)))
+}
+
+func injectFrom(r *http.Request, n *node.Node, parcel Parcel, data io.Reader, size int64) (taken int, err error) {
 	parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent(r))
 	p, err := parcel.packet()
 	if err != nil {
 		return 0, err
 	}
-	if err := n.InjectData(r.Context(), p, r.Body, r.ContentLength); err != nil {
+	if err := n.InjectData(r.Context(), p, data, size); err != nil {
 		return 0, err
 	}
 	return 1, nil
@@ -385,6 +405,9 @@ func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64,
 		parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent)
 		p, err := parcel.packet()
 		if err == nil {
+			p.Data, err = contentOf(parcel.Text, parcel.Data)
+		}
+		if err == nil {
 			err = in.Put(ctx, p)
 		}
 		if err != nil {
@@ -394,8 +417,9 @@ func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64,
 	}
 }
 
+// packet is the packet without its data.
 func (parcel Parcel) packet() (packet.Packet, error) {
-	p := packet.Packet{ID: parcel.ID, State: parcel.State, Data: string(parcel.Data)}
+	p := packet.Packet{ID: parcel.ID, State: parcel.State}
 	if _, err := packet.ParseState(string(p.State)); err != nil {
 		return p, err
 	}
