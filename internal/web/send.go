@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,20 +73,12 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 		}
 	}
 	if err == nil {
-		err = n.Take(r.Context(), &p, data, size)
+		ctx, end := taking(r, n)
+		err = heldBack(ctx, n.Take(ctx, &p, data, size))
+		end()
 	}
-	switch {
-	case tooLarge(err):
-		refuse(w, http.StatusRequestEntityTooLarge, 0, err)
-		return
-	case errors.Is(err, packet.ErrTooLong):
-		refuse(w, http.StatusUnprocessableEntity, 0, err)
-		return
-	case errors.Is(err, node.ErrDraining):
-		refuse(w, http.StatusServiceUnavailable, 0, err)
-		return
-	case err != nil:
-		refuse(w, http.StatusBadRequest, 0, err)
+	if err != nil {
+		notTaken(w, 0, err)
 		return
 	}
 	sent := Sent{ID: p.ID, Ship: packet.Ship{Root: p.ID, Node: n.Name()}.String(), Node: n.Name(), State: p.State}

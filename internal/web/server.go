@@ -136,31 +136,29 @@ func routes(cfg Config) *router {
 		reply(w, http.StatusOK, "application/json", n.Status(r.Context()))
 	})
 	mux.HandleFunc("POST /api/v1/packets", func(w http.ResponseWriter, r *http.Request) {
+		ctx, end := taking(r, n)
+		defer end()
 		var taken int
 		var err error
 		switch kind := kindOf(r); kind {
 		case rawData:
-			taken, err = injectRaw(r, n)
+			taken, err = injectRaw(ctx, r, n)
 		case linesType:
-			taken, err = inject(r.Context(), n, r.Body, traceparent(r))
+			taken, err = inject(ctx, n, r.Body, traceparent(r))
 		case packetType, "application/json":
-			taken, err = injectOne(w, r, n)
+			taken, err = injectOne(ctx, w, r, n)
 		default:
 			refuse(w, http.StatusUnsupportedMediaType, 0, fmt.Errorf("a body of the type %q; expected one packet as %s, or many, one a line, as %s; a body of any type that is the data goes to /api/v1/states/STATE/packets", kind, packetType, linesType))
 			return
 		}
-		switch {
-		case err == nil:
-			reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
-		case tooLarge(err):
-			refuse(w, http.StatusRequestEntityTooLarge, taken, err)
-		case errors.Is(err, packet.ErrTooLong):
-			refuse(w, http.StatusUnprocessableEntity, taken, err)
-		case errors.Is(err, node.ErrDraining):
-			refuse(w, http.StatusServiceUnavailable, taken, err)
-		default:
-			refuse(w, http.StatusBadRequest, taken, err)
+		if err = heldBack(ctx, err); err != nil {
+			if kindOf(r) == linesType && errors.As(err, new(*heldError)) {
+				err = fmt.Errorf("%w; the first %d packets are taken, of those after them some may be: send them again with an id each, and none is taken twice", err, taken)
+			}
+			notTaken(w, taken, err)
+			return
 		}
+		reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
 	})
 	mux.HandleFunc("GET /api/v1/waiting/{state}", func(w http.ResponseWriter, r *http.Request) { show(w, r, n) })
 	mux.HandleFunc("POST /api/v1/retry", func(w http.ResponseWriter, r *http.Request) { handle(w, r, n.Retry) })
@@ -319,7 +317,7 @@ const parcelHead = 64 << 10
 const maxSelection = 16 << 20
 
 // injectRaw takes one packet whose data is the body.
-func injectRaw(r *http.Request, n *node.Node) (taken int, err error) {
+func injectRaw(ctx context.Context, r *http.Request, n *node.Node) (taken int, err error) {
 	var parcel Parcel
 	if err := readOne(strings.NewReader(r.URL.Query().Get("parcel")), &parcel); err != nil {
 		return 0, fmt.Errorf("the query's parcel: %w; a body that is the data of any packet goes to /api/v1/states/STATE/packets", err)
@@ -327,11 +325,11 @@ func injectRaw(r *http.Request, n *node.Node) (taken int, err error) {
 	if parcel.Text != nil || parcel.Data != nil {
 		return 0, errors.New("the query's parcel has data, and so has the body; expected it there")
 	}
-	return injectFrom(r, n, parcel, r.Body, r.ContentLength)
+	return injectFrom(ctx, r, n, parcel, r.Body, r.ContentLength)
 }
 
 // injectOne takes one packet in JSON.
-func injectOne(w http.ResponseWriter, r *http.Request, n *node.Node) (taken int, err error) {
+func injectOne(ctx context.Context, w http.ResponseWriter, r *http.Request, n *node.Node) (taken int, err error) {
 	var parcel Parcel
 	if err := readOne(http.MaxBytesReader(w, r.Body, n.MaxData()/3*4+parcelHead), &parcel); err != nil {
 		return 0, fmt.Errorf("the packet: %w", err)
@@ -340,34 +338,54 @@ func injectOne(w http.ResponseWriter, r *http.Request, n *node.Node) (taken int,
 	if err != nil {
 		return 0, err
 	}
-	return injectFrom(r, n, parcel, strings.NewReader(text), int64(len(text)))
+	return injectFrom(ctx, r, n, parcel, strings.NewReader(text), int64(len(text)))
 }
 
-func injectFrom(r *http.Request, n *node.Node, parcel Parcel, data io.Reader, size int64) (taken int, err error) {
+func injectFrom(ctx context.Context, r *http.Request, n *node.Node, parcel Parcel, data io.Reader, size int64) (taken int, err error) {
 	parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent(r))
 	p, err := parcel.packet()
 	if err != nil {
 		return 0, err
 	}
-	if err := n.InjectData(r.Context(), p, data, size); err != nil {
+	if err := n.InjectData(ctx, p, data, size); err != nil {
 		return 0, err
 	}
 	return 1, nil
 }
 
-// inject takes packets until the end of body, and returns how many of them are
-// as safe as the node makes them.
+// maxUnsafe is how many packets of a request may be on their way to the store: of those
+// before it is known that they are there.
+const maxUnsafe = 1024
+
+// inject takes packets until the end of body, and returns how many of the first are
+// as safe as the node makes them. If that is not all that were put, the error says so.
 func inject(ctx context.Context, n *node.Node, body io.Reader, traceparent string) (taken int, err error) {
 	in := n.Intake()
 	from := &bodyReader{Reader: body}
-	put, err := putAll(ctx, in, from, n.MaxData(), traceparent)
+	put := 0
+	err = eachParcel(from, n.MaxData(), traceparent, func(p packet.Packet) error {
+		if err := in.Put(ctx, p); err != nil {
+			return err
+		}
+		if put++; put-taken < maxUnsafe {
+			return nil
+		}
+		err := in.Flush(ctx)
+		if err == nil {
+			taken = put
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("packet %d: %w", put+1, err)
+	}
 	ctx, gone := context.WithCancel(ctx)
 	defer gone()
 	if from.err != nil {
 		gone() // nobody waits for an answer: what is not stored yet is not sent
 	}
 	if unsafe := in.Flush(ctx); unsafe != nil {
-		return 0, errors.Join(err, unsafe)
+		return taken, errors.Join(err, unsafe)
 	}
 	return put, err
 }
@@ -386,7 +404,8 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64, traceparent string) (put int, err error) {
+// eachParcel gives the packets in body to take, until its end or an error.
+func eachParcel(body io.Reader, maxData int64, traceparent string, take func(packet.Packet) error) error {
 	// A parcel is decoded whole: its data in base64, and what else it says.
 	most := maxData/3*4 + parcelHead
 	limited := &io.LimitedReader{R: body, N: most}
@@ -396,11 +415,11 @@ func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64,
 		limited.N = most
 		var parcel Parcel
 		if err := dec.Decode(&parcel); err == io.EOF {
-			return put, nil
+			return nil
 		} else if err != nil && limited.N <= 0 {
-			return put, fmt.Errorf("packet %d: %w: at most %d bytes are allowed (--max-packet)", put+1, store.ErrTooLarge, maxData)
+			return fmt.Errorf("%w: at most %d bytes are allowed (--max-packet)", store.ErrTooLarge, maxData)
 		} else if err != nil {
-			return put, fmt.Errorf("packet %d: %w", put+1, err)
+			return err
 		}
 		parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent)
 		p, err := parcel.packet()
@@ -408,12 +427,11 @@ func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64,
 			p.Data, err = contentOf(parcel.Text, parcel.Data)
 		}
 		if err == nil {
-			err = in.Put(ctx, p)
+			err = take(p)
 		}
 		if err != nil {
-			return put, fmt.Errorf("packet %d: %w", put+1, err)
+			return err
 		}
-		put++
 	}
 }
 
