@@ -72,7 +72,9 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 			err = fmt.Errorf("wait=%s: expected 0s to %v", text, maxWait)
 		}
 	}
+	began := time.Now()
 	if err == nil {
+		awaitStart(r.Context(), n, wait)
 		ctx, end := taking(r, n)
 		err = heldBack(ctx, n.Take(ctx, &p, data, size))
 		end()
@@ -83,7 +85,7 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	}
 	sent := Sent{ID: p.ID, Ship: packet.Ship{Root: p.ID, Node: n.Name()}.String(), Node: n.Name(), State: p.State}
 	if p.Wish != nil && !p.Wish.Follow.IsZero() {
-		if sent.Outcome, err = outcome(r.Context(), n, p.Wish.Follow, wait); err != nil {
+		if sent.Outcome, err = outcome(r.Context(), n, p.Wish.Follow, wait-time.Since(began)); err != nil {
 			refuse(w, http.StatusServiceUnavailable, 1, fmt.Errorf("packet %s was taken; what became of it is not known: %w", p.ID, err))
 			return
 		}
@@ -115,6 +117,19 @@ func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s Sendi
 	return s, strings.NewReader(text), int64(len(text)), err
 }
 
+// awaitStart waits until the node has started, but not longer than that: before, it does
+// not know its seeds, and what they take would only wait.
+func awaitStart(ctx context.Context, n *node.Node, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for !n.Started() && !n.Leaving() && ctx.Err() == nil {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // outcome waits until all that comes of a packet has ended or waits, but not longer
 // than that.
 func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Duration) (*Outcome, error) {
@@ -124,7 +139,7 @@ func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Dura
 		if err != nil {
 			return nil, err
 		}
-		out := &Outcome{Over: sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
+		out := &Outcome{Over: n.Started() && sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
 		for _, count := range sum.Waiting {
 			out.Ended -= count
 		}
