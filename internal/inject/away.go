@@ -14,7 +14,7 @@ import (
 const whyEnd = ".why.txt"
 
 // done moves a file away whose packet is taken.
-func (f *Folder) done(l look, o *ownDir) error {
+func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
 	to, err := o.free(l.name, "")
 	if err == nil {
 		err = o.move(l.name, to)
@@ -23,7 +23,7 @@ func (f *Folder) done(l look, o *ownDir) error {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
 	f.late.add(o.at(to), l)
-	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "moved", o.at(to))
+	f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id, "moved", o.at(to))
 	return nil
 }
 

@@ -258,7 +258,7 @@ func TestChangedAfterItWasTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(time.Minute)
-		if c := j.Count("has changed after it was taken"); c != 1 || j.Count(f.path(".done/x")) != 1 {
+		if c := j.Count("has changed after it was taken"); c != 1 || j.Count("has changed", f.path(".done/x")) != 1 {
 			t.Errorf("%d lines; expected one\n%s", c, j)
 		}
 		put(t, f.path(".done/same"), "later")
@@ -267,6 +267,20 @@ func TestChangedAfterItWasTaken(t *testing.T) {
 			t.Errorf("%d lines at the end; expected one", c)
 		}
 	})
+}
+
+// TestOddNames: a name that is no UTF-8 is made so.
+func TestOddNames(t *testing.T) {
+	for name, want := range map[string]string{"a b\n": "a b\n", "caf\xe9.txt": "caf\uFFFD.txt"} {
+		var p packet.Packet
+		if named(&p, name); p.Attributes()["file"] != want || p.Extra.Check() != nil {
+			t.Errorf("%q: the attributes are %q, %v", name, p.Attributes(), p.Extra.Check())
+		}
+	}
+	full := packet.Packet{Extra: &packet.Extra{Attributes: packet.Attributes{"x": strings.Repeat("x", packet.MaxAttributeBytes-1)}}}
+	if named(&full, "name"); len(full.Attributes()) != 1 {
+		t.Error("a packet that has no room is given a name")
+	}
 }
 
 func TestLateIsBounded(t *testing.T) {

@@ -45,9 +45,10 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	}
 	defer file.Close() // only read; until then nobody else takes it
 
+	var id packet.ID
 	now, err := f.look(file, l.name)
 	if err == nil {
-		err = f.inject(ctx, now, file)
+		id, err = f.inject(ctx, now, file)
 	}
 	switch {
 	case errors.Is(err, errBusy):
@@ -62,7 +63,7 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	case err != nil:
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
-	return f.done(now, away)
+	return f.done(now, id, away)
 }
 
 // hold leaves a file for later that could not be moved into one of the folder's own
@@ -198,22 +199,23 @@ func (f *Folder) parse(l look, r io.Reader) (packet.Packet, error) {
 	return file.Packet, nil
 }
 
-// inject injects a file's packet. Once ctx has ended it goes on for the time
+// inject injects a file's packet, and gives its id. Once ctx has ended it goes on for the time
 // of grace, so that what is in hand is not cut off without need.
-func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
+func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, error) {
 	p := packet.Packet{State: f.cfg.State}
 	r := &steady{file: file, look: l, written: f.written}
 	if f.cfg.State == "" {
 		parsed, err := f.parse(l, r)
 		if err != nil {
-			return err
+			return packet.ID{}, err
 		}
 		p = parsed
 	}
+	named(&p, l.name)
 	if p.ID.IsZero() {
 		id, err := fileID(f.path(l.name), l, file)
 		if err != nil {
-			return err
+			return packet.ID{}, err
 		}
 		p.ID = id
 	}
@@ -233,12 +235,28 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
 		err = f.into.InjectData(inHand, p, r, l.size)
 	}
 	if errors.Is(err, packet.ErrTooLarge) || errors.Is(err, packet.ErrTooLong) {
-		return refusal{err} // the network takes others
+		return p.ID, refusal{err} // the network takes others
 	}
 	if err != nil && !errors.Is(err, errBusy) && !errors.As(err, new(refusal)) {
 		f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 	}
-	return err
+	return p.ID, err
+}
+
+// named gives a packet the name of its file below the folder, unless it has one or no
+// room for it.
+func named(p *packet.Packet, name string) {
+	extra := packet.Extra{}
+	if p.Extra != nil {
+		extra = *p.Extra
+	}
+	if _, ok := extra.Attributes[packet.FileAttribute]; ok {
+		return
+	}
+	extra.Attributes = extra.Attributes.With(packet.Attributes{packet.FileAttribute: strings.ToValidUTF8(name, "\uFFFD")})
+	if extra.Attributes.Check() == nil {
+		p.Extra = &extra
+	}
 }
 
 // path is the whole path of a file of the folder.
