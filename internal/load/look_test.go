@@ -35,7 +35,13 @@ func TestLook(t *testing.T) {
 			within := lookOften
 			if watched {
 				within = lookEvery
-				w.watched[dir], w.watched[filepath.Dir(single)] = true, true
+				for _, dir := range []string{dir, filepath.Dir(single)} {
+					at, err := placeOf(dir)
+					if err != nil {
+						t.Fatal(err)
+					}
+					w.watched[dir] = at
+				}
 			} else {
 				w.blind(errors.New("no instance is left"))
 			}
@@ -82,6 +88,77 @@ func TestLook(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLinks edits what links lead to: a file, a file behind two links, and one in a folder
+// behind a link; then a link leads elsewhere.
+func TestLinks(t *testing.T) {
+	dir, repo, other := t.TempDir(), t.TempDir(), t.TempDir()
+	link := func(target, path string) {
+		t.Helper()
+		if err := os.Symlink(target, path+".tmp"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".tmp", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range []string{repo, other} {
+		for _, name := range []string{"a.py", "b.py"} {
+			write(t, filepath.Join(at, name), good+"# "+at)
+		}
+	}
+	a, b, named := filepath.Join(dir, "a.py"), filepath.Join(dir, "b.py"), filepath.Join(t.TempDir(), "seeds")
+	link(filepath.Join(repo, "a.py"), a)
+	link(filepath.Join(repo, "b.py"), filepath.Join(other, "middle"))
+	link(filepath.Join(other, "middle"), b)
+	link(repo, named)
+	changes := make(chan string, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	j := &testenv.Journal{}
+	go func() {
+		defer close(ended)
+		Watch(ctx, []string{dir, named}, func(path string) { changes <- path }, j.Log())
+	}()
+	// expect has all of the paths change, which is sooner than by looking alone; edit is
+	// repeated, since the watch may begin later than it.
+	expect := func(what string, edit func(n int), paths ...string) {
+		t.Helper()
+		left := map[string]bool{}
+		for _, path := range paths {
+			left[path] = true
+		}
+		n, last := 0, time.Time{}
+		testenv.Eventually(t, lookEvery/2, what, func() bool {
+			if time.Since(last) > 5*Quiet { // in between it is quiet
+				edit(n)
+				n, last = n+1, time.Now()
+			}
+			for len(changes) > 0 {
+				delete(left, <-changes)
+			}
+			return len(left) == 0
+		})
+	}
+	to := func(path string) func(int) {
+		return func(n int) { write(t, path, good+strings.Repeat("#", n)) }
+	}
+	expect("the start", func(int) {}, a, b, filepath.Join(named, "a.py"), filepath.Join(named, "b.py"))
+	expect("an edit", to(filepath.Join(repo, "a.py")), a, filepath.Join(named, "a.py"))
+	expect("an edit behind two links", to(filepath.Join(repo, "b.py")), b, filepath.Join(named, "b.py"))
+	link(filepath.Join(other, "a.py"), a)
+	expect("another target", func(int) {}, a)
+	m, err := File(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect("an edit there", to(filepath.Join(other, "a.py")), a)
+	if now, err := File(a); err != nil || now.Version == m.Version {
+		t.Errorf("the version is still %s, %v", now.Version, err)
+	}
+	cancel()
+	<-ended
 }
 
 // TestBusyFolder: a file that is written to all the time holds no other back.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -31,7 +32,8 @@ const (
 // removed below the paths, folders and single files, once the file is quiet,
 // until ctx ends. Every folder is looked through once, too, as soon as it is
 // watched, so that nothing is missed that changed just before, and from then on
-// again and again, whatever its events say. A file is named as its path was given.
+// again and again, whatever its events say. A file is named as its path was given,
+// and what a link leads to as the link.
 // A folder that goes takes its files along, and is looked for until it is there
 // again. What cannot be watched, for want of inotify instances or watches for
 // instance, is looked through more often; log says so.
@@ -62,7 +64,8 @@ type watch struct {
 	pending        map[string]time.Time // when to look at a file
 	seen           map[string]stamp     // the files that changed was called with, and that were there
 	files, folders map[string]bool      // what is to be watched
-	watched        map[string]bool      // the folders that are
+	watched        map[string]place     // the folders that are
+	links          map[string][]string  // the files that lead to a file elsewhere
 	told           bool                 // that one cannot be
 }
 
@@ -70,7 +73,7 @@ type watch struct {
 func newWatch(paths []string, changed func(path string), log *slog.Logger) *watch {
 	w := &watch{
 		log: log, changed: changed, pending: map[string]time.Time{}, seen: map[string]stamp{},
-		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]bool{},
+		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]place{}, links: map[string][]string{},
 	}
 	for _, path := range paths {
 		path = filepath.Clean(path)
@@ -81,6 +84,28 @@ func newWatch(paths []string, changed func(path string), log *slog.Logger) *watc
 		}
 	}
 	return w
+}
+
+// A place is where a folder is that is watched.
+type place struct {
+	real string // its name without links
+	info fs.FileInfo
+}
+
+func placeOf(dir string) (at place, err error) {
+	if at.real, err = realPath(dir); err == nil {
+		at.info, err = os.Stat(at.real)
+	}
+	return at, err
+}
+
+// realPath is where a path leads to, from the root.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
 }
 
 // A stamp is what can be told of a file without reading it.
@@ -142,7 +167,8 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// dirs are the folders to watch.
+// dirs are the folders to watch: those that were named, those of single files, and those
+// of the files that a link in one of them leads to.
 func (w *watch) dirs() map[string]bool {
 	dirs := map[string]bool{}
 	for dir := range w.folders {
@@ -151,6 +177,9 @@ func (w *watch) dirs() map[string]bool {
 	for path := range w.files {
 		dirs[filepath.Dir(path)] = true
 	}
+	for target := range w.links {
+		dirs[filepath.Dir(target)] = true
+	}
 	return dirs
 }
 
@@ -158,13 +187,14 @@ func (w *watch) dirs() map[string]bool {
 // can be. It tells whether there were any.
 func (w *watch) lookAtMissing() (any bool) {
 	for dir := range w.dirs() {
-		if w.watched[dir] {
+		if _, ok := w.watched[dir]; ok {
 			continue
 		}
 		any = true
-		if w.notify != nil {
-			if err := w.notify.Add(dir); err == nil {
-				w.watched[dir] = true
+		if at, err := placeOf(dir); w.notify != nil && err == nil {
+			// By its real name: of one that is watched under several, events have one.
+			if err := w.notify.Add(at.real); err == nil {
+				w.watched[dir] = at
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				w.blind(err)
 			}
@@ -182,9 +212,19 @@ func (w *watch) blind(err error) {
 	}
 }
 
-// look looks through everything.
+// look looks through everything. A folder that is not the one any more that was
+// watched, since a link leads elsewhere or a disk was mounted there, is watched anew,
+// and one that no link leads to is not.
 func (w *watch) look() {
-	for dir := range w.dirs() {
+	w.follow()
+	dirs := w.dirs()
+	for dir, was := range w.watched {
+		now, err := placeOf(dir)
+		if w.notify != nil && (!dirs[dir] || err != nil || !os.SameFile(was.info, now.info)) {
+			w.leave(dir)
+		}
+	}
+	for dir := range dirs {
 		w.lookAt(dir)
 	}
 }
@@ -219,6 +259,38 @@ func (w *watch) lookAt(dir string) {
 	}
 }
 
+// leave watches a folder no longer.
+func (w *watch) leave(dir string) {
+	real := w.watched[dir].real
+	delete(w.watched, dir)
+	for _, at := range w.watched {
+		if at.real == real {
+			return
+		}
+	}
+	w.notify.Remove(real) // of one that was removed there is none
+}
+
+// follow finds out which files are links, and where they lead.
+func (w *watch) follow() {
+	clear(w.links)
+	for path := range w.seen {
+		w.followOne(path)
+	}
+}
+
+// followOne is follow for one file.
+func (w *watch) followOne(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return // what is behind a folder that is a link is watched as what is in it
+	}
+	target, err := realPath(path)
+	if err == nil && !slices.Contains(w.links[target], path) {
+		w.links[target] = append(w.links[target], path)
+	}
+}
+
 // pend has a file looked at after a while, unless it is to be sooner or is written to
 // just now.
 func (w *watch) pend(path string, wait time.Duration) {
@@ -227,16 +299,23 @@ func (w *watch) pend(path string, wait time.Duration) {
 	}
 }
 
-// heed takes one event.
+// heed takes one event, whose name is a real one.
 func (w *watch) heed(event fsnotify.Event) {
-	path := filepath.Clean(event.Name)
-	switch {
-	case w.watched[path] && event.Has(fsnotify.Remove|fsnotify.Rename):
-		w.notify.Remove(path) // of one that was removed there is none
-		delete(w.watched, path)
-		w.lookAt(path)
-	case w.files[path], w.folders[filepath.Dir(path)] && Eligible(filepath.Base(path)):
-		w.pend(path, Quiet)
+	real := filepath.Clean(event.Name)
+	for _, link := range w.links[real] {
+		w.pend(link, Quiet)
+	}
+	base := filepath.Base(real)
+	for dir, at := range w.watched {
+		path := filepath.Join(dir, base)
+		switch {
+		case at.real == real && event.Has(fsnotify.Remove|fsnotify.Rename):
+			w.leave(dir)
+			w.lookAt(dir)
+		case at.real != filepath.Dir(real):
+		case w.files[path], w.folders[dir] && Eligible(base):
+			w.pend(path, Quiet)
+		}
 	}
 }
 
@@ -254,6 +333,7 @@ func (w *watch) settle() (next time.Duration) {
 		delete(w.pending, path)
 		if seen, err := stampOf(path); err == nil {
 			w.seen[path] = seen
+			w.followOne(path)
 		} else {
 			delete(w.seen, path)
 		}
