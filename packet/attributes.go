@@ -15,6 +15,10 @@ import (
 // The attributes of a packet are shared between packets and never changed.
 type Attributes map[string]string
 
+// FileAttribute is the attribute of a packet that was a file in a watched folder, and of
+// what comes of it: the file's name below the folder.
+const FileAttribute = "file"
+
 // The limits of a packet's attributes.
 const (
 	MaxAttributes     = 64       // how many a packet has

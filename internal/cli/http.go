@@ -11,6 +11,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store/folder"
 	"github.com/recap/pumpkin/internal/web/front"
 )
 
@@ -52,8 +53,9 @@ func (f httpFlag) check(secrets *key.Secrets) error {
 	return nil
 }
 
-// open opens the address; nil is that there is none.
-func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, log *slog.Logger) (*front.Front, error) {
+// open opens the address; nil is that there is none. On loopback the token is that of the
+// data folder, if there is one.
+func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, data string, log *slog.Logger) (*front.Front, error) {
 	if f == httpOff {
 		return nil, nil
 	}
@@ -67,6 +69,11 @@ func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, log
 			return nil, err
 		}
 		cfg.TLS, cfg.Token = page.TLS, secrets.Token()
+	} else if data != "" {
+		var err error
+		if cfg.Token, err = folder.Token(data); err != nil {
+			log.Warn(fmt.Sprintf("the token of the web page will be another at the next start: %v", err))
+		}
 	}
 	at, err := front.Open(cfg)
 	switch {
@@ -84,8 +91,8 @@ func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, log
 }
 
 // serve opens the address and answers there until end is called, which waits.
-func (f httpFlag) serve(n *node.Node, api http.Handler, secrets *key.Secrets, log *slog.Logger) (end func(), err error) {
-	at, err := f.open(n, api, secrets, log)
+func (f httpFlag) serve(n *node.Node, api http.Handler, secrets *key.Secrets, data string, log *slog.Logger) (end func(), err error) {
+	at, err := f.open(n, api, secrets, data, log)
 	if at == nil {
 		return func() {}, err
 	}

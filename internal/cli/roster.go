@@ -123,11 +123,10 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 }
 
 // watch follows the files until ctx ends.
-func (r *roster) watch(ctx context.Context) error {
-	if len(r.paths) == 0 {
-		return nil
+func (r *roster) watch(ctx context.Context) {
+	if len(r.paths) > 0 {
+		load.Watch(ctx, r.paths, func(path string) { r.change(ctx, path) }, r.log)
 	}
-	return load.Watch(ctx, r.paths, func(path string) { r.change(ctx, path) })
 }
 
 // change takes in what became of one file.

@@ -30,6 +30,7 @@ type runFlags struct {
 	without []string
 	group   string
 	rx      []string
+	rxQuiet time.Duration
 	away    time.Duration
 	debug   bool
 	load    time.Duration
@@ -82,6 +83,7 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	flags.Var((*nameFlag)(&f.group), "group", "the group that the node belongs to")
 	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder, `DIR` or DIR=Type:STATE; may be repeated")
 	flags.DurationVar(&f.load, "load-timeout", 0, "the longest that a seed may take to load, and Python to be found (default: as long as its process lives)")
+	flags.DurationVar(&f.rxQuiet, "rx-quiet", 2*time.Second, "how long a file must not have changed before it is taken; 0 where files are renamed into the folder once they are complete")
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
@@ -114,6 +116,9 @@ func (f *runFlags) check() error {
 		if _, _, err := inject.ParseArgument(arg); err != nil {
 			return fmt.Errorf("--rx: %w", err)
 		}
+	}
+	if f.rxQuiet < 0 {
+		return fmt.Errorf("--rx-quiet %v: expected 0s or more", f.rxQuiet)
 	}
 	return nil
 }
@@ -205,7 +210,11 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if err != nil { // a folder that was there has gone
 			return usageError{err}
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Log: log}, n)
+		quiet := f.rxQuiet
+		if quiet == 0 {
+			quiet = -1 // 0 is the default there
+		}
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, n)
 		if err != nil {
 			return err
 		}
@@ -216,7 +225,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		return err
 	}
 
-	endPage, err := f.http.serve(n, company.api, reach.secrets, log)
+	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, log)
 	if err != nil {
 		company.close()
 		return err
@@ -248,7 +257,10 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		a.started(n)
 	}
 	ways.Go(func() error { return r.awaitNamed(waysCtx) })
-	ways.Go(func() error { return r.watch(waysCtx) })
+	ways.Go(func() error {
+		r.watch(waysCtx)
+		return nil
+	})
 	for _, folder := range folders {
 		log.Info("taking files from " + folder.Dir())
 		ways.Go(func() error { return folder.Run(waysCtx) })

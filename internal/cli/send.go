@@ -111,8 +111,9 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	f.node = name // no other has the ledger
+	f.node = name // no other has the ledger, or knows what was taken
+	to := &sending{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
+	defer func() { to.client.Close() }()
 	if f.wait {
 		parcel.Follow = packet.NewID()
 	}
@@ -124,10 +125,10 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	defer stop()
 	go a.tellWhenHeld(held, client)
 	if !f.lines && !f.json && from != "=" {
-		return again(parcel.ID, a.sendData(ctx, f, client, parcel, in))
+		return again(parcel.ID, a.sendData(ctx, f, to, parcel, in))
 	}
 	var last web.Parcel
-	taken, err := client.Send(ctx, func() (web.Parcel, error) {
+	err = to.all(ctx, func() (web.Parcel, error) {
 		parcel, err := next()
 		if err == nil {
 			last = parcel
@@ -135,39 +136,62 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return parcel, err
 	})
 	if err != nil {
-		return again(parcel.ID, fmt.Errorf("%s taken, then: %w", english.Plural(taken, "packet", ""), err))
+		return again(parcel.ID, err)
 	}
 	switch {
 	case f.wait:
-		return a.await(ctx, f, parcel.Follow, taken)
+		return a.await(ctx, f, parcel.Follow, to.taken)
 	case f.json && f.lines:
-		return printJSON(a.out, map[string]any{"node": name, "taken": taken})
+		return printJSON(a.out, map[string]any{"node": name, "taken": to.taken})
 	case f.json:
 		return printJSON(a.out, file(last, name, f.group))
 	case f.lines:
-		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", english.Plural(taken, "packet", ""), name)
+		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", english.Plural(to.taken, "packet", ""), name)
 	default:
 		_, err = fmt.Fprintln(a.out, last.ID)
 	}
 	return err
 }
 
-// sendData sends one packet whose data is all that in gives.
-func (a *app) sendData(ctx context.Context, f sendFlags, client *web.Client, parcel web.Parcel, in io.Reader) error {
-	size := int64(-1)
-	if file, ok := in.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			size = info.Size()
-		}
+// sendData sends one packet whose data is all that in gives. Of a file it is sent again
+// where the node was away.
+func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web.Parcel, in io.Reader) error {
+	var err error
+	if file, from, size := regular(in); file != nil {
+		to.tried = 1
+		err = to.keep(ctx, func(ctx context.Context) error {
+			if _, err := file.Seek(from, io.SeekStart); err != nil {
+				return err
+			}
+			return to.client.SendData(ctx, parcel, file, size)
+		})
+	} else {
+		err = to.client.SendData(ctx, parcel, in, -1)
 	}
-	if err := client.SendData(ctx, parcel, in, size); err != nil {
+	if err != nil {
 		return err
 	}
 	if f.wait {
 		return a.await(ctx, f, parcel.Follow, 1)
 	}
-	_, err := fmt.Fprintln(a.out, parcel.ID)
+	_, err = fmt.Fprintln(a.out, parcel.ID)
 	return err
+}
+
+// regular is in if it is a file that can be read again, from where on, and how much.
+func regular(in io.Reader) (file *os.File, from, size int64) {
+	file, ok := in.(*os.File)
+	if !ok {
+		return nil, 0, 0
+	}
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, 0, 0
+	}
+	if from, err = file.Seek(0, io.SeekCurrent); err != nil {
+		return nil, 0, 0
+	}
+	return file, from, max(info.Size()-from, 0)
 }
 
 // file is what was sent in the form of a .pkt file.

@@ -145,6 +145,13 @@ func (a *app) printPacket(p *packet.Packet, large int64) {
 		data = "(" + bytesText(large) + ")"
 	}
 	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, data)
+	if len(p.Attributes()) > 0 {
+		line := " "
+		for _, name := range slices.Sorted(maps.Keys(p.Attributes())) {
+			line += fmt.Sprintf(" %s=%q", name, p.Attributes()[name])
+		}
+		fmt.Fprintln(a.out, line)
+	}
 	if f := p.Fault; f != nil {
 		failed := "failed"
 		if f.Attempts > 0 {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,42 +14,50 @@ import (
 const whyEnd = ".why.txt"
 
 // done moves a file away whose packet is taken.
-func (f *Folder) done(l look) error {
-	to, err := f.free(doneDir, l.name, "")
+func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
+	to, err := o.free(l.name, "")
 	if err == nil {
-		err = f.move(l, to)
+		err = o.move(l.name, to)
 	}
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
-	f.cfg.Log.Debug("took a file", "file", f.path(l.name), "moved", to)
+	f.late.add(o.at(to), l)
+	f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id, "moved", o.at(to))
 	return nil
 }
 
 // refuse moves a bad file away and writes beside it why it is bad.
-func (f *Folder) refuse(l look, why error) error {
+func (f *Folder) refuse(s *settling, l look, why error) error {
 	text := fmt.Sprintf("%s: %v\nOnce it is mended, move it back to %s.\n", f.path(l.name), why, f.cfg.Dir)
-	to, err := f.free(badDir, l.name, text)
+	o, err := f.own(badDir)
+	if err != nil {
+		f.hold(s, l, badDir, err)
+		return nil
+	}
+	defer o.close()
+	delete(f.held, badDir)
+	to, err := o.free(l.name, text)
 	if err == nil {
-		if err = f.move(l, to); err != nil {
-			err = errors.Join(err, os.Remove(to+whyEnd))
+		if err = o.move(l.name, to); err != nil {
+			err = errors.Join(err, o.remove(to+whyEnd))
 		}
 	}
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("it is bad (%w), and cannot be moved away: %w", why, err))
 	}
-	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "err", why, "moved", to)
+	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "err", why, "moved", o.at(to))
 	return nil
 }
 
-// move gives a file the path to, which is reserved. Of a file that is gone by
+// move gives a file the name to, which is reserved. Of a file that is gone by
 // now nothing needs to be moved.
-func (f *Folder) move(l look, to string) error {
-	err := os.Rename(f.path(l.name), to)
+func (o *ownDir) move(name, to string) error {
+	err := o.take(name, to)
 	if err == nil {
 		return nil
 	}
-	cleared := os.Remove(to)
+	cleared := o.remove(to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return cleared
 	}
@@ -66,47 +73,30 @@ func (f *Folder) stuck(l look, err error) error {
 	return nil
 }
 
-// free reserves a path in one of the folder's own folders for a file of that
-// name: the name itself or, where that is taken, one with eight drawn digits
-// before its ending. With a text, that is written beside it.
-func (f *Folder) free(sub, name, text string) (string, error) {
-	dir := f.path(sub)
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
+// free reserves a name in the folder for a file of that name: the name itself or, where
+// that is taken, one with eight drawn digits before its ending. With a text, that is
+// written beside it.
+func (o *ownDir) free(name, text string) (string, error) {
 	end := filepath.Ext(name)
-	to := filepath.Join(dir, name)
+	to := name
 	for {
-		err := reserve(to, text)
+		err := o.reserve(to, text)
 		if !errors.Is(err, fs.ErrExist) {
 			return to, err
 		}
 		// By the odds this ends at the first draw.
-		to = filepath.Join(dir, strings.TrimSuffix(name, end)+"."+packet.NewID().String()[:8]+end)
+		to = strings.TrimSuffix(name, end) + "." + packet.NewID().String()[:8] + end
 	}
 }
 
-// reserve makes an empty file at path, and one beside it that holds text if
+// reserve makes an empty file of that name, and one beside it that holds text if
 // there is any. Where either is taken, it makes none and gives fs.ErrExist.
-func reserve(path, text string) error {
-	if err := write(path, ""); err != nil || text == "" {
+func (o *ownDir) reserve(name, text string) error {
+	if err := o.write(name, ""); err != nil || text == "" {
 		return err
 	}
-	if err := write(path+whyEnd, text); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-// write makes a file that is not there yet.
-func write(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+	if err := o.write(name+whyEnd, text); err != nil {
+		return errors.Join(err, o.remove(name))
 	}
 	return nil
 }

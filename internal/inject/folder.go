@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/recap/pumpkin/internal/netfs"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -37,9 +38,9 @@ type Config struct {
 	// whole; 0 means [packet.MaxFile]. What other files may have is for the
 	// network to say.
 	MaxSize int64
-	// Settle is how long a file must not have changed to count as complete,
-	// where nobody saw it being closed; 0 means 2 s.
-	Settle time.Duration
+	// Quiet is how long a file must not have changed to count as complete; 0
+	// means 2 s. Below 0 a file need not be seen unchanged.
+	Quiet time.Duration
 	// Grace is how long the file in hand may still take once Run's context
 	// has ended; 0 means 5 s.
 	Grace time.Duration
@@ -50,10 +51,11 @@ type Config struct {
 
 // A Folder makes packets of the files that are dropped into a folder.
 //
-// A file counts once it is complete: closed after it was written, moved in,
-// or, for one that was there before anybody looked, unchanged for
-// [Config.Settle]. Files are taken one after another in the order in which
-// they became complete. A file whose packet is taken moves to .done/; a
+// A file counts once it is complete: no program has it open for writing, as far
+// as the system tells, and it has not changed for [Config.Quiet], an empty one
+// for a minute. Files are taken one after another in the order in which
+// they became complete. A file whose packet is taken moves to .done/, and is
+// looked at for a while: what changes in it then is in no packet. A
 // bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
 // count: a symbolic link could lead to what its author may not read, so links
 // are not followed. Hidden files and those with the name of a temporary file
@@ -67,6 +69,12 @@ type Folder struct {
 	cfg  Config
 	into Injector
 	left map[look]bool // told once, then left alone; at most maxLeft
+	late late
+	user uint32 // that files belong to which the node makes in the folder
+	// held is why files wait that could not be moved away, by the folder's own folder.
+	held map[string]string
+	// blind: it was told that nothing tells who writes to a file.
+	blind bool
 }
 
 // maxLeft is how many files that are left alone are remembered.
@@ -88,9 +96,10 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if cfg.MaxSize == 0 {
 		cfg.MaxSize = packet.MaxFile
 	}
-	if cfg.Settle == 0 {
-		cfg.Settle = 2 * time.Second
+	if cfg.Quiet == 0 {
+		cfg.Quiet = 2 * time.Second
 	}
+	cfg.Quiet = max(cfg.Quiet, 0)
 	if cfg.Grace == 0 {
 		cfg.Grace = 5 * time.Second
 	}
@@ -100,31 +109,35 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the rx folder: %w", err)
 	}
-	if err := checkUse(dir); err != nil {
+	user, err := checkUse(dir)
+	if err != nil {
 		return nil, err
 	}
-	return &Folder{cfg: cfg, into: into, left: make(map[look]bool)}, nil
+	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string)}, nil
 }
 
 // Dir is the folder's absolute path.
 func (f *Folder) Dir() string { return f.cfg.Dir }
 
 // checkUse says why the folder cannot be used: one must be able to list it,
-// and to write in it, since files are moved out of the way.
-func checkUse(dir string) error {
+// and to write in it, since files are moved out of the way. It gives the user that
+// files belong to which are made there: on a network file system not always the
+// node's.
+func checkUse(dir string) (user uint32, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("the rx folder %s cannot be listed: %w", dir, reason(err))
+		return 0, fmt.Errorf("the rx folder %s cannot be listed: %w", dir, reason(err))
 	}
 	d.Close() // only read
 	probe, err := os.CreateTemp(dir, ".pmk-probe-*")
 	if err != nil {
-		return fmt.Errorf("the rx folder %s cannot be written, so no file could be moved away once it is taken: %w", dir, reason(err))
+		return 0, fmt.Errorf("the rx folder %s cannot be written, so no file could be moved away once it is taken: %w", dir, reason(err))
 	}
-	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
-		return fmt.Errorf("the rx folder %s: %w", dir, err)
+	user, err = ownerOf(probe)
+	if err := errors.Join(err, probe.Close(), os.Remove(probe.Name())); err != nil {
+		return 0, fmt.Errorf("the rx folder %s: %w", dir, err)
 	}
-	return nil
+	return user, nil
 }
 
 // ParseArgument reads what names a folder on a command line: DIR, or
@@ -171,12 +184,20 @@ const retryEvery = time.Second
 // up again when it is back. An error says that the network takes no more
 // packets, or that the folder can no longer be used.
 func (f *Folder) Run(ctx context.Context) error {
+	if kind := netfs.Kind(f.cfg.Dir); kind != "" {
+		f.blind = true // a lease tells of this machine's programs alone
+		f.cfg.Log.Info(fmt.Sprintf("the rx folder is on a network file system (%s): files that other machines put there are seen within %v, and count as complete when they have not changed for %v; --rx-quiet sets how long",
+			kind, lookEvery, f.cfg.Quiet), "dir", f.cfg.Dir)
+	}
 	gone, ever := false, false
 	for ctx.Err() == nil {
 		w, err := watch(f.cfg.Dir)
 		if err == nil {
 			if gone {
 				f.cfg.Log.Info("the rx folder is back", "dir", f.cfg.Dir)
+			}
+			if p, ok := w.(poller); ok && p.why != nil && !ever {
+				f.cfg.Log.Warn(fmt.Sprintf("the system does not tell what happens in the rx folder: it is looked through every %v", pollEvery), "dir", f.cfg.Dir, "err", p.why)
 			}
 			gone, ever = false, true
 			if err = f.follow(ctx, w); !errors.Is(err, errGone) {
@@ -212,8 +233,13 @@ func (f *Folder) follow(ctx context.Context, w watcher) error {
 // lives by. While a file is being taken no notice is, so that what a burst of
 // files tells stays where the system bounds it.
 func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) error {
-	s := newSettling(f.cfg.Settle)
+	s := newSettling(f.cfg.Quiet)
 	defer s.timer.Stop()
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	defer f.tellLate()
+	// Whatever is told is not all: of what other machines do on a network file system
+	// nothing is.
 	if err := f.scan(s); err != nil {
 		return err
 	}
@@ -222,9 +248,12 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		select {
 		case <-watching.Done():
 		case n := <-notices:
-			err = f.heed(ctx, s, n)
+			err = f.heed(s, n)
 		case <-s.timer.C:
 			err = f.settle(ctx, s)
+		case <-again.C:
+			f.tellLate()
+			err = f.scan(s)
 		}
 		if err != nil {
 			return err
@@ -234,12 +263,11 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 }
 
 // heed deals with one notice.
-func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
+func (f *Folder) heed(s *settling, n notice) error {
 	switch n.what {
 	case completed:
 		if l, ok := f.eligible(n.name); ok {
-			s.drop(n.name)
-			return f.take(ctx, s, l)
+			s.add(l)
 		}
 	case appeared:
 		// One that is being written will tell when it is closed; a hard
@@ -255,8 +283,8 @@ func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
 
 // settle takes the first file that is due, if it is as it was.
 func (f *Folder) settle(ctx context.Context, s *settling) error {
-	if seen := s.next(); seen != nil {
-		if now, ok := f.eligible(seen.name); ok && now == *seen {
+	if seen, due := s.next(); due {
+		if now, ok := f.eligible(seen.name); ok && now == seen {
 			if err := f.take(ctx, s, now); err != nil {
 				return err
 			}

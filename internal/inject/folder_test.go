@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/recap/pumpkin/internal/testenv"
@@ -78,6 +79,9 @@ func folder(t *testing.T, cfg Config, into Injector) (*Folder, *testenv.Journal)
 	}
 	return f, j
 }
+
+// atOnce is the [Config.Quiet] of tests in real time.
+const atOnce = -1
 
 // start runs the folder until the test ends, or until stop is called.
 func start(t *testing.T, f *Folder) (stop func() error) {
@@ -145,7 +149,7 @@ const state = packet.State("String:UNGREETED")
 
 func TestClosedAndMovedIn(t *testing.T) {
 	n := &taker{}
-	f, _ := folder(t, Config{State: state}, n)
+	f, _ := folder(t, Config{State: state, Quiet: atOnce}, n)
 	start(t, f)
 	ready(t, f, n)
 
@@ -180,23 +184,31 @@ func TestClosedAndMovedIn(t *testing.T) {
 }
 
 func TestOrderAndEmptyAndBinary(t *testing.T) {
-	n := &taker{}
-	f, _ := folder(t, Config{State: state}, n)
-	start(t, f)
-	ready(t, f, n)
-	want := []string{"b", "", "\x00\xff", "a"}
-	for i, data := range want {
-		put(t, f.path(string(rune('z'-i))), data)
-	}
-	testenv.Eventually(t, within, "all files are taken", func() bool { return len(n.data()) >= len(want) })
-	if got := n.data(); !slices.Equal(got, want) {
-		t.Errorf("took %q; expected %q, in the order of their closing", got, want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, _ := folder(t, Config{State: state}, n)
+		notices, stop := follow(t, f)
+		for i, data := range []string{"b", "", "\x00\xff", "a"} {
+			name := string(rune('z' - i))
+			put(t, f.path(name), data)
+			notices <- notice{completed, name}
+		}
+		after(59 * time.Second)
+		want := []string{"b", "\x00\xff", "a"}
+		if got := n.data(); !slices.Equal(got, want) {
+			t.Errorf("took %q; expected %q, in the order of their closing", got, want)
+		}
+		after(time.Second)
+		if got := n.data(); !slices.Equal(got, append(want, "")) {
+			t.Errorf("took %q; expected the empty one after a minute", got)
+		}
+		end(t, stop)
+	})
 }
 
 func TestWhatIsLeftAlone(t *testing.T) {
 	n := &taker{}
-	f, j := folder(t, Config{State: state}, n)
+	f, j := folder(t, Config{State: state, Quiet: atOnce}, n)
 	start(t, f)
 	ready(t, f, n)
 	for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#"} {
@@ -237,7 +249,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 // is refused alone.
 func TestTooLarge(t *testing.T) {
 	n := &taker{most: 10}
-	f, j := folder(t, Config{State: state, MaxSize: 5}, n) // which is for .pkt files
+	f, j := folder(t, Config{State: state, Quiet: atOnce, MaxSize: 5}, n) // which is for .pkt files
 	start(t, f)
 	ready(t, f, n)
 	put(t, f.path("ten"), "0123456789")
@@ -258,7 +270,7 @@ func TestTooLarge(t *testing.T) {
 
 func TestNamesThatAreTaken(t *testing.T) {
 	n := &taker{most: 5}
-	f, _ := folder(t, Config{State: state}, n)
+	f, _ := folder(t, Config{State: state, Quiet: atOnce}, n)
 	start(t, f)
 	ready(t, f, n)
 	for _, data := range []string{"one", "two", "three"} {
@@ -300,7 +312,7 @@ func TestNamesThatAreTaken(t *testing.T) {
 func TestFolderGoesAndComes(t *testing.T) {
 	n := &taker{}
 	dir := filepath.Join(t.TempDir(), "a", "rx")
-	f, j := folder(t, Config{Dir: dir, State: state}, n)
+	f, j := folder(t, Config{Dir: dir, State: state, Quiet: atOnce}, n)
 	start(t, f)
 	ready(t, f, n)
 	if err := os.RemoveAll(dir); err != nil {

@@ -3,6 +3,7 @@ package inject
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func TestPktFiles(t *testing.T) {
 		id := packet.HashID("some id")
 		put(t, f.path("a.pkt"), classic("", "default:String:UNGREETED", "Mars"))
 		put(t, f.path("b.pkt"), one("Venus"))
-		put(t, f.path("c.pkt"), fmt.Sprintf(`{"id": %q, "state": "Nobody:TAKES", "data64": "AP8="}`, id))
+		put(t, f.path("c.pkt"), fmt.Sprintf(`{"id": %q, "state": "Nobody:TAKES", "data64": "AP8=", "attributes": {"file": "c.fits", "sample": "S07"}}`, id))
 		put(t, f.path("d.pkt"), classic(`, "aux": 4`, "String:UNGREETED", "Pluto"))
 		put(t, f.path("notes.txt"), "not for us")
 		notices, stop := follow(t, f)
@@ -50,6 +51,16 @@ func TestPktFiles(t *testing.T) {
 		for i, p := range n.took {
 			if p.ID.IsZero() || p.State == "" {
 				t.Errorf("packet %d has the id %s and the state %q", i, p.ID, p.State)
+			}
+			want := packet.Attributes{"file": string(rune('a'+i)) + ".pkt"}
+			if i == 2 { // it has a name of its own
+				want = packet.Attributes{"file": "c.fits", "sample": "S07"}
+			}
+			if got := p.Attributes(); !maps.Equal(got, want) {
+				t.Errorf("packet %d has the attributes %q; expected %q", i, got, want)
+			}
+			if c := j.Count("level=INFO", "took a file", p.ID.String(), f.path(string(rune('a'+i))+".pkt")); c != 1 {
+				t.Errorf("%d lines tie packet %d to its file", c, i)
 			}
 		}
 		if got := n.took[2]; got.ID != id || got.State != "Nobody:TAKES" {

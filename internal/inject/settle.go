@@ -1,68 +1,134 @@
 package inject
 
-import "time"
+import (
+	"container/heap"
+	"time"
+)
 
-// maxSettling bounds the files that wait to be seen unchanged. Where there are
-// more, the folder is read again once these are through.
-const maxSettling = 1 << 16
+const (
+	// maxSettling bounds the files that wait to be seen unchanged. Where there are
+	// more, the folder is read again once these are through.
+	maxSettling = 1 << 16
+	// emptyQuiet is how long an empty file must not have changed: most are made
+	// before they are written.
+	emptyQuiet = time.Minute
+	// busyPause is how soon a file is looked at again that was in use, where a
+	// file need not be seen unchanged.
+	busyPause = 2 * time.Second
+)
 
-// settling is the files that wait to be seen unchanged, in the order in which
-// they came. It is used by one goroutine.
+// settling is the files that wait to be seen unchanged, those that are due
+// first in front. It is used by one goroutine.
 type settling struct {
-	after time.Duration
-	timer *time.Timer // fires when the first of queue is due
-	queue []*candidate
-	// byName has the candidates that still count; the others in queue were
-	// dealt with meanwhile.
+	quiet  time.Duration
+	timer  *time.Timer // fires when the first of queue is due
+	queue  dueQueue
 	byName map[string]*candidate
+	added  uint64
 	// more says that files were left out for want of room.
 	more bool
 }
 
 // A candidate is a file as it was seen, and when it is to be looked at again.
 type candidate struct {
-	seen look
-	due  time.Time
+	seen   look
+	due    time.Time
+	number uint64 // of two that are due at the same time, the one that was added first is first
+	at     int    // in the queue
 }
 
-func newSettling(after time.Duration) *settling {
-	timer := time.NewTimer(after)
+func newSettling(quiet time.Duration) *settling {
+	timer := time.NewTimer(time.Hour)
 	timer.Stop()
-	return &settling{after: after, timer: timer, byName: make(map[string]*candidate)}
+	return &settling{quiet: quiet, timer: timer, byName: make(map[string]*candidate)}
 }
 
-// add makes the file, as it was just seen, a candidate, unless it is one. It
-// tells whether there was room.
+// add makes the file, as it was just seen, a candidate. One that is a candidate
+// keeps its time unless it has changed. It tells whether there was room.
 func (s *settling) add(seen look) bool {
-	if s.byName[seen.name] != nil {
-		return true
+	wait := s.quiet
+	if seen.size == 0 {
+		wait = max(wait, emptyQuiet)
 	}
-	if len(s.queue) >= maxSettling {
+	return s.put(seen, wait)
+}
+
+// again makes a file that is in use a candidate.
+func (s *settling) again(seen look) bool {
+	wait := s.quiet
+	if wait == 0 {
+		wait = busyPause
+	}
+	return s.put(seen, wait)
+}
+
+func (s *settling) put(seen look, wait time.Duration) bool {
+	due := time.Now().Add(wait)
+	switch c := s.byName[seen.name]; {
+	case c != nil && c.seen == seen:
+		return true
+	case c != nil:
+		c.seen, c.due = seen, due
+		heap.Fix(&s.queue, c.at)
+	case len(s.queue) >= maxSettling:
 		s.more = true
 		return false
+	default:
+		s.added++
+		c = &candidate{seen: seen, due: due, number: s.added}
+		s.byName[seen.name] = c
+		heap.Push(&s.queue, c)
 	}
-	c := &candidate{seen, time.Now().Add(s.after)}
-	s.byName[seen.name] = c
-	if s.queue = append(s.queue, c); len(s.queue) == 1 {
-		s.timer.Reset(s.after)
-	}
+	s.set()
 	return true
 }
 
-// drop forgets the candidate of that name.
-func (s *settling) drop(name string) { delete(s.byName, name) }
+// next takes out the first candidate if it is due.
+func (s *settling) next() (seen look, ok bool) {
+	defer s.set()
+	if len(s.queue) == 0 || time.Until(s.queue[0].due) > 0 {
+		return look{}, false
+	}
+	c := heap.Pop(&s.queue).(*candidate)
+	delete(s.byName, c.seen.name)
+	return c.seen, true
+}
 
-// next takes out the first candidate, nil if that was dropped meanwhile, and
-// sets the timer for the one behind it.
-func (s *settling) next() *look {
-	c := s.queue[0]
-	s.queue[0] = nil
-	if s.queue = s.queue[1:]; len(s.queue) > 0 {
+// set sets the timer for the first candidate.
+func (s *settling) set() {
+	if len(s.queue) > 0 {
 		s.timer.Reset(time.Until(s.queue[0].due))
+	} else {
+		s.timer.Stop()
 	}
-	if s.byName[c.seen.name] != c {
-		return nil
+}
+
+// A dueQueue is a heap of candidates.
+type dueQueue []*candidate
+
+func (q dueQueue) Len() int { return len(q) }
+
+func (q dueQueue) Less(i, j int) bool {
+	if c := q[i].due.Compare(q[j].due); c != 0 {
+		return c < 0
 	}
-	s.drop(c.seen.name)
-	return &c.seen
+	return q[i].number < q[j].number
+}
+
+func (q dueQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].at, q[j].at = i, j
+}
+
+func (q *dueQueue) Push(c any) {
+	c.(*candidate).at = len(*q)
+	*q = append(*q, c.(*candidate))
+}
+
+func (q *dueQueue) Pop() any {
+	last := len(*q) - 1
+	c := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return c
 }

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -75,13 +76,13 @@ func TestThereAtTheStart(t *testing.T) {
 	})
 }
 
-func TestNoticeBeatsSettling(t *testing.T) {
+// TestAtOnce: where a file need not be seen unchanged, the notice is enough.
+func TestAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &taker{}
-		f, _ := folder(t, Config{State: state}, n)
-		put(t, f.path("a"), "a")
-		put(t, f.path("b"), "b")
+		f, _ := folder(t, Config{State: state, Quiet: atOnce}, n)
 		notices, stop := follow(t, f)
+		put(t, f.path("b"), "b")
 		notices <- notice{completed, "b"}
 		notices <- notice{completed, "b"} // twice is nothing
 		notices <- notice{completed, "never there"}
@@ -89,27 +90,232 @@ func TestNoticeBeatsSettling(t *testing.T) {
 		if got := n.data(); !slices.Equal(got, []string{"b"}) {
 			t.Fatalf("took %q at once", got)
 		}
+		end(t, stop)
+	})
+}
+
+// TestWrittenInSteps appends to a file that is closed each time, as a shell does, and
+// touches one before it is written.
+func TestWrittenInSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, _ := folder(t, Config{State: state}, n)
+		notices, stop := follow(t, f)
+		put(t, f.path("touched"), "")
+		notices <- notice{completed, "touched"}
+		whole := ""
+		for _, part := range []string{"one ", "two ", "three"} {
+			whole += part
+			put(t, f.path("x"), whole)
+			notices <- notice{completed, "x"}
+			after(1500 * time.Millisecond)
+		}
+		after(time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"one two three"}) {
+			t.Fatalf("took %q; expected one packet of all parts", got)
+		}
+		after(30 * time.Second)
+		put(t, f.path("touched"), "written")
+		notices <- notice{completed, "touched"}
 		after(time.Minute)
-		if got := n.data(); !slices.Equal(got, []string{"b", "a"}) {
-			t.Errorf("took %q; expected each once", got)
+		if got := n.data(); !slices.Equal(got, []string{"one two three", "written"}) {
+			t.Errorf("took %q; expected nothing of the empty file", got)
 		}
 		end(t, stop)
 	})
 }
 
-func TestAfterAnOverflow(t *testing.T) {
+// TestOpenForWriting: a file that nothing is written to for long, by a program that has
+// it open, waits for that program.
+func TestOpenForWriting(t *testing.T) {
+	leases(t)
+	for _, quiet := range []time.Duration{0, atOnce} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &taker{}
+			f, _ := folder(t, Config{State: state, Quiet: quiet}, n)
+			file, err := os.Create(f.path("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if _, err := file.WriteString("part 1, "); err != nil {
+				t.Fatal(err)
+			}
+			notices, stop := follow(t, f)
+			notices <- notice{completed, "x"} // of another program's touch
+			after(time.Hour)
+			if got := n.data(); len(got) != 0 {
+				t.Fatalf("took %q, which is being written", got)
+			}
+			if _, err := file.WriteString("part 2"); err != nil {
+				t.Fatal(err)
+			}
+			file.Close()
+			after(5 * time.Second)
+			if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
+				t.Errorf("took %q once it was closed", got)
+			}
+			end(t, stop)
+		})
+	}
+}
+
+// TestOpenedWhileItIsRead: who begins to write to a file while it is read has it back.
+func TestOpenedWhileItIsRead(t *testing.T) {
+	leases(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := &writer{}
+		f, _ := folder(t, Config{State: state}, n)
+		put(t, f.path("x"), "part 1")
+		n.path = f.path("x")
+		_, stop := follow(t, f)
+		after(10 * time.Second)
+		if got := n.data(); len(got) != 0 || !there(f.path("x")) {
+			t.Fatalf("took %q", got)
+		}
+		if _, err := n.file.WriteString(", part 2"); err != nil {
+			t.Fatal(err)
+		}
+		n.file.Close()
+		after(5 * time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
+			t.Errorf("took %q once it was closed", got)
+		}
+		end(t, stop)
+	})
+}
+
+// writer is a network that opens a file for writing before it reads it, once.
+type writer struct {
+	taker
+	path string
+	file *os.File
+}
+
+func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+	if n.file == nil {
+		file, err := os.OpenFile(n.path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		n.file = file
+	}
+	return n.taker.InjectData(ctx, p, r, size)
+}
+
+// leases skips a test where the system does not tell who writes to a file.
+func leases(t *testing.T) {
+	t.Helper()
+	path := t.TempDir() + "/x"
+	put(t, path, "")
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := written(file); err != nil {
+		testenv.Lacks(t, "a file system with leases", err)
+	}
+}
+
+// TestBlind: a file whose writers nobody tells of is taken when it is quiet, and that is
+// said once.
+func TestBlind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, j := folder(t, Config{State: state}, n)
+		pipe, _, err := os.Pipe() // no lease on one
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pipe.Close()
+		for range 2 {
+			if f.written(pipe) {
+				t.Error("a writer is made up")
+			}
+		}
+		if c := j.Count("does not tell whether a program still writes", "2s", f.Dir()); c != 1 {
+			t.Errorf("%d lines; expected one\n%s", c, j)
+		}
+	})
+}
+
+// TestChangedAfterItWasTaken: what is written to a file in .done is said, once.
+func TestChangedAfterItWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, j := folder(t, Config{State: state}, n)
+		for _, name := range []string{"x", "same", "deleted"} {
+			put(t, f.path(name), "before")
+		}
+		_, stop := follow(t, f)
+		after(3 * time.Second)
+		if got := n.data(); len(got) != 3 {
+			t.Fatalf("took %q", got)
+		}
+		put(t, f.path(".done/x"), "before and after")
+		if err := os.Remove(f.path(".done/deleted")); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		if c := j.Count("has changed after it was taken"); c != 1 || j.Count("has changed", f.path(".done/x")) != 1 {
+			t.Errorf("%d lines; expected one\n%s", c, j)
+		}
+		put(t, f.path(".done/same"), "later")
+		end(t, stop)
+		if c := j.Count("has changed after it was taken", f.path(".done/same")); c != 1 {
+			t.Errorf("%d lines at the end; expected one", c)
+		}
+	})
+}
+
+// TestOddNames: a name that is no UTF-8 is made so.
+func TestOddNames(t *testing.T) {
+	for name, want := range map[string]string{"a b\n": "a b\n", "caf\xe9.txt": "caf\uFFFD.txt"} {
+		var p packet.Packet
+		if named(&p, name); p.Attributes()["file"] != want || p.Extra.Check() != nil {
+			t.Errorf("%q: the attributes are %q, %v", name, p.Attributes(), p.Extra.Check())
+		}
+	}
+	full := packet.Packet{Extra: &packet.Extra{Attributes: packet.Attributes{"x": strings.Repeat("x", packet.MaxAttributeBytes-1)}}}
+	if named(&full, "name"); len(full.Attributes()) != 1 {
+		t.Error("a packet that has no room is given a name")
+	}
+}
+
+func TestLateIsBounded(t *testing.T) {
+	var l late
+	for range 2 * maxLate {
+		l.add("/nowhere", look{})
+	}
+	if len(l) != maxLate {
+		t.Errorf("%d files are remembered", len(l))
+	}
+	if l.look(func(string, look, look) { t.Error("a file that is gone has not changed") }); len(l) != 0 {
+		t.Errorf("%d files that are gone are remembered", len(l))
+	}
+}
+
+// TestUnseen: a file of which nothing is told is found all the same, at once after events
+// were lost.
+func TestUnseen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &taker{}
 		f, _ := folder(t, Config{State: state}, n)
 		notices, stop := follow(t, f)
 		put(t, f.path("unseen"), "unseen")
-		after(time.Minute)
+		after(8 * time.Second)
 		if got := n.data(); len(got) != 0 {
 			t.Fatalf("took %q of which nothing was told", got)
 		}
+		after(4 * time.Second)
+		if got := n.data(); !slices.Equal(got, []string{"unseen"}) {
+			t.Errorf("took %q after ten seconds", got)
+		}
+		put(t, f.path("lost"), "lost")
 		notices <- notice{what: missed}
 		after(2 * time.Second)
-		if got := n.data(); !slices.Equal(got, []string{"unseen"}) {
+		if got := n.data(); !slices.Equal(got, []string{"unseen", "lost"}) {
 			t.Errorf("took %q after the overflow", got)
 		}
 		end(t, stop)
@@ -129,7 +335,7 @@ func TestHardLink(t *testing.T) {
 		put(t, f.path("open"), "not closed yet")
 		notices <- notice{appeared, "linked"}
 		notices <- notice{appeared, "open"}
-		after(time.Minute)
+		after(5 * time.Second)
 		if got := n.data(); !slices.Equal(got, []string{"linked"}) {
 			t.Errorf("took %q; expected the link, and not what may still be written", got)
 		}
@@ -300,26 +506,61 @@ func TestNetworkThatTakesNoMore(t *testing.T) {
 	})
 }
 
-func TestFileThatCannotBeMoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
-		f, j := folder(t, Config{State: state}, n)
-		put(t, f.path(".done"), "a file where the folder should be")
-		put(t, f.path("x"), "x")
-		notices, stop := follow(t, f)
-		for range 3 {
-			notices <- notice{completed, "x"}
-			notices <- notice{what: missed}
-			after(5 * time.Second)
+// TestOwnFolders: where .done is not the node's own folder nothing is taken, and nothing
+// goes where a link leads; once that is mended all is taken.
+func TestOwnFolders(t *testing.T) {
+	elsewhere := t.TempDir()
+	for _, c := range []struct {
+		name, why string
+		root      bool
+		put       func(path string) error
+	}{
+		{"a link to a folder", "is not a folder but a link or a file", false, func(path string) error { return os.Symlink(elsewhere, path) }},
+		{"a link to nothing", "is not a folder but a link or a file", false, func(path string) error { return os.Symlink("nothing", path) }},
+		{"a file", "is not a folder but a link or a file", false, func(path string) error { return os.WriteFile(path, nil, 0o644) }},
+		{"another user's", "belongs to user 4242", true, func(path string) error {
+			return errors.Join(os.Mkdir(path, 0o777), os.Chown(path, 4242, 4242))
+		}},
+	} {
+		if c.root && os.Getuid() != 0 {
+			continue // only root gives files away
 		}
-		if got := n.data(); !slices.Equal(got, []string{"x"}) {
-			t.Errorf("took %q; expected it once", got)
+		for _, sub := range []string{doneDir, badDir} {
+			t.Run(c.name+" as "+sub, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					n := &taker{}
+					if sub == badDir {
+						n.most = 5
+					}
+					f, j := folder(t, Config{State: state}, n)
+					if err := c.put(f.path(sub)); err != nil {
+						t.Fatal(err)
+					}
+					put(t, f.path("x"), "too long")
+					put(t, f.path("y"), "y too long")
+					_, stop := follow(t, f)
+					after(time.Minute)
+					if got := n.data(); len(got) != 0 || !there(f.path("x")) || !there(f.path("y")) {
+						t.Errorf("took %q", got)
+					}
+					if got := j.Count("moved away", c.why, f.path(sub)); got != 1 {
+						t.Errorf("%d lines; expected one\n%s", got, j)
+					}
+					if err := os.Rename(f.path(sub), f.path(".was")); err != nil {
+						t.Fatal(err)
+					}
+					after(12 * time.Second)
+					if there(f.path("x")) || there(f.path("y")) || len(n.data()) == 0 == (sub == doneDir) {
+						t.Errorf("took %q once it was mended", n.data())
+					}
+					end(t, stop)
+				})
+			})
 		}
-		if c := j.Count("cannot be moved", f.path("x")); c != 1 {
-			t.Errorf("%d lines; expected one", c)
-		}
-		end(t, stop)
-	})
+	}
+	if got := names(t, elsewhere); got != nil {
+		t.Errorf("%q was moved to where a link led", got)
+	}
 }
 
 func TestUnreadableFile(t *testing.T) {
@@ -364,7 +605,7 @@ func TestPoller(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan error, 1)
-		go func() { ended <- f.follow(ctx, poller{dir}) }()
+		go func() { ended <- f.follow(ctx, poller{dir: dir}) }()
 		synctest.Wait()
 		put(t, f.path("x"), "x")
 		after(3500 * time.Millisecond)

@@ -25,37 +25,55 @@ var errAway = errors.New("the file is gone")
 // take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
-	file, err := claim(f.path(l.name))
+	away, err := f.own(doneDir)
+	if err != nil {
+		f.hold(s, l, doneDir, err)
+		return nil
+	}
+	defer away.close()
+	delete(f.held, doneDir)
+	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
 	}
 	if errors.Is(err, errBusy) {
-		s.add(l)
+		s.again(l)
 		return nil
 	}
 	if err != nil {
-		return f.refuse(l, fmt.Errorf("it cannot be opened: %w", reason(err)))
+		return f.refuse(s, l, fmt.Errorf("it cannot be opened: %w", reason(err)))
 	}
 	defer file.Close() // only read; until then nobody else takes it
 
+	var id packet.ID
 	now, err := f.look(file, l.name)
 	if err == nil {
-		err = f.inject(ctx, now, file)
+		id, err = f.inject(ctx, now, file)
 	}
 	switch {
 	case errors.Is(err, errBusy):
 		if now, err := f.look(file, l.name); err == nil {
-			s.add(now)
+			s.again(now)
 		}
 		return nil
 	case errors.As(err, new(refusal)):
-		return f.refuse(now, err)
+		return f.refuse(s, now, err)
 	case err != nil && ctx.Err() != nil:
 		return nil // told; the file stays for the next start
 	case err != nil:
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
-	return f.done(now)
+	return f.done(now, id, away)
+}
+
+// hold leaves a file for later that could not be moved into one of the folder's own
+// folders, and says so as long as the reason is another.
+func (f *Folder) hold(s *settling, l look, sub string, err error) {
+	if why := err.Error(); f.held[sub] != why {
+		f.held[sub] = why
+		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+	}
+	s.put(l, lookEvery)
 }
 
 // claim opens a file and locks it, so that of several nodes that watch a
@@ -89,6 +107,28 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
+// claim is [claim] for a file that no program has open for writing.
+func (f *Folder) claim(name string) (*os.File, error) {
+	file, err := claim(f.path(name))
+	if err == nil && f.written(file) {
+		file.Close() // only opened
+		return nil, errBusy
+	}
+	return file, err
+}
+
+// written tells whether a program has the file open for writing, as far as the
+// system tells; that it does not is said once.
+func (f *Folder) written(file *os.File) bool {
+	is, err := written(file)
+	if err != nil && !f.blind {
+		f.blind = true
+		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the rx folder: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.cfg.Quiet),
+			"dir", f.cfg.Dir, "err", err)
+	}
+	return is
+}
+
 // A refusal is what is wrong with a file.
 type refusal struct{ error }
 
@@ -113,9 +153,10 @@ func (f *Folder) look(file *os.File, name string) (look, error) {
 // A steady reads a file that nobody writes meanwhile: else it ends with
 // errBusy.
 type steady struct {
-	file *os.File
-	look look
-	n    int64
+	file    *os.File
+	look    look
+	written func(*os.File) bool
+	n       int64
 }
 
 func (s *steady) Read(p []byte) (int, error) {
@@ -131,7 +172,9 @@ func (s *steady) Read(p []byte) (int, error) {
 	if err != nil {
 		return n, refusal{err}
 	}
-	if lookOf(s.look.name, info) != s.look || s.n != s.look.size {
+	// What was written until it was looked at shows there. Who has it open still is
+	// not done with it.
+	if lookOf(s.look.name, info) != s.look || s.n != s.look.size || s.written(s.file) {
 		return n, errBusy
 	}
 	return n, io.EOF
@@ -156,22 +199,23 @@ func (f *Folder) parse(l look, r io.Reader) (packet.Packet, error) {
 	return file.Packet, nil
 }
 
-// inject injects a file's packet. Once ctx has ended it goes on for the time
+// inject injects a file's packet, and gives its id. Once ctx has ended it goes on for the time
 // of grace, so that what is in hand is not cut off without need.
-func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
+func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, error) {
 	p := packet.Packet{State: f.cfg.State}
-	r := &steady{file: file, look: l}
+	r := &steady{file: file, look: l, written: f.written}
 	if f.cfg.State == "" {
 		parsed, err := f.parse(l, r)
 		if err != nil {
-			return err
+			return packet.ID{}, err
 		}
 		p = parsed
 	}
+	named(&p, l.name)
 	if p.ID.IsZero() {
 		id, err := fileID(f.path(l.name), l, file)
 		if err != nil {
-			return err
+			return packet.ID{}, err
 		}
 		p.ID = id
 	}
@@ -191,12 +235,28 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) error {
 		err = f.into.InjectData(inHand, p, r, l.size)
 	}
 	if errors.Is(err, packet.ErrTooLarge) || errors.Is(err, packet.ErrTooLong) {
-		return refusal{err} // the network takes others
+		return p.ID, refusal{err} // the network takes others
 	}
 	if err != nil && !errors.Is(err, errBusy) && !errors.As(err, new(refusal)) {
 		f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 	}
-	return err
+	return p.ID, err
+}
+
+// named gives a packet the name of its file below the folder, unless it has one or no
+// room for it.
+func named(p *packet.Packet, name string) {
+	extra := packet.Extra{}
+	if p.Extra != nil {
+		extra = *p.Extra
+	}
+	if _, ok := extra.Attributes[packet.FileAttribute]; ok {
+		return
+	}
+	extra.Attributes = extra.Attributes.With(packet.Attributes{packet.FileAttribute: strings.ToValidUTF8(name, "\uFFFD")})
+	if extra.Attributes.Check() == nil {
+		p.Extra = &extra
+	}
 }
 
 // path is the whole path of a file of the folder.

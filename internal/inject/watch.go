@@ -40,7 +40,10 @@ func tell(ctx context.Context, out chan<- notice, n notice) {
 const pollEvery = time.Second
 
 // A poller is the watcher where the system tells nothing.
-type poller struct{ dir string }
+type poller struct {
+	dir string
+	why error // that it does not, though it should; nil where it never does
+}
 
 func (p poller) run(ctx context.Context, out chan<- notice) error {
 	tick := time.NewTicker(pollEvery)

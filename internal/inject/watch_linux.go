@@ -23,15 +23,12 @@ const (
 // tell when a file is closed.
 type inotify struct{ file *os.File }
 
-// watch makes the watcher of a folder. Where the user's inotify instances or
-// watches are used up, it is one that polls.
+// watch makes the watcher of a folder. Where that cannot be had, since the user's
+// inotify instances or watches are used up for instance, it is one that polls.
 func watch(dir string) (watcher, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOSYS) {
-		return poller{dir}, nil
-	}
 	if err != nil {
-		return nil, fmt.Errorf("inotify: %w", err)
+		return poller{dir, fmt.Errorf("inotify: %w", err)}, nil
 	}
 	file := os.NewFile(uintptr(fd), "inotify")
 	_, err = unix.InotifyAddWatch(fd, dir, watched)
@@ -39,10 +36,10 @@ func watch(dir string) (watcher, error) {
 		return inotify{file}, nil
 	}
 	file.Close() // nothing was written
-	if errors.Is(err, unix.ENOSPC) {
-		return poller{dir}, nil
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return nil, err
 	}
-	return nil, err
+	return poller{dir, fmt.Errorf("inotify: %w", err)}, nil
 }
 
 func (w inotify) run(ctx context.Context, out chan<- notice) error {
@@ -55,7 +52,7 @@ func (w inotify) run(ctx context.Context, out chan<- notice) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("inotify: %w", err)
+			return errors.Join(errGone, fmt.Errorf("inotify: %w", err))
 		}
 		for events := buf[:n]; len(events) > 0; {
 			var mask uint32

@@ -3,4 +3,4 @@
 package inject
 
 // watch makes the watcher of a folder.
-func watch(dir string) (watcher, error) { return poller{dir}, nil }
+func watch(dir string) (watcher, error) { return poller{dir: dir}, nil }

@@ -4,93 +4,161 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/recap/pumpkin/internal/netfs"
 )
 
-// Quiet is how long a file must not have changed before it is looked at again:
-// editors write in several steps.
-const Quiet = 100 * time.Millisecond
-
-// lookAgain is how often a folder that has gone is looked for.
-const lookAgain = time.Second
+const (
+	// Quiet is how long a file must not have changed before it is looked at again:
+	// editors write in several steps.
+	Quiet = 100 * time.Millisecond
+	// lookOften is how often a folder is looked through that cannot be watched, or
+	// has gone.
+	lookOften = time.Second
+	// lookEvery is how often the others are: what another machine does on a network
+	// file system tells nothing here.
+	lookEvery = 10 * time.Second
+)
 
 // Watch calls changed with the path of each file that was added, edited or
 // removed below the paths, folders and single files, once the file is quiet,
 // until ctx ends. Every folder is looked through once, too, as soon as it is
-// watched, so that nothing is missed that changed just before. A file is named
-// as its path was given. A folder that goes takes its files along, and is
-// looked for until it is there again.
-func Watch(ctx context.Context, paths []string, changed func(path string)) error {
+// watched, so that nothing is missed that changed just before, and from then on
+// again and again, whatever its events say. A file is named as its path was given,
+// and what a link leads to as the link.
+// A folder that goes takes its files along, and is looked for until it is there
+// again. What cannot be watched, for want of inotify instances or watches for
+// instance, is looked through more often; log says so.
+func Watch(ctx context.Context, paths []string, changed func(path string), log *slog.Logger) {
+	w := newWatch(paths, changed, log)
+	for dir := range w.dirs() {
+		if kind := netfs.Kind(dir); kind != "" {
+			log.Info(fmt.Sprintf("the folder %s is on a network file system (%s): seeds that other machines change there are seen within %v", dir, kind, lookEvery))
+		}
+	}
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watch for changed seeds: %w", err)
+		w.blind(err)
+	} else {
+		defer notify.Close()
+		w.notify, w.events, w.errors = notify, notify.Events, notify.Errors
 	}
-	defer notify.Close()
-	w := &watch{
-		notify: notify, changed: changed, pending: map[string]time.Time{}, told: map[string]bool{},
-		files: map[string]bool{}, folders: map[string]bool{}, gone: map[string]bool{},
-	}
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		path = filepath.Clean(path)
-		if info.IsDir() {
-			w.folders[path] = true
-			err = w.enter(path)
-		} else {
-			w.files[path] = true
-			err = notify.Add(filepath.Dir(path))
-		}
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", path, err)
-		}
-	}
-	return w.run(ctx)
+	w.run(ctx)
 }
 
 // A watch is one call of Watch.
 type watch struct {
-	notify         *fsnotify.Watcher
+	log            *slog.Logger
+	notify         *fsnotify.Watcher // nil: nothing is watched
+	events         chan fsnotify.Event
+	errors         chan error
 	changed        func(string)
 	pending        map[string]time.Time // when to look at a file
-	told           map[string]bool      // files that changed was called with, and that were there
-	files, folders map[string]bool      // what is watched
-	gone           map[string]bool      // folders that are to come back
+	seen           map[string]stamp     // the files that changed was called with, and that were there
+	files, folders map[string]bool      // what is to be watched
+	watched        map[string]place     // the folders that are
+	links          map[string][]string  // the files that lead to a file elsewhere
+	told           bool                 // that one cannot be
 }
 
-func (w *watch) run(ctx context.Context) error {
+// newWatch is a watch of these paths that looks alone.
+func newWatch(paths []string, changed func(path string), log *slog.Logger) *watch {
+	w := &watch{
+		log: log, changed: changed, pending: map[string]time.Time{}, seen: map[string]stamp{},
+		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]place{}, links: map[string][]string{},
+	}
+	for _, path := range paths {
+		path = filepath.Clean(path)
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			w.folders[path] = true
+		} else {
+			w.files[path] = true
+		}
+	}
+	return w
+}
+
+// A place is where a folder is that is watched.
+type place struct {
+	real string // its name without links
+	info fs.FileInfo
+}
+
+func placeOf(dir string) (at place, err error) {
+	if at.real, err = realPath(dir); err == nil {
+		at.info, err = os.Stat(at.real)
+	}
+	return at, err
+}
+
+// realPath is where a path leads to, from the root.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// A stamp is what can be told of a file without reading it.
+type stamp struct {
+	size    int64
+	changed time.Time
+	file    fs.FileInfo
+}
+
+// stampOf looks at what a path leads to.
+func stampOf(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{info.Size(), info.ModTime(), info}, nil
+}
+
+func (s stamp) same(as stamp) bool {
+	return s.size == as.size && s.changed.Equal(as.changed) && os.SameFile(s.file, as.file)
+}
+
+func (w *watch) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	again := time.NewTicker(lookAgain)
-	defer again.Stop()
+	often, every := time.NewTicker(lookOften), time.NewTicker(lookEvery)
+	defer often.Stop()
+	defer every.Stop()
+	w.lookAtMissing()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case err := <-w.notify.Errors:
+			return
+		case err := <-w.errors:
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				return fmt.Errorf("watch for changed seeds: %w", err)
+				w.blind(err)
 			}
-			for dir := range w.folders { // events were lost: look at all
-				w.leave(dir)
-			}
-			timer.Reset(0)
-		case event := <-w.notify.Events:
-			w.heed(event)
+			w.look() // events were lost
 			timer.Reset(Quiet)
-		case <-again.C:
-			for dir := range w.gone {
-				if w.enter(dir) == nil {
-					delete(w.gone, dir)
-					timer.Reset(0)
-				}
+		case event := <-w.events:
+			// The timer runs while anything is pending: an event that moved it on would
+			// have the other files wait for this one.
+			idle := len(w.pending) == 0
+			if w.heed(event); idle {
+				timer.Reset(Quiet)
 			}
+		case <-often.C:
+			if w.lookAtMissing() {
+				timer.Reset(0)
+			}
+		case <-every.C:
+			w.look()
+			timer.Reset(0)
 		case <-timer.C:
 			if next := w.settle(); next > 0 {
 				timer.Reset(next)
@@ -99,43 +167,155 @@ func (w *watch) run(ctx context.Context) error {
 	}
 }
 
-// enter watches a folder and looks at all that is in it.
-func (w *watch) enter(dir string) error {
-	if err := w.notify.Add(dir); err != nil {
-		return err
+// dirs are the folders to watch: those that were named, those of single files, and those
+// of the files that a link in one of them leads to.
+func (w *watch) dirs() map[string]bool {
+	dirs := map[string]bool{}
+	for dir := range w.folders {
+		dirs[dir] = true
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
+	for path := range w.files {
+		dirs[filepath.Dir(path)] = true
 	}
-	for _, e := range entries {
-		if !e.IsDir() && Eligible(e.Name()) {
-			w.pending[filepath.Join(dir, e.Name())] = time.Now()
-		}
+	for target := range w.links {
+		dirs[filepath.Dir(target)] = true
 	}
-	return nil
+	return dirs
 }
 
-// leave looks at the files of a folder that may have gone, and at the folder
-// itself when it is there again.
-func (w *watch) leave(dir string) {
-	w.gone[dir] = true
-	for path := range w.told {
+// lookAtMissing looks through the folders that are not watched, and watches those that
+// can be. It tells whether there were any.
+func (w *watch) lookAtMissing() (any bool) {
+	for dir := range w.dirs() {
+		if _, ok := w.watched[dir]; ok {
+			continue
+		}
+		any = true
+		if at, err := placeOf(dir); w.notify != nil && err == nil {
+			// By its real name: of one that is watched under several, events have one.
+			if err := w.notify.Add(at.real); err == nil {
+				w.watched[dir] = at
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				w.blind(err)
+			}
+		}
+		w.lookAt(dir)
+	}
+	return any
+}
+
+// blind says, once, that not everything can be watched.
+func (w *watch) blind(err error) {
+	if !w.told {
+		w.told = true
+		w.log.Warn(fmt.Sprintf("the system does not tell of changes in folders of seeds: they are looked through every %v", lookOften), "err", err)
+	}
+}
+
+// look looks through everything. A folder that is not the one any more that was
+// watched, since a link leads elsewhere or a disk was mounted there, is watched anew,
+// and one that no link leads to is not.
+func (w *watch) look() {
+	w.follow()
+	dirs := w.dirs()
+	for dir, was := range w.watched {
+		now, err := placeOf(dir)
+		if w.notify != nil && (!dirs[dir] || err != nil || !os.SameFile(was.info, now.info)) {
+			w.leave(dir)
+		}
+	}
+	for dir := range dirs {
+		w.lookAt(dir)
+	}
+}
+
+// lookAt compares the files of a folder with what was seen of them.
+func (w *watch) lookAt(dir string) {
+	there := map[string]bool{}
+	if w.folders[dir] {
+		entries, _ := os.ReadDir(dir) // of one that cannot be read, the files are gone
+		for _, e := range entries {
+			if !e.IsDir() && Eligible(e.Name()) {
+				there[filepath.Join(dir, e.Name())] = true
+			}
+		}
+	}
+	for path := range w.files {
 		if filepath.Dir(path) == dir {
-			w.pending[path] = time.Now()
+			there[path] = true
+		}
+	}
+	for path := range w.seen {
+		if filepath.Dir(path) == dir {
+			there[path] = true
+		}
+	}
+	for path := range there {
+		now, err := stampOf(path)
+		before, known := w.seen[path]
+		if known != (err == nil) || known && !now.same(before) {
+			w.pend(path, 0)
 		}
 	}
 }
 
-// heed takes one event.
+// leave watches a folder no longer.
+func (w *watch) leave(dir string) {
+	real := w.watched[dir].real
+	delete(w.watched, dir)
+	for _, at := range w.watched {
+		if at.real == real {
+			return
+		}
+	}
+	w.notify.Remove(real) // of one that was removed there is none
+}
+
+// follow finds out which files are links, and where they lead.
+func (w *watch) follow() {
+	clear(w.links)
+	for path := range w.seen {
+		w.followOne(path)
+	}
+}
+
+// followOne is follow for one file.
+func (w *watch) followOne(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return // what is behind a folder that is a link is watched as what is in it
+	}
+	target, err := realPath(path)
+	if err == nil && !slices.Contains(w.links[target], path) {
+		w.links[target] = append(w.links[target], path)
+	}
+}
+
+// pend has a file looked at after a while, unless it is to be sooner or is written to
+// just now.
+func (w *watch) pend(path string, wait time.Duration) {
+	if _, ok := w.pending[path]; !ok || wait > 0 {
+		w.pending[path] = time.Now().Add(wait)
+	}
+}
+
+// heed takes one event, whose name is a real one.
 func (w *watch) heed(event fsnotify.Event) {
-	path := filepath.Clean(event.Name)
-	switch {
-	case w.folders[path] && event.Has(fsnotify.Remove|fsnotify.Rename):
-		w.notify.Remove(path) // of one that was removed there is none
-		w.leave(path)
-	case w.files[path], w.folders[filepath.Dir(path)] && Eligible(filepath.Base(path)):
-		w.pending[path] = time.Now().Add(Quiet)
+	real := filepath.Clean(event.Name)
+	for _, link := range w.links[real] {
+		w.pend(link, Quiet)
+	}
+	base := filepath.Base(real)
+	for dir, at := range w.watched {
+		path := filepath.Join(dir, base)
+		switch {
+		case at.real == real && event.Has(fsnotify.Remove|fsnotify.Rename):
+			w.leave(dir)
+			w.lookAt(dir)
+		case at.real != filepath.Dir(real):
+		case w.files[path], w.folders[dir] && Eligible(base):
+			w.pend(path, Quiet)
+		}
 	}
 }
 
@@ -151,12 +331,13 @@ func (w *watch) settle() (next time.Duration) {
 			continue
 		}
 		delete(w.pending, path)
-		w.changed(path)
-		if _, err := os.Lstat(path); err == nil {
-			w.told[path] = true
+		if seen, err := stampOf(path); err == nil {
+			w.seen[path] = seen
+			w.followOne(path)
 		} else {
-			delete(w.told, path)
+			delete(w.seen, path)
 		}
+		w.changed(path)
 	}
 	return next
 }

@@ -100,7 +100,17 @@ func (n *Node) bear(p *packet.Packet, injector string) {
 	}
 	n.keep(&trace.Run{
 		Packet: p.ID, Ship: keptShip(p.Ship), Born: true, Seed: injector, Node: n.cfg.Name, State: unique.Make(p.State).Value(), At: time.Now(),
+		File: keptFile(p),
 	}, p.Wish)
+}
+
+// maxKeptFile bounds what is kept of a file's name, in bytes.
+const maxKeptFile = 255
+
+// keptFile is the end of the name of the file that a packet was.
+func keptFile(p *packet.Packet) string {
+	name := p.Attributes()[packet.FileAttribute]
+	return strings.Clone(strings.ToValidUTF8(name[max(len(name)-maxKeptFile, 0):], ""))
 }
 
 // keptShip is a ship that keeps no frame in memory.

@@ -107,6 +107,9 @@ func (d *drawing) root(s *Step) {
 	head := row{tree: d.name(string(s.State), s.Packet), result: "which run gave it is not known"}
 	if s.Born != nil {
 		head.node, head.at, head.result = s.Born.Node, d.since(s.Born.At), "came in"
+		if s.Born.File != "" {
+			head.result = fmt.Sprintf("came in as the file %q", s.Born.File)
+		}
 		if s.Born.Seed != "" {
 			head.result = "from the injector " + s.Born.Seed
 		}

@@ -23,6 +23,8 @@ type Run struct {
 	// Born says that no run of a seed on a packet is meant: the packet came in,
 	// from outside or from the injector Seed.
 	Born bool `json:"born,omitempty"`
+	// File is the file that a packet was that came in, below the watched folder.
+	File string `json:"file,omitempty"`
 	// Seed and Node are who ran.
 	Seed string `json:"seed,omitempty"`
 	Node string `json:"node"`

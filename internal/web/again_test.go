@@ -27,7 +27,7 @@ func TestSentAgain(t *testing.T) {
 		for _, c := range []struct{ path, kind, body string }{
 			{"?id=" + id.String(), rawData, "x"},
 			{"?id=" + id.String() + "&wait=1m", rawData, "x"},
-			{"", "application/json", `{"id":"` + id.String() + `","data":"x"}`},
+			{"", packetType, `{"id":"` + id.String() + `","data":"x"}`},
 		} {
 			if sent := sendTo(t, h, c.path, c.kind, c.body); sent.ID != id || sent.Outcome != nil {
 				t.Errorf("%+v is answered with %+v", c, sent)

@@ -47,9 +47,7 @@ func backupRoute(mux *router, run func(ctx context.Context, dir string, report f
 			return
 		}
 		var order BackupOrder
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSelection))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&order); err != nil {
+		if err := readOne(http.MaxBytesReader(w, r.Body, maxSelection), &order); err != nil {
 			refuse(w, http.StatusBadRequest, 0, fmt.Errorf("where to back up to: %w", err))
 			return
 		}

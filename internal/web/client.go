@@ -85,7 +85,7 @@ func (c *Client) Waiting(ctx context.Context, state packet.State, limit int, vis
 }
 
 // SendData injects one packet whose data r gives, of that size in bytes, or -1
-// if it is not known. Its data is held in memory on neither side.
+// if it is not known. While the node's store is full it waits. Its data is held in memory on neither side.
 func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size int64) error {
 	head, err := json.Marshal(parcel)
 	if err != nil {
@@ -96,6 +96,7 @@ func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size 
 		return err
 	}
 	req.Header.Set("Content-Type", rawData)
+	req.Header.Set(prefer, waitLong)
 	req.ContentLength = size
 	return c.do(req, func(dec *json.Decoder) error { return dec.Decode(new(Receipt)) })
 }
@@ -137,7 +138,7 @@ func (c *Client) handle(ctx context.Context, path string, sel node.Selection) (i
 
 // Send injects what next gives, until it returns io.EOF, and returns how many
 // packets are in. Any other error of next ends the sending and is returned.
-// What next gives is not kept.
+// What next gives is not kept. While the node's store is full it waits.
 func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken int, err error) {
 	r, w := io.Pipe()
 	var source error // of next; read after the call has returned
@@ -154,6 +155,9 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 				}
 				break
 			}
+			if parcel.Data == nil {
+				parcel.Data = []byte{} // none is not empty
+			}
 			if err := enc.Encode(parcel); err != nil {
 				source = err
 				break
@@ -166,7 +170,12 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 		w.Close()
 	}()
 	var receipt Receipt
-	err = c.call(ctx, http.MethodPost, "/api/v1/packets", r, &receipt)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets", r)
+	if err == nil {
+		req.Header.Set("Content-Type", linesType)
+		req.Header.Set(prefer, waitLong)
+		err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&receipt) })
+	}
 	r.Close()
 	if problem, ok := err.(*Problem); ok {
 		return problem.Taken, err

@@ -84,7 +84,7 @@ func TestWhoStoppedWaitingHasNotSent(t *testing.T) {
 	client := NewClient(dial)
 	for name, send := range map[string]func(ctx context.Context) error{
 		"JSON": func(ctx context.Context) error {
-			return post(ctx, plain, "/api/v1/states/A:A/packets", "application/json", strings.NewReader(`{"data":"x"}`))
+			return post(ctx, plain, "/api/v1/states/A:A/packets", packetType, strings.NewReader(`{"data":"x"}`))
 		},
 		"raw": func(ctx context.Context) error {
 			return post(ctx, plain, "/api/v1/states/A:A/packets", rawData, strings.NewReader("x"))

@@ -2,11 +2,8 @@ package web
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -57,8 +54,8 @@ type Outcome struct {
 // maxWait is how long a request waits for an outcome at most.
 const maxWait = 10 * time.Minute
 
-// send takes one packet into a state: JSON is a [Sending], anything else the data
-// itself.
+// send takes one packet into a state: a body of the type [packetType] is a [Sending], any
+// other the data itself.
 func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	sending, data, size, err := readSending(w, r, n.MaxData())
 	var p packet.Packet
@@ -75,26 +72,20 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 			err = fmt.Errorf("wait=%s: expected 0s to %v", text, maxWait)
 		}
 	}
+	began := time.Now()
 	if err == nil {
-		err = n.Take(r.Context(), &p, data, size)
+		awaitStart(r.Context(), n, wait)
+		ctx, end := taking(r, n)
+		err = heldBack(ctx, n.Take(ctx, &p, data, size))
+		end()
 	}
-	switch {
-	case tooLarge(err):
-		refuse(w, http.StatusRequestEntityTooLarge, 0, err)
-		return
-	case errors.Is(err, packet.ErrTooLong):
-		refuse(w, http.StatusUnprocessableEntity, 0, err)
-		return
-	case errors.Is(err, node.ErrDraining):
-		refuse(w, http.StatusServiceUnavailable, 0, err)
-		return
-	case err != nil:
-		refuse(w, http.StatusBadRequest, 0, err)
+	if err != nil {
+		notTaken(w, 0, err)
 		return
 	}
 	sent := Sent{ID: p.ID, Ship: packet.Ship{Root: p.ID, Node: n.Name()}.String(), Node: n.Name(), State: p.State}
 	if p.Wish != nil && !p.Wish.Follow.IsZero() {
-		if sent.Outcome, err = outcome(r.Context(), n, p.Wish.Follow, wait); err != nil {
+		if sent.Outcome, err = outcome(r.Context(), n, p.Wish.Follow, wait-time.Since(began)); err != nil {
 			refuse(w, http.StatusServiceUnavailable, 1, fmt.Errorf("packet %s was taken; what became of it is not known: %w", p.ID, err))
 			return
 		}
@@ -104,7 +95,7 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 
 // readSending reads what is sent. The size of data is -1 if it is not known.
 func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s Sending, data io.Reader, size int64, err error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if kindOf(r) != packetType {
 		q := r.URL.Query()
 		s = Sending{Stop: q.Get("stop"), Goal: packet.State(q.Get("goal"))}
 		if text := q.Get("track"); text != "" {
@@ -119,21 +110,24 @@ func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s Sendi
 		}
 		return s, r.Body, r.ContentLength, nil
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxData/3*4+parcelHead))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, nil, 0, fmt.Errorf("the packet as JSON: %w; data of any other kind is sent as application/octet-stream", err)
+	if err := readOne(http.MaxBytesReader(w, r.Body, maxData/3*4+parcelHead), &s); err != nil {
+		return s, nil, 0, fmt.Errorf("the packet as %s: %w", packetType, err)
 	}
-	switch {
-	case s.Data != nil && s.Data64 != nil:
-		return s, nil, 0, errors.New("the packet has data and data64; expected one of them")
-	case s.Data == nil && s.Data64 == nil:
-		return s, nil, 0, errors.New("the packet has no data; expected data, or data64 in base64")
-	case s.Data != nil:
-		return s, strings.NewReader(*s.Data), int64(len(*s.Data)), nil
+	text, err := contentOf(s.Data, s.Data64)
+	return s, strings.NewReader(text), int64(len(text)), err
+}
+
+// awaitStart waits until the node has started, but not longer than that: before, it does
+// not know its seeds, and what they take would only wait.
+func awaitStart(ctx context.Context, n *node.Node, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for !n.Started() && !n.Leaving() && ctx.Err() == nil {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
-	text := string(s.Data64)
-	return s, strings.NewReader(text), int64(len(text)), nil
 }
 
 // outcome waits until all that comes of a packet has ended or waits, but not longer
@@ -145,7 +139,7 @@ func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Dura
 		if err != nil {
 			return nil, err
 		}
-		out := &Outcome{Over: sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
+		out := &Outcome{Over: n.Started() && sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
 		for _, count := range sum.Waiting {
 			out.Ended -= count
 		}

@@ -5,8 +5,9 @@
 // are described in openapi.json; these are the most used:
 //
 //	GET  /api/v1/status    what the node does, as a [node.Status] in JSON
-//	POST /api/v1/packets   packets to inject: a stream of [Parcel] in JSON, or,
-//	                       as application/octet-stream, the data of one, whose
+//	POST /api/v1/packets   packets to inject: a [Parcel] in JSON, many of them as
+//	                       application/x-ndjson, or, as
+//	                       application/octet-stream, the data of one, whose
 //	                       Parcel is in the query: ?parcel={"state": ...}
 //	GET  /api/v1/waiting/{state}?limit=N
 //	                       the packets that wait in the state, oldest first, as
@@ -55,11 +56,12 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A Parcel is one packet on its way into a node.
+// A Parcel is one packet on its way into a node: its data is Text or Data.
 type Parcel struct {
 	ID    packet.ID    `json:"id,omitzero"`
 	State packet.State `json:"state"`
-	Data  []byte       `json:"data"` // base64
+	Text  *string      `json:"data,omitempty"`
+	Data  []byte       `json:"data64,omitzero"` // base64
 	Stop  string       `json:"stop,omitempty"`
 	Goal  packet.State `json:"goal,omitempty"`
 	Track bool         `json:"track,omitempty"`
@@ -134,25 +136,29 @@ func routes(cfg Config) *router {
 		reply(w, http.StatusOK, "application/json", n.Status(r.Context()))
 	})
 	mux.HandleFunc("POST /api/v1/packets", func(w http.ResponseWriter, r *http.Request) {
-		take := func(ctx context.Context, n *node.Node, body io.Reader) (int, error) {
-			return inject(ctx, n, body, traceparent(r))
-		}
-		if r.Header.Get("Content-Type") == rawData {
-			take = func(ctx context.Context, n *node.Node, body io.Reader) (int, error) { return injectRaw(r, n) }
-		}
-		taken, err := take(r.Context(), n, r.Body)
-		switch {
-		case err == nil:
-			reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
-		case tooLarge(err):
-			refuse(w, http.StatusRequestEntityTooLarge, taken, err)
-		case errors.Is(err, packet.ErrTooLong):
-			refuse(w, http.StatusUnprocessableEntity, taken, err)
-		case errors.Is(err, node.ErrDraining):
-			refuse(w, http.StatusServiceUnavailable, taken, err)
+		ctx, end := taking(r, n)
+		defer end()
+		var taken int
+		var err error
+		switch kind := kindOf(r); kind {
+		case rawData:
+			taken, err = injectRaw(ctx, r, n)
+		case linesType:
+			taken, err = inject(ctx, n, r.Body, traceparent(r))
+		case packetType, "application/json":
+			taken, err = injectOne(ctx, w, r, n)
 		default:
-			refuse(w, http.StatusBadRequest, taken, err)
+			refuse(w, http.StatusUnsupportedMediaType, 0, fmt.Errorf("a body of the type %q; expected one packet as %s, or many, one a line, as %s; a body of any type that is the data goes to /api/v1/states/STATE/packets", kind, packetType, linesType))
+			return
 		}
+		if err = heldBack(ctx, err); err != nil {
+			if kindOf(r) == linesType && errors.As(err, new(*heldError)) {
+				err = fmt.Errorf("%w; the first %d packets are taken, of those after them some may be: send them again with an id each, and none is taken twice", err, taken)
+			}
+			notTaken(w, taken, err)
+			return
+		}
+		reply(w, http.StatusOK, "application/json", Receipt{Taken: taken})
 	})
 	mux.HandleFunc("GET /api/v1/waiting/{state}", func(w http.ResponseWriter, r *http.Request) { show(w, r, n) })
 	mux.HandleFunc("POST /api/v1/retry", func(w http.ResponseWriter, r *http.Request) { handle(w, r, n.Retry) })
@@ -269,9 +275,7 @@ func handle(w http.ResponseWriter, r *http.Request, do func(context.Context, nod
 
 // readSelection reads which packets are meant, and refuses what cannot be.
 func readSelection(w http.ResponseWriter, r *http.Request) (sel node.Selection, ok bool) {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSelection))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&sel)
+	err := readOne(http.MaxBytesReader(w, r.Body, maxSelection), &sel)
 	switch {
 	case err == nil:
 		return sel, true
@@ -312,42 +316,76 @@ const parcelHead = 64 << 10
 // maxSelection is the most bytes of a selection.
 const maxSelection = 16 << 20
 
-// rawData is the type of a request whose body is the data of one packet; what
-// else a [Parcel] says stands in the query, as JSON under "parcel".
-const rawData = "application/octet-stream"
-
 // injectRaw takes one packet whose data is the body.
-func injectRaw(r *http.Request, n *node.Node) (taken int, err error) {
+func injectRaw(ctx context.Context, r *http.Request, n *node.Node) (taken int, err error) {
 	var parcel Parcel
-	dec := json.NewDecoder(strings.NewReader(r.URL.Query().Get("parcel")))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&parcel); err != nil {
-		return 0, fmt.Errorf("the query's parcel: %w", err)
+	if err := readOne(strings.NewReader(r.URL.Query().Get("parcel")), &parcel); err != nil {
+		return 0, fmt.Errorf("the query's parcel: %w; a body that is the data of any packet goes to /api/v1/states/STATE/packets", err)
 	}
+	if parcel.Text != nil || parcel.Data != nil {
+		return 0, errors.New("the query's parcel has data, and so has the body; expected it there")
+	}
+	return injectFrom(ctx, r, n, parcel, r.Body, r.ContentLength)
+}
+
+// injectOne takes one packet in JSON.
+func injectOne(ctx context.Context, w http.ResponseWriter, r *http.Request, n *node.Node) (taken int, err error) {
+	var parcel Parcel
+	if err := readOne(http.MaxBytesReader(w, r.Body, n.MaxData()/3*4+parcelHead), &parcel); err != nil {
+		return 0, fmt.Errorf("the packet: %w", err)
+	}
+	text, err := contentOf(parcel.Text, parcel.Data)
+	if err != nil {
+		return 0, err
+	}
+	return injectFrom(ctx, r, n, parcel, strings.NewReader(text), int64(len(text)))
+}
+
+func injectFrom(ctx context.Context, r *http.Request, n *node.Node, parcel Parcel, data io.Reader, size int64) (taken int, err error) {
 	parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent(r))
 	p, err := parcel.packet()
 	if err != nil {
 		return 0, err
 	}
-	if err := n.InjectData(r.Context(), p, r.Body, r.ContentLength); err != nil {
+	if err := n.InjectData(ctx, p, data, size); err != nil {
 		return 0, err
 	}
 	return 1, nil
 }
 
-// inject takes packets until the end of body, and returns how many of them are
-// as safe as the node makes them.
+// maxUnsafe is how many packets of a request may be on their way to the store: of those
+// before it is known that they are there.
+const maxUnsafe = 1024
+
+// inject takes packets until the end of body, and returns how many of the first are
+// as safe as the node makes them. If that is not all that were put, the error says so.
 func inject(ctx context.Context, n *node.Node, body io.Reader, traceparent string) (taken int, err error) {
 	in := n.Intake()
 	from := &bodyReader{Reader: body}
-	put, err := putAll(ctx, in, from, n.MaxData(), traceparent)
+	put := 0
+	err = eachParcel(from, n.MaxData(), traceparent, func(p packet.Packet) error {
+		if err := in.Put(ctx, p); err != nil {
+			return err
+		}
+		if put++; put-taken < maxUnsafe {
+			return nil
+		}
+		err := in.Flush(ctx)
+		if err == nil {
+			taken = put
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("packet %d: %w", put+1, err)
+	}
 	ctx, gone := context.WithCancel(ctx)
 	defer gone()
 	if from.err != nil {
 		gone() // nobody waits for an answer: what is not stored yet is not sent
 	}
 	if unsafe := in.Flush(ctx); unsafe != nil {
-		return 0, errors.Join(err, unsafe)
+		return taken, errors.Join(err, unsafe)
 	}
 	return put, err
 }
@@ -366,7 +404,8 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64, traceparent string) (put int, err error) {
+// eachParcel gives the packets in body to take, until its end or an error.
+func eachParcel(body io.Reader, maxData int64, traceparent string, take func(packet.Packet) error) error {
 	// A parcel is decoded whole: its data in base64, and what else it says.
 	most := maxData/3*4 + parcelHead
 	limited := &io.LimitedReader{R: body, N: most}
@@ -376,26 +415,29 @@ func putAll(ctx context.Context, in *node.Intake, body io.Reader, maxData int64,
 		limited.N = most
 		var parcel Parcel
 		if err := dec.Decode(&parcel); err == io.EOF {
-			return put, nil
+			return nil
 		} else if err != nil && limited.N <= 0 {
-			return put, fmt.Errorf("packet %d: %w: at most %d bytes are allowed (--max-packet)", put+1, store.ErrTooLarge, maxData)
+			return fmt.Errorf("%w: at most %d bytes are allowed (--max-packet)", store.ErrTooLarge, maxData)
 		} else if err != nil {
-			return put, fmt.Errorf("packet %d: %w", put+1, err)
+			return err
 		}
 		parcel.Traceparent = cmp.Or(parcel.Traceparent, traceparent)
 		p, err := parcel.packet()
 		if err == nil {
-			err = in.Put(ctx, p)
+			p.Data, err = contentOf(parcel.Text, parcel.Data)
+		}
+		if err == nil {
+			err = take(p)
 		}
 		if err != nil {
-			return put, fmt.Errorf("packet %d: %w", put+1, err)
+			return err
 		}
-		put++
 	}
 }
 
+// packet is the packet without its data.
 func (parcel Parcel) packet() (packet.Packet, error) {
-	p := packet.Packet{ID: parcel.ID, State: parcel.State, Data: string(parcel.Data)}
+	p := packet.Packet{ID: parcel.ID, State: parcel.State}
 	if _, err := packet.ParseState(string(p.State)); err != nil {
 		return p, err
 	}

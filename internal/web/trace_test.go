@@ -58,10 +58,10 @@ func TestTraceparent(t *testing.T) {
 		return resp.StatusCode
 	}
 	for i, c := range []struct{ header, kind, query, body, want string }{
-		{request, "application/json", "", `{"state": "A:S0"}{"state": "A:S0"}`, request},
-		{request, "application/json", "", `{"state": "A:S1", "traceparent": "` + own + `"}`, own},
+		{request, linesType, "", `{"state": "A:S0", "data": ""}{"state": "A:S0", "data": ""}`, request},
+		{request, "application/json", "", `{"state": "A:S1", "data": "", "traceparent": "` + own + `"}`, own},
 		{request, rawData, "?parcel=" + url.QueryEscape(`{"state": "A:S2"}`), "data", request},
-		{"nonsense", "application/json", "", `{"state": "A:S3"}`, ""},
+		{"nonsense", linesType, "", `{"state": "A:S3", "data": ""}`, ""},
 	} {
 		if status := post(c.header, c.kind, c.query, c.body); status != http.StatusOK {
 			t.Fatalf("request %d is answered with %d", i, status)
@@ -80,7 +80,7 @@ func TestTraceparent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if status := post("", "application/json", "", `{"state": "A:A", "traceparent": "nonsense"}`); status != http.StatusBadRequest {
+	if status := post("", "application/json", "", `{"state": "A:A", "data": "", "traceparent": "nonsense"}`); status != http.StatusBadRequest {
 		t.Errorf("a packet with a traceparent that is none is answered with %d", status)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,27 +99,91 @@ func TestWhatIsRefusedIsNamed(t *testing.T) {
 func TestRequestsThatAreNone(t *testing.T) {
 	n := node.New(node.Config{Name: "test", Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 	for _, c := range []struct {
-		method, path, body string
-		status             int
+		method, path, kind, body string
+		status                   int
 	}{
-		{"GET", "/", "", http.StatusOK},
-		{"GET", "/nothing", "", http.StatusNotFound},
-		{"GET", "/api/v1/packets", "", http.StatusNotFound},
-		{"POST", "/api/v1/packets", "hello", http.StatusBadRequest},
-		{"POST", "/api/v1/packets", `{"state": "A:A", "stat": 1}`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", `{"state": "A:A", "data": "no base64!"}`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", `{"state": "A:A", "da`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", "", http.StatusOK},
+		{"GET", "/", "", "", http.StatusOK},
+		{"GET", "/nothing", "", "", http.StatusNotFound},
+		{"GET", "/api/v1/packets", "", "", http.StatusNotFound},
+		{"POST", "/api/v1/packets", linesType, "hello", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "data": "x", "stat": 1}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "data64": "no base64!"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "da`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", linesType, `{"state": "A:A"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", linesType, "", http.StatusOK},
+		{"POST", "/api/v1/packets", packetType, "", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", "", `{"state": "A:A", "data": "x"}`, http.StatusUnsupportedMediaType},
+		{"POST", "/api/v1/packets", "text/plain", "x", http.StatusUnsupportedMediaType},
+		{"POST", "/api/v1/packets?parcel=" + url.QueryEscape(`{"state": "A:A", "data": "x"}`), rawData, "x", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", rawData, "x", http.StatusBadRequest},
 	} {
 		w := httptest.NewRecorder()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		Handler(Config{Node: n}).ServeHTTP(w, httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body)))
+		r := httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		Handler(Config{Node: n}).ServeHTTP(w, r)
 		cancel()
 		if w.Code != c.status {
 			t.Errorf("%s %s %q: %d %s, want %d", c.method, c.path, c.body, w.Code, w.Body, c.status)
 		}
 		if kind := w.Header().Get("Content-Type"); w.Code != http.StatusOK && kind != "application/problem+json" {
 			t.Errorf("%s %s: an error as %s", c.method, c.path, kind)
+		}
+	}
+}
+
+// TestBodies: a body is the data, whatever its type; an envelope has a type of its own.
+// What follows its value is refused, with all of it.
+func TestBodies(t *testing.T) {
+	n, _ := serve(t)
+	h := Handler(Config{Node: n})
+	const state, many = "/api/v1/states/J:B/packets", "/api/v1/packets"
+	var want []string
+	for _, c := range []struct {
+		path, kind, body string
+		takes            []string // nothing: it is refused
+	}{
+		{state, "application/json", `{"order": 1}`, []string{`{"order": 1}`}},
+		{state, "application/json; charset=utf-8", `[1] [2]`, []string{`[1] [2]`}},
+		{state, "application/x-www-form-urlencoded", "a=b", []string{"a=b"}},
+		{state, linesType, "{}\n{}\n", []string{"{}\n{}\n"}},
+		{state, "not a type", "x", []string{"x"}},
+		{state, "", "", []string{""}},
+		{state, packetType, `{"data": "test"}`, []string{"test"}},
+		{state, packetType + "; charset=utf-8", `{"data64": "AP8="} `, []string{"\x00\xff"}},
+		{state, packetType, `{"data64": ""}`, []string{""}},
+		{state, packetType, `{"order": 1}`, nil},
+		{state, packetType, `{"data": "a"} {"data": "b"}`, nil},
+		{state, packetType, `{"data": "a"}}`, nil},
+		{state, packetType, `{"data": "a", "data64": ""}`, nil},
+		{many, packetType, `{"state": "J:B", "data": "test"}`, []string{"test"}},
+		{many, "application/json", `{"state": "J:B", "data64": "AP8="}`, []string{"\x00\xff"}},
+		{many, "application/json", `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data": "b"}`, nil},
+		{many, packetType, `{"state": "J:B", "data": "a"} x`, nil},
+		{many, linesType, `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data64": "Yg=="}` + "\n", []string{"a", "b"}},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, c.path, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		expected := http.StatusOK
+		if c.takes == nil {
+			expected = http.StatusBadRequest
+		}
+		if w.Code != expected {
+			t.Errorf("%s, %s, %s: %d %s", c.path, c.kind, c.body, w.Code, w.Body)
+		}
+		want = append(want, c.takes...)
+	}
+	var got []string
+	if err := n.Show(t.Context(), "J:B", func(p packet.Packet) bool { got = append(got, p.Data); return true }); err != nil || !slices.Equal(got, want) {
+		t.Errorf("took %q, %v; expected %q", got, err, want)
+	}
+	for _, path := range []string{"/api/v1/retry", "/api/v1/drop", "/api/v1/network/drop"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(`{"ids": []} {"states": ["J:B"]}`)))
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("%s of two selections: %d %s", path, w.Code, w.Body)
 		}
 	}
 }

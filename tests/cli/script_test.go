@@ -39,8 +39,13 @@ func pmk() {
 //	disk DIR OPTIONS
 //
 // which mounts a file system of its own on the folder, or changes the options
-// of the one that is there. The condition [mounts] tells whether that can be
-// done here; in CI it must.
+// of the one that is there, and
+//
+//	share DIR AT
+//
+// which mounts a folder on another as a network file system would be. The conditions
+// [mounts] and [shares] tell whether that can be done here, and [users] whether there
+// are user namespaces; in CI it must.
 func TestScripts(t *testing.T) {
 	testenv.Need(t, "python3")
 	examples, err := filepath.Abs("../../examples")
@@ -58,10 +63,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // processes of a race build would end a second late
 			return os.Mkdir(run, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "disk": disk, "nats": nats},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "disk": disk, "share": share, "nats": nats},
 		Condition: func(name string) (bool, error) {
-			if name == "mounts" {
+			switch name {
+			case "mounts":
 				return mounts(), nil
+			case "shares":
+				return shares(), nil
+			case "users":
+				return users(), nil
 			}
 			return false, fmt.Errorf("there is no condition %s", name)
 		},

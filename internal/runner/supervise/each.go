@@ -123,7 +123,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		env = append(env, "TRACEPARENT="+entry.Trace)
 	}
 	if e.spec.DataPath {
-		path := filepath.Join(e.hello.Work, "data")
+		path := filepath.Join(e.hello.Work, "data"+runner.Ending(entry.Attributes, strings.HasSuffix(entry.Ship, ":"+entry.ID)))
 		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			o.err = fmt.Errorf("write the data for $PMK_DATA: %w", err)
 			return o

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/packet"
 )
@@ -30,7 +31,7 @@ func (c *child) asPaths(batch []packet.Packet) ([]packet.Packet, error) {
 	}
 	out := make([]packet.Packet, len(batch))
 	for i := range batch {
-		path := filepath.Join(dir, strconv.Itoa(i))
+		path := filepath.Join(dir, strconv.Itoa(i)+runner.Ending(batch[i].Attributes(), batch[i].ID == batch[i].Ship.Root))
 		if err := c.writeFile(path, &batch[i]); err != nil {
 			return nil, fmt.Errorf("write the data: %w", err)
 		}

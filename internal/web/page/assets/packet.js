@@ -70,6 +70,7 @@ export class PacketPanel {
       ${this.#copies?.map((p) => html`
         <section class="copy">
           <p><a href="#${stateRoute(p.state)}">${p.state}</a> <span class="small">on ${p.node}${p.seed ? html`, for <a href="#${seedRoute(p.seed)}">${p.seed}</a>` : ', waiting'}, stored ${ago(p.since)}</span></p>
+          ${p.attributes ? html`<p class="small">${Object.entries(p.attributes).map(([name, value], i) => html`${i ? ', ' : ''}${name}=${JSON.stringify(value)}`)}</p>` : nothing}
           ${p.fault ? html`<pre class="bad" tabindex="0">${p.fault.error}</pre>${p.fault.output ? html`<details><summary>The end of the output</summary><pre tabindex="0">${p.fault.output}</pre></details>` : nothing}` : nothing}
           ${this.#view('copy ' + p.node + (p.seed ?? ''), p.data, p.id).view()}
         </section>`)}

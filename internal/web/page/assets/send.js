@@ -27,10 +27,8 @@ export class Send {
     // When no answer came it may have been taken: the same again is no second one.
     const id = (this.#id ??= newID());
     this.#act.run(async () => {
-      const path = `states/${part(this.#state)}/packets?wait=0s`;
-      this.#sent = file
-        ? await ask('POST', `${path}&id=${id}&track=${track}`, { body: file, type: 'application/octet-stream' })
-        : await ask('POST', path, { body: { id, data: form.elements.data.value, track } });
+      const path = `states/${part(this.#state)}/packets?wait=0s&id=${id}&track=${track}`;
+      this.#sent = await ask('POST', path, { body: file ?? form.elements.data.value, type: file ? 'application/octet-stream' : 'text/plain;charset=utf-8' });
       this.#id = null;
       note(this.#sent);
       form.elements.file.value = '';

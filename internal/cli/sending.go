@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize/english"
+
+	"github.com/recap/pumpkin/internal/pause"
+	"github.com/recap/pumpkin/internal/web"
+)
+
+const (
+	// maxBatch and maxBatchBytes bound what is sent in one request: it is kept until
+	// the node has it.
+	maxBatch      = 1024
+	maxBatchBytes = 4 << 20
+	// linger is how long the next packet is waited for before those that there are
+	// are sent.
+	linger = 2 * time.Millisecond
+	// nodeAway is how long a node that does not answer is waited for.
+	nodeAway = 30 * time.Second
+	// lookForNode is how often it is looked for.
+	lookForNode = 250 * time.Millisecond
+)
+
+// A sending brings packets to one node, which may be started again meanwhile. Each has
+// an id, by which the node knows what it has: what was sent without an answer is sent
+// again.
+type sending struct {
+	node   string
+	find   func(context.Context) (*web.Client, string, error)
+	client *web.Client
+	say    func(string)
+	away   time.Duration
+	// taken counts the packets that surely are taken, and tried those behind them of
+	// which nothing is known.
+	taken, tried int
+}
+
+// A read is what a source gave.
+type read struct {
+	parcel web.Parcel
+	err    error
+}
+
+// all sends what next gives until that is io.EOF.
+func (s *sending) all(ctx context.Context, next func() (web.Parcel, error)) error {
+	// Nobody waits for its end: what it reads may never go on.
+	reads := make(chan read)
+	go func() {
+		for {
+			parcel, err := next()
+			parcel.Data = bytes.Clone(parcel.Data)
+			select {
+			case reads <- read{parcel, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		batch, err := gather(ctx, reads)
+		if failed := s.batch(ctx, batch); failed != nil {
+			return failed
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
+		}
+	}
+}
+
+// gather waits for a packet, and takes with it those that come right behind. What the
+// source ends with is the error.
+func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err error) {
+	wait := time.NewTimer(time.Hour)
+	defer wait.Stop()
+	for size := 0; len(batch) < maxBatch && size < maxBatchBytes; {
+		if len(batch) > 0 {
+			wait.Reset(linger)
+		}
+		select {
+		case r := <-reads:
+			if r.err != nil {
+				return batch, r.err
+			}
+			batch, size = append(batch, r.parcel), size+len(r.parcel.Data)
+		case <-wait.C:
+			if len(batch) > 0 {
+				return batch, nil
+			}
+			wait.Reset(time.Hour)
+		case <-ctx.Done():
+			return batch, ctx.Err()
+		}
+	}
+	return batch, nil
+}
+
+// batch sends these packets, again where it has to.
+func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
+	s.tried = len(batch)
+	err := s.keep(ctx, func(ctx context.Context) error {
+		if len(batch) == 0 {
+			return nil
+		}
+		at := 0
+		taken, err := s.client.Send(ctx, func() (web.Parcel, error) {
+			if at == len(batch) {
+				return web.Parcel{}, io.EOF
+			}
+			at++
+			return batch[at-1], nil
+		})
+		batch = batch[taken:]
+		s.taken, s.tried = s.taken+taken, s.tried-taken
+		return err
+	})
+	if problem := (*web.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
+		// The number in the node's answer is that in the request.
+		detail := strings.TrimPrefix(problem.Detail, fmt.Sprintf("packet %d: ", problem.Taken+1))
+		return fmt.Errorf("%s taken, then: packet %d: %w", english.Plural(s.taken, "packet", ""), s.taken+1, &web.Problem{Status: problem.Status, Detail: detail})
+	}
+	return err
+}
+
+// keep calls send until it succeeds. While the node is away it waits for it, and says
+// so, but only for a time in which nothing more was taken.
+func (s *sending) keep(ctx context.Context, send func(context.Context) error) error {
+	var since time.Time
+	for {
+		before := s.taken
+		err := send(ctx)
+		var problem *web.Problem
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return s.unknown(ctx.Err())
+		case errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable:
+			return err
+		case errors.As(err, new(*fs.PathError)):
+			return err // what is sent cannot be read
+		}
+		if since.IsZero() || s.taken > before {
+			since = time.Now()
+			s.say(fmt.Sprintf("the node %s is away: %v; waiting for it for %v (Ctrl-C stops waiting)", s.node, err, s.away))
+		}
+		if !s.await(ctx, since.Add(s.away)) {
+			return s.unknown(fmt.Errorf("the node %s is away: %w", s.node, err))
+		}
+	}
+}
+
+// await waits until the node answers, at most until then.
+func (s *sending) await(ctx context.Context, end time.Time) bool {
+	for time.Now().Before(end) && pause.For(ctx, lookForNode) {
+		ask, cancel := context.WithDeadline(ctx, end)
+		client, _, err := s.find(ask)
+		cancel()
+		if err == nil {
+			s.client.Close()
+			s.client = client
+			return true
+		}
+	}
+	return false
+}
+
+// unknown adds to why a sending ended what is known of its packets.
+func (s *sending) unknown(err error) error {
+	if s.tried == 0 {
+		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
+	}
+	return fmt.Errorf("%s surely taken; whether %s more were is not known: %w", english.Plural(s.taken, "packet", ""), english.Plural(s.tried, "packet", ""), err)
+}

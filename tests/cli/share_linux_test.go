@@ -1,0 +1,37 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/recap/pumpkin/internal/testenv"
+)
+
+// shares tells whether a test can mount a share. In CI it is taken to.
+func shares() bool {
+	_, err := os.Stat("/dev/fuse")
+	return mounts() && (err == nil || testenv.InCI())
+}
+
+// share mounts a folder on another through FUSE, as a network file system would be: of
+// what happens in the folder itself the mount tells nothing.
+func share(ts *testscript.TestScript, _ bool, args []string) {
+	of, at := ts.MkAbs(args[0]), ts.MkAbs(args[1])
+	ts.Check(os.MkdirAll(of, 0o755))
+	ts.Check(os.MkdirAll(at, 0o755))
+	root, err := fs.NewLoopbackRoot(of)
+	ts.Check(err)
+	_, err = fs.Mount(at, root, &fs.Options{MountOptions: fuse.MountOptions{FsName: "share", Name: "share", DirectMount: true}})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(unix.Unmount(at, unix.MNT_DETACH)) })
+}
+
+// users tells whether a test can have a user namespace of its own. In CI it is taken to.
+func users() bool {
+	return testenv.InCI() || exec.Command("unshare", "-Ur", "true").Run() == nil
+}
