@@ -57,6 +57,10 @@ func knownKeys() []key {
 			m.Timeout, err = duration(v, time.Millisecond)
 			return err
 		}},
+		{name: "pmk-grace", set: func(m *Manifest, v string) (err error) {
+			m.Grace, err = duration(v, time.Millisecond)
+			return err
+		}},
 		{name: "pmk-retries", set: func(m *Manifest, v string) (err error) {
 			m.Retries, err = number(v, 0, MaxRetries)
 			return err

@@ -37,6 +37,10 @@ const (
 // failed.
 const DefaultRetries = 5
 
+// DefaultGrace is how long a run that is asked to end may take for that before it
+// is killed.
+const DefaultGrace = 10 * time.Second
+
 // Unlimited as a seed's Retries: a run that failed is tried again until one succeeds.
 const Unlimited = -1
 
@@ -64,6 +68,7 @@ type Manifest struct {
 	Spread    bool          `json:"spread,omitempty"`     // every replica in turn instead of the nearest
 	Workers   int           `json:"workers,omitempty"`    // on this node; 0 means one per CPU
 	Timeout   time.Duration `json:"timeout_ns,omitempty"` // longest run; 0 means none
+	Grace     time.Duration `json:"grace_ns,omitempty"`   // from SIGTERM to SIGKILL; 0 means DefaultGrace
 	Retries   int           `json:"retries"`              // tries after the first, of an injector in a row; or Unlimited
 	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
 	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes

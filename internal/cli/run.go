@@ -270,7 +270,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	aborted := drain(n, f.store.durability, log, signals)
 	away := n.Status(ctx).Away
 	stopRun()
-	if err := a.awaitEnd(ended, aborted); err != nil {
+	if err := a.awaitEnd(ended, signals, aborted); err != nil {
 		return err
 	}
 	part()
@@ -366,9 +366,13 @@ func unfinishedText(list []node.Unfinished) string {
 
 // awaitEnd waits for the node's end: after an abort not for long, since a Go seed
 // that hangs cannot be ended from outside.
-func (a *app) awaitEnd(ended <-chan error, aborted bool) error {
+func (a *app) awaitEnd(ended <-chan error, signals <-chan os.Signal, aborted bool) error {
 	if !aborted {
-		return <-ended
+		select {
+		case err := <-ended:
+			return err
+		case <-signals:
+		}
 	}
 	select {
 	case err := <-ended:

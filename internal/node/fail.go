@@ -28,8 +28,50 @@ func retryDelay(attempt int32) time.Duration {
 }
 
 // fail takes the packet of a failed run: it is tried again later, or, after
-// its last attempt, goes to the state Error:<seed>.
+// its last attempt, goes to the state Error:<seed>. If the run was cut off
+// because the node ends, that was no attempt.
 func (h *host) fail(it *item, err error) {
+	var run *runner.Fault
+	if errors.As(err, &run) && run.Cut && h.cutOff(it, err) {
+		return
+	}
+	h.attempted(it, err)
+}
+
+// cutTime is how long after a run was cut off the node may be told to end for it
+// to be no attempt: what ends a service sends a signal to all of its processes,
+// and the run may have it first.
+const cutTime = 2 * time.Second
+
+// cutOff takes the packet of a run that a signal from outside has ended, until it
+// is known whether the node ends as well: it is then where the next start finds it. It tells
+// whether it took the packet: one that is lost with the node is better tried now.
+func (h *host) cutOff(it *item, err error) bool {
+	if it.from == nil || !h.node.durable() {
+		return false
+	}
+	held := h.queue.hold()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.node.pulling.Err() != nil:
+		h.queue.unhold(1)
+		h.node.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err)
+		h.node.goroutines.Go(func() { h.later(it, 0) })
+		return true
+	case h.hurried || held > maxDelayed:
+		h.queue.unhold(1)
+		return false
+	}
+	h.after(it, cutTime, func(it *item) {
+		h.queue.unhold(1)
+		h.attempted(it, err)
+	})
+	return true
+}
+
+// attempted counts the attempt of a packet whose run failed.
+func (h *host) attempted(it *item, err error) {
 	it.Attempt++
 	h.slots[0].failed.Add(1)
 	if int(it.Attempt) > h.manifest.Retries {
@@ -79,6 +121,12 @@ func (h *host) delay(it *item, d time.Duration) {
 		h.node.goroutines.Go(func() { h.later(it, d) })
 		return
 	}
+	h.after(it, d, func(it *item) { h.pushAlone(1, *it) })
+}
+
+// after keeps it in memory for d, and then hands it on, unless it was taken
+// before. The caller holds h.mu.
+func (h *host) after(it *item, d time.Duration, then func(*item)) {
 	var timer *time.Timer
 	timer = time.AfterFunc(d, func() {
 		h.mu.Lock()
@@ -89,7 +137,7 @@ func (h *host) delay(it *item, d time.Duration) {
 		}
 		h.mu.Unlock()
 		if mine {
-			h.pushAlone(1, it)
+			then(&it)
 			h.node.entering.Add(-1)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/pebble"
@@ -306,4 +307,53 @@ func TestWhatALongRunGaveIsStored(t *testing.T) {
 			w.drain()
 		})
 	}
+}
+
+// TestARunThatIsCutOffIsNoAttempt has a run end by a signal just before the node is told to end, as when
+// a service is stopped, and while it ends; and, at last, while it goes on.
+func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ps := somePackets(1, "A:A")
+	runs := make(chan bool, 1)
+	cut := func(w *world, before func()) {
+		m := w.seed("cut", "A:A ->", func(context.Context, packet.Packet, gofn.Emit) error {
+			runs <- true
+			before()
+			return &runner.Fault{Reason: "killed by SIGTERM", Cut: true}
+		})
+		m.Retries = 0
+		w.host(m)
+	}
+	life(t, dir, func(w *world) {
+		cut(w, func() {})
+		if err := w.Inject(t.Context(), ps[0]); err != nil {
+			t.Fatal(err)
+		}
+		<-runs
+		if err := w.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	life(t, dir, func(w *world) {
+		goOn := make(chan bool)
+		cut(w, func() { <-goOn })
+		<-runs
+		drained := make(chan error)
+		go func() { drained <- w.Drain(t.Context()) }()
+		<-w.pulling.Done()
+		close(goOn)
+		if err := <-drained; err != nil {
+			t.Fatal(err)
+		}
+	})
+	life(t, dir, func(w *world) {
+		left := lying(t, w.store, "in.cut")
+		if len(left) != 1 || left[0].packets[0].ID != ps[0].ID || left[0].packets[0].Attempt != 0 {
+			t.Errorf("what is left is %+v", left)
+		}
+		cut(w, func() {})
+		<-runs
+		testenv.Eventually(t, 20*time.Second, "it has failed", func() bool { return waitsFor(w, "Error:cut") == 1 })
+	})
 }

@@ -161,14 +161,18 @@ func (h *host) retire() {
 	h.closeSlots()
 }
 
-// closeSlots waits for every run and ends the workers.
+// closeSlots waits for every run and ends the workers, each in its own time.
 func (h *host) closeSlots() {
+	var all sync.WaitGroup
 	for _, s := range h.slots {
-		s.mu.Lock()
-		s.retired = true
-		s.close()
-		s.mu.Unlock()
+		all.Go(func() {
+			s.mu.Lock()
+			s.retired = true
+			s.close()
+			s.mu.Unlock()
+		})
 	}
+	all.Wait()
 }
 
 // reap ends the workers that have had nothing to do for a while.
@@ -180,8 +184,9 @@ func (h *host) reap(now time.Duration) {
 		if !s.mu.TryLock() {
 			continue
 		}
-		if s.worker != nil && now-s.idleSince > idleLife {
-			s.close()
+		if w := s.worker; w != nil && now-s.idleSince > idleLife {
+			s.worker = nil
+			h.node.goroutines.Go(func() { h.node.closeWorker(h, w) }) // which may take its time
 		}
 		s.mu.Unlock()
 		if h.queue.length.Load() > 0 {

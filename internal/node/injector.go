@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,10 +147,11 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	}
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}
 	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
+	s.rested = s.now - s.idleSince
 	s.ctx, s.batch, s.from = ctx, []packet.Packet{run}, []*unit{nil}
 	if s.host.manifest.Mode == seed.Lines {
 		var end func()
-		s.ctx, end = s.node.whileItEnds(ctx)
+		s.ctx, end = s.node.whileItEnds(ctx, &s.host.manifest)
 		defer end()
 	}
 	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
@@ -160,6 +162,10 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	}()
 	err := s.worker.Run(ctx, s.batch, verdict)
 	s.idleSince = s.node.clock.now()
+	if s.unused(err) {
+		s.close()
+		return errNoWorker
+	}
 	if err != nil {
 		s.close()
 		return err
@@ -170,15 +176,16 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	return verdict.Flush()
 }
 
-// lastLines is how long what an injector in lines mode prints is taken after it was asked to end.
-const lastLines = 2 * time.Second
+// lastLines is how long what an injector in lines mode has printed is taken after it has ended or
+// was killed.
+const lastLines = time.Second
 
-// whileItEnds is a context that outlasts ctx by lastLines, unless the node ends: a program that knows
-// nothing of packets has told its source that it has what it printed.
-func (n *Node) whileItEnds(ctx context.Context) (within context.Context, end func()) {
+// whileItEnds is a context that outlasts ctx by the time that the injector has to end, unless the node
+// ends: a program that knows nothing of packets has told its source that it has what it printed.
+func (n *Node) whileItEnds(ctx context.Context, m *seed.Manifest) (within context.Context, end func()) {
 	within, cancel := context.WithCancel(n.running)
 	stop := context.AfterFunc(ctx, func() {
-		pause.For(within, lastLines)
+		pause.For(within, cmp.Or(m.Grace, seed.DefaultGrace)+lastLines)
 		cancel()
 	})
 	return within, func() {

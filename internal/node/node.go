@@ -327,7 +327,7 @@ func (n *Node) close() {
 		n.abandon(&left[i])
 	}
 	for _, h := range snap.hosts {
-		h.closeSlots()
+		n.goroutines.Go(h.closeSlots)
 	}
 	n.goroutines.Wait()
 }

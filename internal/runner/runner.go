@@ -122,9 +122,16 @@ type Fault struct {
 	Output string
 	// Hung says that the seed's time-out ended the run.
 	Hung bool
+	// Cut says that a signal from outside ended the run, as the end of a service
+	// sends one to all of its processes.
+	Cut bool
 }
 
 func (f *Fault) Error() string { return f.Reason }
+
+// ErrUnused is a worker that ended while it had nothing to do: no packet of the
+// batch is to blame.
+var ErrUnused = errors.New("it ended while it had nothing to do")
 
 // ErrMissing says that what the seed needs to run is not on this machine.
 var ErrMissing = errors.New("not found on this machine")

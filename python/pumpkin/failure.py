@@ -10,6 +10,10 @@ _MAX_REASON = 1 << 10  # characters
 _MAX_OUTPUT = 4 << 10  # bytes
 
 
+class Terminated(SystemExit):
+    """The worker was sent SIGTERM: it ends, and the run with it."""
+
+
 class Reporter:
     """Tells of failures in one seed file."""
 

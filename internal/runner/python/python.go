@@ -48,7 +48,7 @@ func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
 		return nil, err
 	}
 	args := []string{exe, filepath.Join(lib, filepath.FromSlash(python.Main))}
-	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args}).Open(ctx)
+	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args, Stack: true}).Open(ctx)
 }
 
 // interpreter is the path of Python. The shim of a version manager may take its time

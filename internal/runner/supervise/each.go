@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
@@ -42,6 +43,9 @@ func (s *supervisor) each() error {
 			if err := e.run(run[i], data[i]); err != nil {
 				return err
 			}
+			if s.asked.Load() {
+				return io.EOF
+			}
 		}
 	}
 }
@@ -70,6 +74,7 @@ type outcome struct {
 	emits []wire.Emit
 	blob  []string
 	err   error // the packet's failure
+	cut   bool  // from outside
 	tail  string
 }
 
@@ -87,7 +92,7 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 	reply := &wire.Reply{Started: -1}
 	done := wire.Done{N: entry.N}
 	if o.err != nil {
-		done.Failed, done.Error, done.Output = true, o.err.Error(), runner.Tail(o.tail)
+		done.Failed, done.Error, done.Output, done.Cut = true, o.err.Error(), runner.Tail(o.tail), o.cut
 		o.blob = nil
 	} else {
 		reply.Emit = o.emits
@@ -165,7 +170,8 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	case err != nil:
 		o.err = err
 	case !state.Success():
-		o.err = errors.New(endText(state))
+		status := state.Sys().(syscall.WaitStatus)
+		o.err, o.cut = errors.New(statusText(status)), e.cut(status)
 	default:
 		o.err = e.collect(entry, stdout.text(), &o)
 	}

@@ -27,6 +27,10 @@ const (
 // started is what the status pipe says first of a program that is kept alive.
 const started = "started"
 
+// cutOff ends what the status pipe says of a program that a signal from outside
+// has cut off.
+const cutOff = "\ncut off"
+
 // busyTime is the longest wait for a program that is being written; those
 // before it make as much again.
 const busyTime = 300 * time.Millisecond
@@ -38,6 +42,8 @@ type supervisor struct {
 	out    *os.File
 	status *os.File
 	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
+	asked  atomic.Bool  // the node wants the run to end
+	struck atomic.Bool  // somebody else wants everything to end
 	frame  []byte
 }
 
@@ -45,6 +51,7 @@ type supervisor struct {
 func serve(spec Spec) int {
 	debug.SetGCPercent(50) // it should be small
 	settle()
+	noCore()
 	s := &supervisor{spec: spec, out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
 	inFile := os.NewFile(fdIn, "in")
 	s.in = bufio.NewReaderSize(inFile, 64<<10)
@@ -57,19 +64,19 @@ func serve(spec Spec) int {
 			if _, err := lifeline.Read(asked); err != nil {
 				s.exit(0)
 			}
-			if pid := s.child.Load(); pid != 0 {
-				syscall.Kill(int(pid), syscall.SIGTERM) // it may just have ended
-			}
+			s.asked.Store(true)
+			terminate()
 		}
 	}()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGHUP)
 	go func() {
 		for sig := range signals {
-			switch pid := s.child.Load(); {
-			case sig == syscall.SIGTERM && os.Getpid() != 1:
-				s.exit(0)
-			case sig == syscall.SIGQUIT && pid != 0:
+			if sig != syscall.SIGQUIT {
+				// What ends a service sends this to all of its processes: the run
+				// has it as well. This one stays for as long as its node.
+				s.struck.Store(true)
+			} else if pid := s.child.Load(); pid != 0 && spec.Stack {
 				syscall.Kill(int(pid), syscall.SIGQUIT) // it may just have ended
 			}
 		}
@@ -135,6 +142,9 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 		case err != nil:
 			return "", err
 		case pid == p.Pid:
+			if s.cut(status) {
+				return statusText(status) + cutOff, nil
+			}
 			return statusText(status), nil
 		}
 	}
@@ -152,12 +162,32 @@ func startProcess(args []string, attr *os.ProcAttr) (*os.Process, error) {
 	}
 }
 
-// endText is how a process ended.
-func endText(state *os.ProcessState) string {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok {
-		return statusText(status)
+// cut tells whether a run that ended so was ended from outside, most likely: by
+// one of the signals that people and services send, as the shells report it as
+// well, or, however it took it, when this process got one of them, too.
+func (s *supervisor) cut(status syscall.WaitStatus) bool {
+	sig := status.Signal()
+	if !status.Signaled() {
+		if status.ExitStatus() == 0 {
+			return false
+		}
+		sig = syscall.Signal(status.ExitStatus() - 128)
 	}
-	return state.String()
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGKILL:
+		return true
+	}
+	return !status.Signaled() && s.struck.Load()
+}
+
+// noCore keeps what is ended from leaving a file behind. Who wants one raises the
+// limit again.
+func noCore() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {
+		limit.Cur = 0
+		syscall.Setrlimit(syscall.RLIMIT_CORE, &limit) // lowering it is always allowed
+	}
 }
 
 func statusText(status syscall.WaitStatus) string {

@@ -48,14 +48,16 @@
 // it where it belongs to a trace. An injector's run has one entry, with the
 // state "" and length 0. A worker makes its runs in order, one at a time; it is
 // given no further run frame before it has told every run of the last one done.
-// The end of IN is a stop, too. An injector is sent SIGTERM when its node ends, and has a second to end.
+// The end of IN is a stop, too. A worker that is to end during a run is sent SIGTERM, with all processes
+// that it started, and has as long as the seed's pmk-grace to end: an injector when its node ends, any
+// other after the seed's time-out.
 //
 // From the worker, any of these keys together in one frame; they count in
 // this order:
 //
 //	"started": n                         run n has begun
 //	"emit": [[n, state, length], ...]    outputs; blob: their data, back to back
-//	"done": [[n], [n, error, output], ...]
+//	"done": [[n], [n, error, output], [n, error, output, how], ...]
 //	"log": ["line", ...]
 //	"sync": true                         say when all outputs so far are stored
 //
@@ -64,6 +66,9 @@
 // change and extend those that it inherits. A name is [a-z][a-z0-9_]* of at most
 // 64 bytes, a value a text without U+0000; a packet has at most 64, with at most
 // 16 KiB of names and values together. The run fails if one is against this.
+//
+// An error is one line, and output the end of what the seed printed. How is an
+// object: {"cut": true} says that a signal from outside ended the run.
 //
 // The emits of a run come before its done, in the order in which they were
 // made; done entries come in the order of the runs. A worker may gather emits
