@@ -152,9 +152,14 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	if err != nil {
 		return err
 	}
+	snapshots, forget, err := own.snapshots()
+	if err != nil {
+		return errors.Join(err, own.close())
+	}
+	defer forget()
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.opener(), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})

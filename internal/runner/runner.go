@@ -96,6 +96,9 @@ type Env struct {
 	Print func(line string)
 	// Blobs take and give large data; nil keeps it in memory.
 	Blobs Blobs
+	// Snapshots is the folder where the files of seeds are copied that run; ""
+	// runs them where they are.
+	Snapshots string
 	// Stores says that an injector is to be told when what it gave is stored.
 	Stores bool
 	// MaxData is the most bytes that one output may have; 0 means

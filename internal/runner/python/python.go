@@ -29,13 +29,18 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	if m.File, err = filepath.Abs(m.File); err != nil {
 		return nil, err
 	}
-	return &modules{m: m, env: env}, nil
+	source, err := worker.Snapshot(env.Snapshots, m)
+	if err != nil {
+		return nil, err
+	}
+	return &modules{m: m, env: env, source: source}, nil
 }
 
 // modules opens workers of one Python file.
 type modules struct {
-	m   seed.Manifest
-	env runner.Env
+	m      seed.Manifest
+	env    runner.Env
+	source string // what is loaded: the file, or its snapshot
 }
 
 func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
@@ -48,7 +53,7 @@ func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
 		return nil, err
 	}
 	args := []string{exe, filepath.Join(lib, filepath.FromSlash(python.Main))}
-	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args, Stack: true}).Open(ctx)
+	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args, Dir: filepath.Dir(r.m.File), Source: r.source, Stack: true}).Open(ctx)
 }
 
 // interpreter is the path of Python. The shim of a version manager may take its time

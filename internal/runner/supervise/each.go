@@ -33,7 +33,7 @@ func (s *supervisor) each() error {
 		}
 	}
 	e := &eacher{supervisor: s, hello: hello, work: work, out: out,
-		env: append(withoutRun(os.Environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
+		env: append(withoutRun(s.environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
 	for {
 		run, data, err := s.next()
 		if err != nil {
@@ -135,7 +135,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		feed.Close()
 		feed = nil
 	}
-	p, err := startProcess(e.spec.Args, &os.ProcAttr{Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
+	p, err := startProcess(e.spec.Args, &os.ProcAttr{Dir: e.spec.Dir, Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
 	in.Close()
 	stdout.w.Close()
 	stderr.w.Close()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -87,7 +88,7 @@ func serve(spec Spec) int {
 	case Exec:
 		ended, err = s.exec(inFile)
 	case Lines:
-		ended, err = s.keep(os.Environ(), inFile, s.out, os.Stderr)
+		ended, err = s.keep(s.environ(), inFile, s.out, os.Stderr)
 	case Each:
 		err = s.each()
 	default:
@@ -109,20 +110,32 @@ func (s *supervisor) exit(code int) {
 	os.Exit(code)
 }
 
+// environ is the environment of the program.
+func (s *supervisor) environ() []string {
+	if s.spec.Dir == "" {
+		return os.Environ()
+	}
+	const seedDir, workingDir = "PMK_SEED_DIR=", "PWD="
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, seedDir) || strings.HasPrefix(v, workingDir)
+	})
+	return append(env, seedDir+s.spec.Dir, workingDir+s.spec.Dir)
+}
+
 // exec runs a program that speaks the protocol itself.
 func (s *supervisor) exec(in *os.File) (string, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return "", err
 	}
-	return s.keep(append(os.Environ(), "PMK_WORKER=3,4"), null, os.Stderr, os.Stderr, in, s.out)
+	return s.keep(append(s.environ(), "PMK_WORKER=3,4"), null, os.Stderr, os.Stderr, in, s.out)
 }
 
 // keep starts the program with these descriptors and waits for its end, which
 // it returns. Whoever is to see a pipe's end must hold it alone: what this
 // process has of the node's pipes it lets go of.
 func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
-	p, err := startProcess(s.spec.Args, &os.ProcAttr{Env: env, Files: files})
+	p, err := startProcess(s.spec.Args, &os.ProcAttr{Dir: s.spec.Dir, Env: env, Files: files})
 	if err != nil {
 		return "", err
 	}

@@ -45,6 +45,11 @@ const (
 type Spec struct {
 	Role Role     `json:"role"`
 	Args []string `json:"args"` // the program's path and arguments
+	// Dir is the folder of the seed's file: the program's working folder, and
+	// PMK_SEED_DIR in its environment. "" leaves it where the node is.
+	Dir string `json:"dir,omitempty"`
+	// Source is what a program loads that loads the seed's file; its node tells it.
+	Source string `json:"-"`
 	// DataPath hands the data over as a file's path ($PMK_DATA).
 	DataPath bool `json:"data_path,omitempty"`
 	// Stack says that the program shows its stack when it is sent SIGQUIT,

@@ -22,7 +22,8 @@
 //	 "file": "/home/me/seeds/greet.py", "in": ["String:UNGREETED"],
 //	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824}
 //
-// work is an empty folder of the worker's own, removed after it; max is the
+// file is the seed's file, and source, where it is there, a copy of it to load in its place: what is
+// edited must not change a run that goes on. work is an empty folder of the worker's own, removed after it; max is the
 // most bytes that one output may have. An injector's hello has "stores": true
 // where it can be told when what it gave is stored: see sync. The worker
 // answers once its seed is loaded and can run, or says why it cannot:

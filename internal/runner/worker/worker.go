@@ -89,7 +89,7 @@ func newWorker(ctx context.Context, c *child) (*worker, error) {
 // greet exchanges the hellos.
 func (w *worker) greet(ctx context.Context) error {
 	hello := wire.Hello{
-		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File,
+		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File, Source: w.spec.Source,
 		In: texts(w.m.Contract.In), Out: texts(w.m.Contract.Out), Work: w.work, Max: w.env.MaxData,
 		Stores: w.env.Stores && w.m.Contract.Injector(),
 	}
