@@ -34,7 +34,7 @@ const (
 )
 
 // DefaultRetries is how often a packet is tried again after its first run
-// failed.
+// failed. With the pauses between, that takes more than four minutes.
 const DefaultRetries = 5
 
 // DefaultGrace is how long a run that is asked to end may take for that before it
@@ -64,16 +64,17 @@ type Manifest struct {
 	Kind     Kind     `json:"kind"`
 	Contract Contract `json:"contract"`
 
-	OnRequest bool          `json:"on_request,omitempty"` // pmk-load: no
-	Spread    bool          `json:"spread,omitempty"`     // every replica in turn instead of the nearest
-	Workers   int           `json:"workers,omitempty"`    // on this node; 0 means one per CPU
-	Timeout   time.Duration `json:"timeout_ns,omitempty"` // longest run; 0 means none
-	Grace     time.Duration `json:"grace_ns,omitempty"`   // from SIGTERM to SIGKILL; 0 means DefaultGrace
-	Retries   int           `json:"retries"`              // tries after the first, of an injector in a row; or Unlimited
-	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
-	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes
-	Every     time.Duration `json:"every_ns,omitempty"`   // the time between the runs of an injector; 0 means one run
-	Once      bool          `json:"once,omitempty"`       // of an injector: never again after it has ended once
+	OnRequest bool          `json:"on_request,omitempty"`   // pmk-load: no
+	Spread    bool          `json:"spread,omitempty"`       // every replica in turn instead of the nearest
+	Workers   int           `json:"workers,omitempty"`      // on this node; 0 means one per CPU
+	Timeout   time.Duration `json:"timeout_ns,omitempty"`   // longest run; 0 means none
+	Grace     time.Duration `json:"grace_ns,omitempty"`     // from SIGTERM to SIGKILL; 0 means DefaultGrace
+	Retries   int           `json:"retries"`                // tries after the first, of an injector in a row; or Unlimited
+	RetryFor  time.Duration `json:"retry_for_ns,omitempty"` // how long after its first failure a packet is tried again, in place of Retries
+	Mode      Mode          `json:"mode,omitempty"`         // of a process seed
+	DataPath  bool          `json:"data_path,omitempty"`    // the data as a file's path instead of its bytes
+	Every     time.Duration `json:"every_ns,omitempty"`     // the time between the runs of an injector; 0 means one run
+	Once      bool          `json:"once,omitempty"`         // of an injector: never again after it has ended once
 
 	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header
 	File    string `json:"file,omitempty"`    // where it was declared; "" for a seed in the program

@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -13,19 +12,6 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
-
-// The delay before the n-th retry is firstDelay doubled n-1 times, at most
-// maxDelay, and up to a quarter more or less, so that what failed together
-// does not come back together.
-const (
-	firstDelay = 100 * time.Millisecond
-	maxDelay   = time.Minute
-)
-
-func retryDelay(attempt int32) time.Duration {
-	d := min(firstDelay<<min(attempt-1, 16), maxDelay)
-	return d + time.Duration((rand.Float64()-0.5)*0.5*float64(d))
-}
 
 // fail takes the packet of a failed run: it is tried again later, or, after
 // its last attempt, goes to the state Error:<seed>. If the run was cut off
@@ -72,16 +58,23 @@ func (h *host) cutOff(it *item, err error) bool {
 
 // attempted counts the attempt of a packet whose run failed.
 func (h *host) attempted(it *item, err error) {
+	delay, again := nextTry(&h.manifest, &it.Packet, err, h.node.pauseAfter, time.Now())
 	it.Attempt++
 	h.slots[0].failed.Add(1)
-	if int(it.Attempt) > h.manifest.Retries {
+	if !again {
 		h.deadLetter(it, err)
 		return
 	}
+	if h.manifest.RetryFor > 0 && it.Extra.Since() == 0 {
+		it.Extra = it.Extra.FailingSince(time.Now().Unix())
+	}
 	h.retries.Add(1)
-	delay := retryDelay(it.Attempt)
-	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d of %d, next in %v",
-		h.name, it.ID, it.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
+	of := fmt.Sprintf(" of %d", h.manifest.Retries+1)
+	if h.manifest.RetryFor > 0 {
+		of = ""
+	}
+	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
+		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
 	h.delay(it, delay)
 }
 
@@ -101,7 +94,7 @@ func (h *host) pushAlone(released int, its ...item) {
 const (
 	// longDelay is a delay that a packet spends in the store, so that it
 	// holds up neither its frame nor the packets behind it.
-	longDelay = time.Second
+	longDelay = 2 * time.Second
 	// maxDelayed is how many packets of a seed may wait for their next
 	// attempt in memory where there is a store.
 	maxDelayed = 128
@@ -191,6 +184,9 @@ func (h *host) deadLetter(it *item, err error) {
 	}
 	failed := *it
 	failed.State, failed.Fault, failed.Attempt = packet.ErrorState(h.name), fault, 0
+	if failed.Extra.Since() != 0 {
+		failed.Extra = failed.Extra.FailingSince(0)
+	}
 	failed.DeadLetters++
 	failed.Trail = h.extend(&it.Packet, time.Now())
 	if hops := failed.Hops(); h.node.fit(&failed.Packet) {

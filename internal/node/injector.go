@@ -97,6 +97,7 @@ func (h *host) runID(p *packet.Packet) packet.ID {
 // fails, with the pauses of a packet, and tells whether it came to its end.
 func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 	tries := 0 // that failed, since one went well for a while
+	var first time.Time
 	for failed := 0; h.awaitResume(ctx) == nil && h.awaitLoaded(ctx) == nil; failed++ {
 		h.starts.begin(time.Now())
 		err := h.slots[0].injectOnce(ctx, packet.Packet{ID: h.injection(due, failed), Attempt: int32(min(failed, math.MaxInt32))})
@@ -117,12 +118,15 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		if tries++; row == 1 {
 			tries = 1
 		}
-		if most := h.manifest.Retries; most != seed.Unlimited && tries > most {
-			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s, as its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
+		if tries == 1 {
+			first = time.Now()
+		}
+		delay, again := h.nextStart(tries, first, err)
+		if !again {
+			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
 			h.starts.become(InjectorGaveUp, time.Time{})
 			return false
 		}
-		delay := retryDelay(int32(min(tries, math.MaxInt32)))
 		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err)
 		h.starts.become(InjectorFailed, time.Now().Add(delay))
 		if !pause.For(ctx, delay) {
@@ -130,6 +134,17 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		}
 	}
 	return false
+}
+
+// nextStart tells whether an injector is started again after so many failures in a row, the first of
+// which was then, and after which pause.
+func (h *host) nextStart(failures int, first time.Time, err error) (pause time.Duration, again bool) {
+	m := h.manifest
+	if m.Retries == seed.Unlimited && m.RetryFor == 0 {
+		m.Retries = math.MaxInt
+	}
+	run := packet.Packet{Attempt: int32(min(failures-1, math.MaxInt32)), Extra: &packet.Extra{Failing: first.Unix()}}
+	return nextTry(&m, &run, err, h.node.pauseAfter, time.Now())
 }
 
 // injectOnce makes a run in the slot and returns its failure.

@@ -79,10 +79,11 @@ type Node struct {
 	blobs   store.Blobs
 	changed chan struct{} // has an element when the snapshot is new
 
-	committers sync.Map      // of target: *committer
-	finishers  sync.Map      // of finishing: *finisher
-	patience   time.Duration // with inboxes whose seed has no host
-	givenBack  sync.Map      // of delivery: how often, an *atomic.Int64
+	committers sync.Map                           // of target: *committer
+	finishers  sync.Map                           // of finishing: *finisher
+	patience   time.Duration                      // with inboxes whose seed has no host
+	pauseAfter func(failures int32) time.Duration // before the next attempt
+	givenBack  sync.Map                           // of delivery: how often, an *atomic.Int64
 	waits      *waits
 	ledgers    ledgers
 	backlogs   backlogs
@@ -152,7 +153,7 @@ func New(cfg Config) *Node {
 		cfg.Print = func(seed.Manifest, string) {}
 	}
 	n := &Node{
-		cfg: cfg, patience: patience, log: cfg.Log, clock: clock{base: time.Now()},
+		cfg: cfg, patience: patience, pauseAfter: retryDelay, log: cfg.Log, clock: clock{base: time.Now()},
 		store: cfg.Store, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
 		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
 		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},

@@ -111,4 +111,6 @@ def _failed(n, error, report):
     if isinstance(error, SystemExit) and failure.exit_status(error) == 0:
         return n
     reason, output = report.describe(error)
-    return "%d,%s,%s" % (n, quote(reason), quote(output))
+    entry = "%d,%s,%s" % (n, quote(reason), quote(output))
+    how = failure.how(error)
+    return entry + "," + how if how else entry

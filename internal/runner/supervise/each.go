@@ -74,7 +74,7 @@ type outcome struct {
 	emits []wire.Emit
 	blob  []string
 	err   error // the packet's failure
-	cut   bool  // from outside
+	how   wire.How
 	tail  string
 }
 
@@ -92,7 +92,7 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 	reply := &wire.Reply{Started: -1}
 	done := wire.Done{N: entry.N}
 	if o.err != nil {
-		done.Failed, done.Error, done.Output, done.Cut = true, o.err.Error(), runner.Tail(o.tail), o.cut
+		done.Failed, done.Error, done.Output, done.How = true, o.err.Error(), runner.Tail(o.tail), o.how
 		o.blob = nil
 	} else {
 		reply.Emit = o.emits
@@ -171,7 +171,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		o.err = err
 	case !state.Success():
 		status := state.Sys().(syscall.WaitStatus)
-		o.err, o.cut = errors.New(statusText(status)), e.cut(status)
+		o.err, o.how = errors.New(statusText(status)), e.how(status)
 	default:
 		o.err = e.collect(entry, stdout.text(), &o)
 	}

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
@@ -28,9 +30,9 @@ const (
 // started is what the status pipe says first of a program that is kept alive.
 const started = "started"
 
-// cutOff ends what the status pipe says of a program that a signal from outside
-// has cut off.
-const cutOff = "\ncut off"
+// howBegins begins what the status pipe says last of a program that has failed: a
+// [wire.How] in JSON.
+const howBegins = "\nhow "
 
 // busyTime is the longest wait for a program that is being written; those
 // before it make as much again.
@@ -155,10 +157,8 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 		case err != nil:
 			return "", err
 		case pid == p.Pid:
-			if s.cut(status) {
-				return statusText(status) + cutOff, nil
-			}
-			return statusText(status), nil
+			how, err := json.Marshal(s.how(status))
+			return statusText(status) + howBegins + string(how), err
 		}
 	}
 }
@@ -172,6 +172,15 @@ func startProcess(args []string, attr *os.ProcAttr) (*os.Process, error) {
 			return p, err
 		}
 		time.Sleep(wait)
+	}
+}
+
+// how is what a program's end says of its run.
+func (s *supervisor) how(status syscall.WaitStatus) wire.How {
+	return wire.How{
+		Cut:   s.cut(status),
+		Final: status.ExitStatus() == runner.ExitData,
+		Later: status.ExitStatus() == runner.ExitTemp,
 	}
 }
 

@@ -29,6 +29,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
 // Role is what a supervisor does with its program.
@@ -185,19 +187,19 @@ func (p *Process) AwaitEnd(ctx context.Context) error {
 }
 
 // Ended is how the program ended, such as "exit status 3" or "killed by
-// SIGSEGV", and whether a signal from outside cut it off. It waits for the end,
-// at most within.
-func (p *Process) Ended(within time.Duration) (how string, cut bool) {
+// SIGSEGV", and what that says of its run. It waits for the end, at most within.
+func (p *Process) Ended(within time.Duration) (end string, how wire.How) {
 	p.status.SetReadDeadline(time.Now().Add(within))
 	text, err := io.ReadAll(io.LimitReader(p.said, 1000))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "still running", false
+		return "still running", how
 	}
-	how, cut = strings.CutSuffix(strings.TrimPrefix(string(text), started+"\n"), cutOff)
-	if how = strings.TrimSpace(how); how == "" {
-		return "killed", true // the supervisor as well
+	end, more, _ := strings.Cut(strings.TrimPrefix(string(text), started+"\n"), howBegins)
+	if end = strings.TrimSpace(end); end == "" {
+		return "killed", wire.How{Cut: true} // the supervisor as well
 	}
-	return how, cut
+	json.Unmarshal([]byte(more), &how) // what was cut short says nothing
+	return end, how
 }
 
 // HasEnded tells whether the program has ended, and all below it.

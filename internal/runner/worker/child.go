@@ -68,28 +68,37 @@ func (c *child) broken(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &runner.Fault{Reason: "timed out after " + c.m.Timeout.String(), Output: c.stack(), Hung: true}
 	}
-	reason, cut := err.Error(), false
+	reason, how := err.Error(), wire.How{}
 	var violation wire.Violation
 	switch {
 	case errors.As(err, &violation):
 		reason = "broke the worker protocol: " + reason
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed), errors.Is(err, syscall.EPIPE):
-		if reason, cut = c.process.Ended(2 * time.Second); reason == "exit status 0" {
+		if reason, how = c.process.Ended(2 * time.Second); reason == "exit status 0" {
 			reason = "ended before its work was done"
 		}
 		if cut := c.cut.Load(); cut != nil {
 			reason = "read large data: " + (*cut).Error()
 		}
 	}
-	return c.fault(reason, cut)
+	return c.fault(reason, how)
 }
 
 // fault ends the process, and is that with what it printed last.
-func (c *child) fault(reason string, cut bool) error {
+func (c *child) fault(reason string, how wire.How) error {
 	c.process.Close(0, shortGrace)
 	c.log.wait()
-	return &runner.Fault{Reason: reason, Output: runner.Tail(c.log.tail()), Cut: cut}
+	return faultOf(reason, c.log.tail(), how)
 }
+
+// faultOf is the failure of a run.
+func faultOf(reason, output string, how wire.How) *runner.Fault {
+	after := time.Duration(min(max(how.After, 0), maxAfter.Seconds()) * float64(time.Second))
+	return &runner.Fault{Reason: reason, Output: runner.Tail(output), Cut: how.Cut, Final: how.Final, Later: how.Later, After: after}
+}
+
+// maxAfter is the longest pause that a seed may ask for.
+const maxAfter = 30 * 24 * time.Hour
 
 // stack asks a process that hangs where it is, if it tells, and ends it.
 func (c *child) stack() string {

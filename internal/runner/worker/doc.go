@@ -69,7 +69,9 @@
 // 16 KiB of names and values together. The run fails if one is against this.
 //
 // An error is one line, and output the end of what the seed printed. How is an
-// object: {"cut": true} says that a signal from outside ended the run.
+// object: {"final": true} has the run not tried again, {"later": true, "after": 30} after as many
+// seconds, and {"cut": true} says that a signal from outside ended it. A worker that exits with status
+// 65 or 75 says the first or the second of these of a run that is alone in it.
 //
 // The emits of a run come before its done, in the order in which they were
 // made; done entries come in the order of the runs. A worker may gather emits

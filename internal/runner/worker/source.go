@@ -85,8 +85,8 @@ func (l *liner) endOfOutput(ctx context.Context, since time.Time) error {
 	if l.process.AwaitEnd(limit) != nil {
 		return l.broken(ctx, os.ErrDeadlineExceeded)
 	}
-	if end, cut := l.process.Ended(time.Second); end != "exit status 0" {
-		return l.fault(end, cut)
+	if end, how := l.process.Ended(time.Second); end != "exit status 0" {
+		return l.fault(end, how)
 	}
 	return nil
 }

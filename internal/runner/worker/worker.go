@@ -334,7 +334,7 @@ func (r *run) dones(ctx context.Context) error {
 		}
 		var err error
 		if d.Failed {
-			err = &runner.Fault{Reason: d.Error, Output: runner.Tail(d.Output), Cut: d.Cut}
+			err = faultOf(d.Error, d.Output, d.How)
 		}
 		if refusal := r.refusal(r.done); refusal != nil {
 			err = refusal

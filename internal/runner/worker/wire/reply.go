@@ -41,6 +41,12 @@ type Done struct {
 type How struct {
 	// Cut says that the run was ended from outside.
 	Cut bool `json:"cut,omitempty"`
+	// Final says that the run is not to be tried again.
+	Final bool `json:"final,omitempty"`
+	// Later says that it is to be tried again later, After seconds at the
+	// earliest.
+	Later bool    `json:"later,omitempty"`
+	After float64 `json:"after,omitempty"`
 }
 
 // Reset makes the reply tell nothing, and keeps its memory.
