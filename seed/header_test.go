@@ -36,6 +36,7 @@ func TestParseEveryKey(t *testing.T) {
 # pmk-spread: yes
 # pmk-workers: 3
 # pmk-timeout: 2h
+# pmk-idle: 5m
 # pmk-grace: 30s
 # pmk-retries: 0
 # pmk-mode: worker
@@ -45,7 +46,7 @@ cat
 	want := Manifest{
 		Name: "everything", About: "has every key: all of them", Group: "lab-3", Kind: Process,
 		Contract:  Contract{In: states("A:B"), Out: states("C:D")},
-		OnRequest: true, Spread: true, Workers: 3, Timeout: 2 * time.Hour, Grace: 30 * time.Second, Retries: 0,
+		OnRequest: true, Spread: true, Workers: 3, Timeout: 2 * time.Hour, Idle: 5 * time.Minute, Grace: 30 * time.Second, Retries: 0,
 		Mode: Worker, DataPath: true, File: "x/my seed.sh", Line: 6,
 	}
 	if err != nil || !reflect.DeepEqual(m, want) {

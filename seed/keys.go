@@ -58,6 +58,14 @@ func knownKeys() []key {
 			m.Timeout, err = duration(v, time.Millisecond)
 			return err
 		}},
+		{name: "pmk-idle", set: func(m *Manifest, v string) (err error) {
+			if v == "never" {
+				m.Idle = Never
+				return nil
+			}
+			m.Idle, err = duration(v, time.Second)
+			return err
+		}},
 		{name: "pmk-grace", set: func(m *Manifest, v string) (err error) {
 			m.Grace, err = duration(v, time.Millisecond)
 			return err

@@ -279,7 +279,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.goroutines.Go(n.keepSubscriptions)
 	n.goroutines.Go(n.watchBacklogs)
 
-	tick := time.NewTicker(idleLife / 6)
+	tick := time.NewTicker(reapTime)
 	defer tick.Stop()
 	costs := time.NewTicker(costTime)
 	defer costs.Stop()
@@ -300,6 +300,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// reapTime is how often workers are looked for that have had nothing to do for long.
+const reapTime = 5 * time.Second
 
 // costTime is how soon peers learn that a seed has become slower or faster.
 const costTime = 200 * time.Millisecond
