@@ -517,3 +517,40 @@ func TestTheSuiteCanFail(t *testing.T) {
 		t.Error("a verdict out of order passes")
 	}
 }
+
+// The Python of a #! line runs the seed, with what is installed for it, and is named where a module is
+// missing.
+func TestThePythonOfTheFirstLine(t *testing.T) {
+	testenv.Need(t, "python3")
+	dir := t.TempDir()
+	if out, err := exec.Command("python3", "-m", "venv", "--without-pip", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	own := filepath.Join(dir, "bin", "python")
+	for source, want := range map[string]string{
+		"import sys\ndef run(data):\n    return sys.prefix\n":  dir,
+		"def run(data):\n    import no_such_module_anywhere\n": "This is " + own,
+	} {
+		m := seed.Manifest{Name: "seed", Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+		m.File = write(t, "seed.py", "#!"+own+"\n"+source)
+		r, err := python.Open(m, runner.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{t: t, r: r}
+		sink, err := b.run(b.worker(), "x")
+		if err != nil || len(sink.Dones) != 1 {
+			t.Fatalf("%v, %v", sink.Dones, err)
+		}
+		var f *runner.Fault
+		said := ""
+		if errors.As(sink.Dones[0], &f) {
+			said = f.Output
+		} else if len(sink.Outs) == 1 {
+			said = sink.Outs[0].Data
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("said %q, want %q", said, want)
+		}
+	}
+}
