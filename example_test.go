@@ -361,6 +361,63 @@ func ExampleSeed_Workers() {
 	// Output: 6 <nil>
 }
 
+// Another attempt would not mend the data, so there is none.
+func ExampleFail() {
+	ctx, stop := context.WithCancel(context.Background())
+	err := pumpkin.Run(ctx, pumpkin.Config{},
+		pumpkin.Inject("-> Text:RAW", func() string { return "seven" }),
+		pumpkin.NewSeed("Text:RAW -> Number:READ", func(_ context.Context, in pumpkin.Packet, emit pumpkin.Emit) error {
+			if _, err := strconv.Atoi(in.Data); err != nil {
+				return pumpkin.Fail(err)
+			}
+			return emit("", in.Data)
+		}).Named("read"),
+		pumpkin.Extract("Error:read ->", func(data string) {
+			fmt.Println("not read:", data)
+			stop()
+		}),
+	)
+	fmt.Println(err)
+	// Output:
+	// not read: seven
+	// <nil>
+}
+
+// The server says when it is there again.
+func ExampleRetry() {
+	ctx, stop := context.WithCancel(context.Background())
+	err := pumpkin.Run(ctx, pumpkin.Config{},
+		pumpkin.Inject("-> Number:READ", func() int { return 7 }),
+		pumpkin.NewSeed("Number:READ ->", func(_ context.Context, in pumpkin.Packet, _ pumpkin.Emit) error {
+			if in.Attempt == 0 {
+				return pumpkin.Retry(errors.New("the server starts"), 10*time.Millisecond)
+			}
+			fmt.Println("stored", in.Data)
+			stop()
+			return nil
+		}),
+	)
+	fmt.Println(err)
+	// Output:
+	// stored 7
+	// <nil>
+}
+
+// The database may be away over night.
+func ExampleSeed_RetryFor() {
+	seed := pumpkin.Extract("Number:READ ->", func(n int) { fmt.Println("stored", n) }).RetryFor(12 * time.Hour)
+	ctx, stop := context.WithCancel(context.Background())
+	err := pumpkin.Run(ctx, pumpkin.Config{}, seed,
+		pumpkin.NewSeed("-> Number:READ", func(_ context.Context, _ pumpkin.Packet, emit pumpkin.Emit) error {
+			defer stop()
+			return emit("", "7")
+		}))
+	fmt.Println(err)
+	// Output:
+	// stored 7
+	// <nil>
+}
+
 func ExampleSeed_Retries() {
 	ctx, stop := context.WithCancel(context.Background())
 	err := pumpkin.Run(ctx, pumpkin.Config{},

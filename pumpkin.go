@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/cli"
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/packet"
@@ -100,6 +101,26 @@ func program(seeds []Seed, stock bool) cli.Program {
 		p.Seeds = append(p.Seeds, cli.GoSeed{Manifest: s.manifest, Run: s.fn})
 	}
 	return p
+}
+
+// Fail is a failure that no other attempt would mend, such as data that makes no sense: the
+// packet is a dead letter at once. Of an injector it is the end. Errors that wrap it mean
+// the same. Fail(nil) is nil.
+func Fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &runner.Fault{Reason: err.Error(), Final: true, Err: err}
+}
+
+// Retry is a failure of what the seed needs, such as a server that does not answer: the
+// packet is tried again after that time, 0 for the usual pause. That counts as an attempt.
+// Errors that wrap it mean the same. Retry(nil, ...) is nil.
+func Retry(err error, after time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &runner.Fault{Reason: err.Error(), Later: true, After: after, Err: err}
 }
 
 // NewSeed makes a seed of a function in its full form: for several outputs, several
@@ -201,11 +222,19 @@ func (s Seed) Workers(n int) Seed {
 	return s
 }
 
-// Retries sets how many times a packet is tried again after its first run failed; the default is 5.
+// Retries sets how many times a packet is tried again after its first run failed; the default is 5,
+// after pauses of 1 s, 5 s, 20 s, 1 min and 3 min.
 // It also bounds how many times in a row an injector that fails is started again; without it
 // there is no bound.
 func (s Seed) Retries(n int) Seed {
 	s.manifest.Retries = n
+	return s
+}
+
+// RetryFor has a packet tried again, in place of a number of times, for so long after its
+// first run failed.
+func (s Seed) RetryFor(d time.Duration) Seed {
+	s.manifest.Retries, s.manifest.RetryFor = seed.Unlimited, d
 	return s
 }
 

@@ -28,6 +28,9 @@ type Extra struct {
 	// Round counts how often the packet was sent on its way again by hand: it
 	// is part of the ids of what its runs give. Attempts keep it.
 	Round int32
+	// Failing is when the first of the packet's failed attempts ended, in
+	// seconds since 1970, where that bounds them; else 0.
+	Failing int64
 }
 
 // A Family is everything that descends from one packet: the packet with that ID,
@@ -36,6 +39,9 @@ type Family struct {
 	State State
 	ID    ID
 }
+
+// maxSeconds is the end of the year 9999, the last that texts have room for.
+const maxSeconds = 253_402_300_799
 
 // The limits of what an Extra has.
 const (
@@ -88,7 +94,7 @@ func (p Path) Check() error {
 // IsZero tells whether e says nothing; a nil one does not.
 func (e *Extra) IsZero() bool {
 	return e == nil || e.Container.IsZero() && e.Fragment == (Fragment{}) && e.ShipName == "" && len(e.Attributes) == 0 &&
-		e.Path == "" && len(e.Families) == 0 && e.Round == 0
+		e.Path == "" && len(e.Families) == 0 && e.Round == 0 && e.Failing == 0
 }
 
 // Check says which limit e breaks; nil means none.
@@ -98,6 +104,9 @@ func (e *Extra) Check() error {
 	}
 	if e.Round < 0 {
 		return fmt.Errorf("round %d; rounds count from 0", e.Round)
+	}
+	if e.Failing < 0 || e.Failing > maxSeconds {
+		return fmt.Errorf("failing since %d s after 1970; at most %d are allowed", e.Failing, maxSeconds)
 	}
 	if err := CheckShipName(e.ShipName); err != nil {
 		return err
@@ -142,14 +151,14 @@ func checkFamilies(families []Family) error {
 // sets these attributes. It is e itself where nothing changes, keeps set
 // nowhere, and fails if the attributes break a rule of theirs.
 func (e *Extra) Inherit(set Attributes) (*Extra, error) {
-	if len(set) == 0 && (e == nil || e.Round == 0) {
+	if len(set) == 0 && (e == nil || e.Round == 0 && e.Failing == 0) {
 		return e, nil
 	}
 	var child Extra
 	if e != nil {
 		child = *e
 	}
-	child.Round = 0
+	child.Round, child.Failing = 0, 0
 	child.Attributes = child.Attributes.With(set)
 	if len(set) > 0 {
 		if err := child.Attributes.Check(); err != nil {
@@ -169,6 +178,29 @@ func (e *Extra) NextRound() *Extra {
 		next = *e
 	}
 	next.Round++
+	next.Failing = 0
+	return &next
+}
+
+// Since is when the first failed attempt ended, 0 where that is not known.
+func (e *Extra) Since() int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Failing
+}
+
+// FailingSince is e with that time as the end of the first failed attempt; 0
+// takes it away.
+func (e *Extra) FailingSince(seconds int64) *Extra {
+	var next Extra
+	if e != nil {
+		next = *e
+	}
+	next.Failing = seconds
+	if next.IsZero() {
+		return nil
+	}
 	return &next
 }
 

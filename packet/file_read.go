@@ -85,7 +85,7 @@ func moment(v strict.Value) (time.Time, error) {
 // readFile reads a packet in our shape.
 func readFile(v strict.Value) (File, error) {
 	r := open(v, "id", "ship", "ship_name", "container", "fragment", "state", "data", "data64", "attributes",
-		"path", "families", "round", "attempt", "dead_letters", "hops", "fault", "stop", "goal", "goal_node", "track",
+		"path", "families", "round", "failing", "attempt", "dead_letters", "hops", "fault", "stop", "goal", "goal_node", "track",
 		"deadline", "follow", "traceparent")
 	var f File
 	p := &f.Packet
@@ -110,6 +110,9 @@ func readFile(v strict.Value) (File, error) {
 		Path:       field(r, "path", readPath),
 		Families:   field(r, "families", readFamilies),
 		Round:      int32(field(r, "round", count)),
+	}
+	if since := field(r, "failing", moment); !since.IsZero() {
+		extra.Failing = max(since.Unix(), 0)
 	}
 	if !extra.IsZero() {
 		p.Extra = &extra

@@ -30,7 +30,7 @@ func TestParseFile(t *testing.T) {
 	  "container": "` + id.String() + `", "fragment": {"index": 1, "count": 3},
 	  "state": "lab:String:RAW", "data64": "AP8=", "attempt": 2, "dead_letters": 1,
 	  "ship_name": "night run", "attributes": {"sample": "S07", "lane": ""}, "path": [0, 300, 9223372036854775807],
-	  "families": [{"state": "A:A", "id": "` + id.String() + `"}], "round": 3,
+	  "families": [{"state": "A:A", "id": "` + id.String() + `"}], "round": 3, "failing": "2023-11-14T22:13:20Z",
 	  "hops": [{"seed": "a", "version": "2f0e11", "node": "n", "at": "2026-01-02T03:04:05.000000678Z"},
 	           {"seed": "b", "node": "n", "at": "2026-01-02T03:04:05.000000678Z", "state": "A:B", "data": "old"}],
 	  "fault": {"error": "ValueError: no", "output": "Traceback", "state": "A:B", "attempts": 6},
@@ -43,7 +43,7 @@ func TestParseFile(t *testing.T) {
 	want := File{Group: "lab", Packet: Packet{
 		ID: id, Ship: Ship{Root: id, Node: "lab-1"}, State: "String:RAW", Data: "\x00\xff", Attempt: 2, DeadLetters: 1,
 		Extra: &Extra{Container: id, Fragment: Fragment{1, 3}, ShipName: "night run", Attributes: Attributes{"sample": "S07", "lane": ""},
-			Path: PathOf(0, 300, 1<<63-1), Families: []Family{{"A:A", id}}, Round: 3},
+			Path: PathOf(0, 300, 1<<63-1), Families: []Family{{"A:A", id}}, Round: 3, Failing: 1_700_000_000},
 		Trail: &Hop{Prev: first, Seed: "b", Node: "n", At: at, Depth: 2, State: "A:B", Data: "old"},
 		Fault: &Fault{"ValueError: no", "Traceback", "A:B", 6},
 		Wish:  &Wish{Stop: "greet", Goal: "A:C", GoalNode: "lab-2", Track: true, Deadline: at},

@@ -22,6 +22,7 @@ type fileJSON struct {
 	Path        []uint64     `json:"path,omitempty"`
 	Families    []familyJSON `json:"families,omitempty"`
 	Round       int32        `json:"round,omitempty"`
+	Failing     *time.Time   `json:"failing,omitempty"`
 	Attempt     int32        `json:"attempt,omitempty"`
 	DeadLetters int32        `json:"dead_letters,omitempty"`
 	Hops        []hopJSON    `json:"hops,omitempty"`
@@ -129,6 +130,10 @@ func (out *fileJSON) extra(e *Extra) {
 		out.Fragment = &fragmentJSON{e.Fragment.Index, e.Fragment.Count}
 	}
 	out.ShipName, out.Attributes, out.Path, out.Round = e.ShipName, e.Attributes, e.Path.Numbers(), e.Round
+	if e.Failing > 0 {
+		since := time.Unix(e.Failing, 0).UTC()
+		out.Failing = &since
+	}
 	for _, f := range e.Families {
 		out.Families = append(out.Families, familyJSON(f))
 	}

@@ -88,6 +88,7 @@ var (
 //	       32 families: how many, a number from 1 to 16; of each its state, a
 //	          name, and its id, 16 bytes; no state twice
 //	       64 round: number
+//	       128 failing since, in seconds: number
 //	       It has at least one of them.
 const (
 	frameMagic   = "PkF"
@@ -143,6 +144,7 @@ const (
 	extraPath
 	extraFamilies
 	extraRound
+	extraFailing
 	extraBits = 1<<iota - 1
 )
 

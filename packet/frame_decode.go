@@ -173,6 +173,9 @@ func (d *decoder) extra() *Extra {
 	if bits&extraRound != 0 {
 		x.Round = int32(d.count())
 	}
+	if bits&extraFailing != 0 {
+		x.Failing = int64(d.number()) // one that is too great is negative, which is refused
+	}
 	switch err := x.Check(); {
 	case d.wrong != "":
 	case err != nil:

@@ -243,6 +243,10 @@ func (e *encoder) extra(b []byte, x *Extra) []byte {
 		bits |= extraRound
 		b = appendCount(b, int(x.Round))
 	}
+	if x.Failing > 0 {
+		bits |= extraFailing
+		b = appendNumber(b, uint64(x.Failing))
+	}
 	b[at] = bits
 	return b
 }

@@ -48,7 +48,8 @@ func findClassic(file string, lines []line) (c conf, found bool, err error) {
 // fromClassic fills in what a classic header says.
 //
 // The header is one JSON object. object_name, parameters and return have to be
-// there; auto-load, remoting and group may be. object_poi, enabled and
+// there; auto-load, remoting, group and workers (how many run on a node at a
+// time; 1 without it, of a class of one object) may be. object_poi, enabled and
 // non-local mean nothing any more. A field unknown to all Pumpkins is passed
 // over, as the old one did, unless it looks like a known one misspelt.
 //
@@ -81,7 +82,7 @@ func (m *Manifest) readClassic(text string) error {
 		return err
 	}
 	o, err := top.Loose("object_name", "object_poi", "auto-load", "remoting", "group",
-		"parameters", "return", "enabled", "non-local")
+		"parameters", "return", "enabled", "non-local", "workers")
 	if err != nil {
 		return err
 	}
@@ -113,6 +114,14 @@ func (m *Manifest) readClassic(text string) error {
 		if m.Spread, err = v.LooseBool(); err != nil {
 			return err
 		}
+	}
+	m.Workers = 1 // a seed was one object, which may count and collect
+	if v, ok := o.Get("workers"); ok {
+		workers, err := v.Int(1, MaxWorkers)
+		if err != nil {
+			return err
+		}
+		m.Workers = int(workers)
 	}
 	return m.readClassicContract(o)
 }

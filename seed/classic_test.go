@@ -22,11 +22,15 @@ const classicHeader = `###START-CONF
 func TestClassic(t *testing.T) {
 	m, found, err := Parse("any.py", []byte("__author__ = 'x'\n\n"+classicHeader+"\nclass greet: pass\n"))
 	want := Manifest{
-		Name: "greet", Kind: Python, Retries: DefaultRetries, File: "any.py", Line: 3, Classic: true,
+		Name: "greet", Kind: Python, Retries: DefaultRetries, File: "any.py", Line: 3, Classic: true, Workers: 1,
 		Contract: Contract{In: states("String:UNGREETED"), Out: states("String:GREETING")},
 	}
 	if err != nil || !found || !reflect.DeepEqual(m, want) {
 		t.Errorf("got %+v, %v, %v\nwant %+v", m, found, err, want)
+	}
+	m, _, err = Parse("any.py", []byte(strings.Replace(classicHeader, `##"object_poi"`, `##"workers": 4, "object_poi"`, 1)))
+	if err != nil || m.Workers != 4 {
+		t.Errorf("got %+v, %v", m, err)
 	}
 }
 
@@ -56,6 +60,7 @@ func TestClassicFiles(t *testing.T) {
 			if err != nil || !found {
 				t.Fatalf("%v, %v", found, err)
 			}
+			want.Workers = 1
 			want.Kind, want.Retries, want.Classic, want.File, want.Line = Python, DefaultRetries, true, path, m.Line
 			if !reflect.DeepEqual(m, want) {
 				t.Errorf("got %+v\nwant %+v", m, want)

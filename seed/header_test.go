@@ -36,6 +36,8 @@ func TestParseEveryKey(t *testing.T) {
 # pmk-spread: yes
 # pmk-workers: 3
 # pmk-timeout: 2h
+# pmk-idle: 5m
+# pmk-grace: 30s
 # pmk-retries: 0
 # pmk-mode: worker
 # pmk-data: path
@@ -44,7 +46,7 @@ cat
 	want := Manifest{
 		Name: "everything", About: "has every key: all of them", Group: "lab-3", Kind: Process,
 		Contract:  Contract{In: states("A:B"), Out: states("C:D")},
-		OnRequest: true, Spread: true, Workers: 3, Timeout: 2 * time.Hour, Retries: 0,
+		OnRequest: true, Spread: true, Workers: 3, Timeout: 2 * time.Hour, Idle: 5 * time.Minute, Grace: 30 * time.Second, Retries: 0,
 		Mode: Worker, DataPath: true, File: "x/my seed.sh", Line: 6,
 	}
 	if err != nil || !reflect.DeepEqual(m, want) {
@@ -52,6 +54,10 @@ cat
 	}
 	m, _, err = Parse("tick.py", []byte("# pmk: -> A:B\n# pmk-every: 10s\n"))
 	if err != nil || m.Every != 10*time.Second || m.Once {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	m, _, err = Parse("long.py", []byte("# pmk: A:B -> C:D\n# pmk-retries: 2h\n"))
+	if err != nil || m.Retries != Unlimited || m.RetryFor != 2*time.Hour {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	m, _, err = Parse("once.py", []byte("# pmk: -> A:B\n# pmk-once: yes\n"))
@@ -151,6 +157,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a.py", "# pmk: -> A:B\n# pmk-every: 1us", `pmk-every: "1us"; 10ms is the least`},
 		{"a.py", "# pmk: -> A:B\n# pmk-every: 1s\n# pmk-once: yes", "a.py:3: pmk-once: pmk-every repeats what pmk-once: yes runs once"},
 		{"a.py", "# pmk: A:B -> C:D\n" + classicHeader, "a.py:1: a pmk: line here and a classic header on line 2; a seed is declared once"},
+		{"a.py", "# pmk: A:B -> C:D\n# pmk-retries: 2 hours", `pmk-retries: "2 hours"; expected a time with its unit`},
+		{"a.py", "# pmk: A:B -> C:D\n# pmk-grace: 10", `pmk-grace: "10" has no unit; did you mean 10s?`},
 		{"a.py", "# pmk-retries: 2\n" + classicHeader, "a.py:1: pmk-retries: goes with a pmk: line, and this file has the classic header"},
 	} {
 		m, found, err := Parse(tt.file, []byte(tt.text))

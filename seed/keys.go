@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/recap/pumpkin/packet"
 )
@@ -57,8 +58,25 @@ func knownKeys() []key {
 			m.Timeout, err = duration(v, time.Millisecond)
 			return err
 		}},
+		{name: "pmk-idle", set: func(m *Manifest, v string) (err error) {
+			if v == "never" {
+				m.Idle = Never
+				return nil
+			}
+			m.Idle, err = duration(v, time.Second)
+			return err
+		}},
+		{name: "pmk-grace", set: func(m *Manifest, v string) (err error) {
+			m.Grace, err = duration(v, time.Millisecond)
+			return err
+		}},
 		{name: "pmk-retries", set: func(m *Manifest, v string) (err error) {
-			m.Retries, err = number(v, 0, MaxRetries)
+			if strings.IndexFunc(v, unicode.IsLetter) < 0 {
+				m.Retries, err = number(v, 0, MaxRetries)
+				return err
+			}
+			m.Retries = Unlimited
+			m.RetryFor, err = duration(v, time.Second)
 			return err
 		}},
 		{name: "pmk-mode", process: true, set: func(m *Manifest, v string) error {

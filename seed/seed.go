@@ -34,8 +34,19 @@ const (
 )
 
 // DefaultRetries is how often a packet is tried again after its first run
-// failed.
+// failed. With the pauses between, that takes more than four minutes.
 const DefaultRetries = 5
+
+// DefaultGrace is how long a run that is asked to end may take for that before it
+// is killed.
+const DefaultGrace = 10 * time.Second
+
+// DefaultIdle is how long a worker is kept that has nothing to do, where a seed may
+// have several.
+const DefaultIdle = time.Minute
+
+// Never as a seed's Idle: its workers are kept however long they have nothing to do.
+const Never = -1
 
 // Unlimited as a seed's Retries: a run that failed is tried again until one succeeds.
 const Unlimited = -1
@@ -60,18 +71,34 @@ type Manifest struct {
 	Kind     Kind     `json:"kind"`
 	Contract Contract `json:"contract"`
 
-	OnRequest bool          `json:"on_request,omitempty"` // pmk-load: no
-	Spread    bool          `json:"spread,omitempty"`     // every replica in turn instead of the nearest
-	Workers   int           `json:"workers,omitempty"`    // on this node; 0 means one per CPU
-	Timeout   time.Duration `json:"timeout_ns,omitempty"` // longest run; 0 means none
-	Retries   int           `json:"retries"`              // tries after the first, of an injector in a row; or Unlimited
-	Mode      Mode          `json:"mode,omitempty"`       // of a process seed
-	DataPath  bool          `json:"data_path,omitempty"`  // the data as a file's path instead of its bytes
-	Every     time.Duration `json:"every_ns,omitempty"`   // the time between the runs of an injector; 0 means one run
-	Once      bool          `json:"once,omitempty"`       // of an injector: never again after it has ended once
+	OnRequest bool          `json:"on_request,omitempty"`   // pmk-load: no
+	Spread    bool          `json:"spread,omitempty"`       // every replica in turn instead of the nearest
+	Workers   int           `json:"workers,omitempty"`      // on this node; 0 means one per CPU
+	Timeout   time.Duration `json:"timeout_ns,omitempty"`   // longest run; 0 means none
+	Idle      time.Duration `json:"idle_ns,omitempty"`      // how long a worker is kept that has nothing to do; Never; 0 means the default, see KeepIdle
+	Grace     time.Duration `json:"grace_ns,omitempty"`     // from SIGTERM to SIGKILL; 0 means DefaultGrace
+	Retries   int           `json:"retries"`                // tries after the first, of an injector in a row; or Unlimited
+	RetryFor  time.Duration `json:"retry_for_ns,omitempty"` // how long after its first failure a packet is tried again, in place of Retries
+	Mode      Mode          `json:"mode,omitempty"`         // of a process seed
+	DataPath  bool          `json:"data_path,omitempty"`    // the data as a file's path instead of its bytes
+	Every     time.Duration `json:"every_ns,omitempty"`     // the time between the runs of an injector; 0 means one run
+	Once      bool          `json:"once,omitempty"`         // of an injector: never again after it has ended once
 
 	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header
 	File    string `json:"file,omitempty"`    // where it was declared; "" for a seed in the program
 	Line    int    `json:"line,omitempty"`    // of the declaration in File, counted from 1
 	Version string `json:"version,omitempty"` // a hash of the file's bytes; "" for a seed in the program
+}
+
+// KeepIdle is how long a worker of the seed is kept that has nothing to do, or Never.
+// The only worker of a seed is kept for good unless the seed says otherwise: what it
+// remembers would be gone.
+func (m *Manifest) KeepIdle() time.Duration {
+	switch {
+	case m.Idle != 0:
+		return m.Idle
+	case m.Workers == 1 || m.Contract.Injector():
+		return Never
+	}
+	return DefaultIdle
 }

@@ -157,9 +157,14 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	if err != nil {
 		return err
 	}
+	snapshots, forget, err := own.snapshots()
+	if err != nil {
+		return errors.Join(err, own.close())
+	}
+	defer forget()
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.opener(), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})
@@ -282,7 +287,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	aborted := drain(n, f.store.durability, log, signals)
 	away := n.Status(ctx).Away
 	stopRun()
-	if err := a.awaitEnd(ended, aborted); err != nil {
+	if err := a.awaitEnd(ended, signals, aborted); err != nil {
 		return err
 	}
 	part()
@@ -378,9 +383,13 @@ func unfinishedText(list []node.Unfinished) string {
 
 // awaitEnd waits for the node's end: after an abort not for long, since a Go seed
 // that hangs cannot be ended from outside.
-func (a *app) awaitEnd(ended <-chan error, aborted bool) error {
+func (a *app) awaitEnd(ended <-chan error, signals <-chan os.Signal, aborted bool) error {
 	if !aborted {
-		return <-ended
+		select {
+		case err := <-ended:
+			return err
+		case <-signals:
+		}
 	}
 	select {
 	case err := <-ended:

@@ -10,6 +10,15 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
+// openerIn is opener, with the files of seeds running from snapshots in dir.
+func (p Program) openerIn(dir string) runner.Opener {
+	open := p.opener()
+	return func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
+		env.Snapshots = dir
+		return open(m, env)
+	}
+}
+
 // opener is where each kind of seed meets what runs it.
 func (p Program) opener() runner.Opener {
 	fns := map[seed.Name]gofn.Func{}

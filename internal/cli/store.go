@@ -13,6 +13,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/adopt"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/cluster"
@@ -93,6 +94,19 @@ func (o *opened) trouble(st node.StoreStatus, log *slog.Logger) error {
 		err = errStore // the folder was named
 	}
 	return err
+}
+
+// snapshots is where the files of seeds are copied that run, and forget ends that. Those of
+// an earlier start are of no use any more.
+func (o *opened) snapshots() (dir string, forget func() error, err error) {
+	if o.dir == "" {
+		if dir, forget, err = worker.Folder(); err != nil {
+			err = fmt.Errorf("a folder for the files of seeds: %w", err)
+		}
+		return dir, forget, err
+	}
+	dir = filepath.Join(o.dir, folder.SeedsDir)
+	return dir, func() error { return nil }, os.RemoveAll(dir)
 }
 
 // open opens the store that the flags ask for.

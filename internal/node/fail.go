@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -14,32 +13,68 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// The delay before the n-th retry is firstDelay doubled n-1 times, at most
-// maxDelay, and up to a quarter more or less, so that what failed together
-// does not come back together.
-const (
-	firstDelay = 100 * time.Millisecond
-	maxDelay   = time.Minute
-)
-
-func retryDelay(attempt int32) time.Duration {
-	d := min(firstDelay<<min(attempt-1, 16), maxDelay)
-	return d + time.Duration((rand.Float64()-0.5)*0.5*float64(d))
+// fail takes the packet of a failed run: it is tried again later, or, after
+// its last attempt, goes to the state Error:<seed>. If the run was cut off
+// because the node ends, that was no attempt.
+func (h *host) fail(it *item, err error) {
+	var run *runner.Fault
+	if errors.As(err, &run) && run.Cut && h.cutOff(it, err) {
+		return
+	}
+	h.attempted(it, err)
 }
 
-// fail takes the packet of a failed run: it is tried again later, or, after
-// its last attempt, goes to the state Error:<seed>.
-func (h *host) fail(it *item, err error) {
+// cutTime is how long after a run was cut off the node may be told to end for it
+// to be no attempt: what ends a service sends a signal to all of its processes,
+// and the run may have it first.
+const cutTime = 2 * time.Second
+
+// cutOff takes the packet of a run that a signal from outside has ended, until it
+// is known whether the node ends as well: it is then where the next start finds it. It tells
+// whether it took the packet: one that is lost with the node is better tried now.
+func (h *host) cutOff(it *item, err error) bool {
+	if it.from == nil || !h.node.durable() {
+		return false
+	}
+	held := h.queue.hold()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.node.pulling.Err() != nil:
+		h.queue.unhold(1)
+		h.node.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err)
+		h.node.goroutines.Go(func() { h.later(it, 0) })
+		return true
+	case h.hurried || held > maxDelayed:
+		h.queue.unhold(1)
+		return false
+	}
+	h.after(it, cutTime, func(it *item) {
+		h.queue.unhold(1)
+		h.attempted(it, err)
+	})
+	return true
+}
+
+// attempted counts the attempt of a packet whose run failed.
+func (h *host) attempted(it *item, err error) {
+	delay, again := nextTry(&h.manifest, &it.Packet, err, h.node.pauseAfter, time.Now())
 	it.Attempt++
 	h.slots[0].failed.Add(1)
-	if int(it.Attempt) > h.manifest.Retries {
+	if !again {
 		h.deadLetter(it, err)
 		return
 	}
+	if h.manifest.RetryFor > 0 && it.Extra.Since() == 0 {
+		it.Extra = it.Extra.FailingSince(time.Now().Unix())
+	}
 	h.retries.Add(1)
-	delay := retryDelay(it.Attempt)
-	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d of %d, next in %v",
-		h.name, it.ID, it.Attempt, h.manifest.Retries+1, delay.Round(10*time.Millisecond)), err)
+	of := fmt.Sprintf(" of %d", h.manifest.Retries+1)
+	if h.manifest.RetryFor > 0 {
+		of = ""
+	}
+	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
+		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
 	h.delay(it, delay)
 }
 
@@ -59,7 +94,7 @@ func (h *host) pushAlone(released int, its ...item) {
 const (
 	// longDelay is a delay that a packet spends in the store, so that it
 	// holds up neither its frame nor the packets behind it.
-	longDelay = time.Second
+	longDelay = 2 * time.Second
 	// maxDelayed is how many packets of a seed may wait for their next
 	// attempt in memory where there is a store.
 	maxDelayed = 128
@@ -79,6 +114,12 @@ func (h *host) delay(it *item, d time.Duration) {
 		h.node.goroutines.Go(func() { h.later(it, d) })
 		return
 	}
+	h.after(it, d, func(it *item) { h.pushAlone(1, *it) })
+}
+
+// after keeps it in memory for d, and then hands it on, unless it was taken
+// before. The caller holds h.mu.
+func (h *host) after(it *item, d time.Duration, then func(*item)) {
 	var timer *time.Timer
 	timer = time.AfterFunc(d, func() {
 		h.mu.Lock()
@@ -89,7 +130,7 @@ func (h *host) delay(it *item, d time.Duration) {
 		}
 		h.mu.Unlock()
 		if mine {
-			h.pushAlone(1, it)
+			then(&it)
 			h.node.entering.Add(-1)
 		}
 	})
@@ -146,6 +187,9 @@ func (h *host) deadLetter(it *item, err error) {
 	}
 	failed := *it
 	failed.State, failed.Fault, failed.Attempt = packet.ErrorState(h.name), fault, 0
+	if failed.Extra.Since() != 0 {
+		failed.Extra = failed.Extra.FailingSince(0)
+	}
 	failed.DeadLetters++
 	failed.Trail = h.extend(&it.Packet, time.Now())
 	if hops := failed.Hops(); h.node.fit(&failed.Packet) {

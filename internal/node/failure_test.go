@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // newStoredWorld is a world on a store of its own, whatever the tests run with.
@@ -21,6 +23,7 @@ func newStoredWorld(t *testing.T, s store.Store, d Durability) *world {
 	w := newWorld(t)
 	open := w.cfg.Open
 	w.Node = New(Config{Name: "test", Run: "run", Store: s, Durability: d, Open: open})
+	w.pauseAfter = soon
 	return w
 }
 
@@ -85,8 +88,11 @@ func die(t *testing.T, s store.Store, at store.Queue, n int) {
 }
 
 func TestDelaysGrowAndVary(t *testing.T) {
-	want := firstDelay
 	for attempt := int32(1); attempt < 40; attempt++ {
+		want := 3 * time.Minute
+		if attempt <= 4 {
+			want = []time.Duration{time.Second, 5 * time.Second, 20 * time.Second, time.Minute}[attempt-1]
+		}
 		seen := map[time.Duration]bool{}
 		for range 20 {
 			d := retryDelay(attempt)
@@ -98,7 +104,72 @@ func TestDelaysGrowAndVary(t *testing.T) {
 		if len(seen) < 10 {
 			t.Errorf("attempt %d: 20 delays are %d different ones", attempt, len(seen))
 		}
-		want = min(2*want, maxDelay)
+	}
+}
+
+// TestWhatFailsIsTriedAgain says of a packet that has just failed whether it is tried again,
+// and when.
+func TestWhatFailsIsTriedAgain(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	plain := errors.New("no")
+	final := fmt.Errorf("no: %w", &runner.Fault{Final: true})
+	later := &runner.Fault{Later: true}
+	hour := &runner.Fault{Later: true, After: time.Hour}
+	for _, c := range []struct {
+		retries  int
+		retryFor time.Duration
+		failed   int32         // attempts before this
+		since    time.Duration // the first of them
+		err      error
+		want     time.Duration // 0 is never
+	}{
+		{retries: 1, err: plain, want: time.Second},
+		{retries: 1, failed: 1, err: plain},
+		{retries: 5, err: final},
+		{retries: 1, err: later, want: time.Second},
+		{retries: 1, err: hour, want: time.Hour},
+		{retries: 1, failed: 1, err: hour},
+		{retryFor: 2 * time.Hour, err: plain, want: time.Second},
+		{retryFor: 2 * time.Hour, failed: 100, since: time.Hour, err: plain, want: 101 * time.Second},
+		{retryFor: 2 * time.Hour, failed: 1, since: 90 * time.Minute, err: hour, want: 30 * time.Minute},
+		{retryFor: 2 * time.Hour, failed: 1, since: 2 * time.Hour, err: later},
+		{retryFor: 2 * time.Hour, err: final},
+	} {
+		m := seed.Manifest{Retries: c.retries, RetryFor: c.retryFor}
+		p := packet.Packet{Attempt: c.failed}
+		if c.failed > 0 {
+			p.Extra = p.Extra.FailingSince(now.Add(-c.since).Unix())
+		}
+		pause, again := nextTry(&m, &p, c.err, func(n int32) time.Duration { return time.Duration(n) * time.Second }, now)
+		if again != (c.want > 0) || again && pause != c.want {
+			t.Errorf("%+v: again %v, after %v", c, again, pause)
+		}
+	}
+}
+
+// TestAFinalFailureIsADeadLetterAtOnce has seeds say how they failed.
+func TestAFinalFailureIsADeadLetterAtOnce(t *testing.T) {
+	w := newStoredWorld(t, inMemory(t, pebble.Config{}), Memory)
+	var errs, end basket
+	m := w.seed("picky", "A:A -> B:B", func(_ context.Context, in packet.Packet, emit gofn.Emit) error {
+		switch {
+		case in.Data == "bad":
+			return &runner.Fault{Reason: "no such galaxy", Final: true}
+		case in.Attempt < 2:
+			return &runner.Fault{Reason: "not now", Later: true, After: time.Millisecond}
+		}
+		return emit("", in.Data)
+	})
+	m.RetryFor = time.Minute
+	w.host(m, w.seed("repair", "Error:picky ->", errs.run), w.seed("end", "B:B ->", end.run))
+	w.start()
+	w.inject("A:A", "bad", nil)
+	w.inject("A:A", "good", nil)
+	testenv.Eventually(t, 20*time.Second, "both have ended", func() bool { return errs.count()+end.count() == 2 })
+	errs.want(t, "bad")
+	end.want(t, "good")
+	if f := errs.got[0].Fault; f == nil || f.Attempts != 1 || errs.got[0].Extra.Since() != 0 || end.got[0].Extra.Since() != 0 {
+		t.Errorf("what ended is %+v and %+v", errs.got[0], end.got[0])
 	}
 }
 
@@ -113,7 +184,8 @@ func TestALongDelayIsSpentInTheStore(t *testing.T) {
 	})
 	bad.Retries = 10
 	ps := somePackets(3, "A:A")
-	ps[0].Attempt = 4 // the fifth delay is over a second
+	ps[0].Attempt = 4
+	w.pauseAfter = func(failures int32) time.Duration { return time.Duration(failures) * time.Second }
 	appendFrame(t, s, "in.bad", packet.FrameHeader{}, ps...)
 	w.host(bad)
 	w.start()
@@ -123,8 +195,8 @@ func TestALongDelayIsSpentInTheStore(t *testing.T) {
 		return len(left) == 1 && len(left[0].packets) == 1
 	})
 	p := left[0].packets[0]
-	if wait := time.Until(left[0].notBefore); wait > 2*time.Second || wait < 500*time.Millisecond {
-		t.Errorf("it waits for %v; expected about 1.6s", wait)
+	if wait := time.Until(left[0].notBefore); wait > 5*time.Second {
+		t.Errorf("it waits for %v; expected less than 5s", wait)
 	}
 	if p.ID != ps[0].ID || p.Attempt != 5 || p.State != "A:A" {
 		t.Errorf("what waits is %+v", p)
@@ -178,7 +250,8 @@ func TestARetryDoesNotKeepANodeFromFinishing(t *testing.T) {
 	w := newStoredWorld(t, inMemory(t, pebble.Config{}), Memory)
 	var errs basket
 	bad := w.seed("bad", "A:A ->", failAlways)
-	bad.Retries = 8 // half a minute of delays
+	bad.Retries = 8
+	w.pauseAfter = retryDelay
 	w.host(bad, w.seed("repair", "Error:bad ->", errs.run))
 	w.start()
 	w.inject("A:A", "x", nil)
@@ -306,4 +379,53 @@ func TestWhatALongRunGaveIsStored(t *testing.T) {
 			w.drain()
 		})
 	}
+}
+
+// TestARunThatIsCutOffIsNoAttempt has a run end by a signal just before the node is told to end, as when
+// a service is stopped, and while it ends; and, at last, while it goes on.
+func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ps := somePackets(1, "A:A")
+	runs := make(chan bool, 1)
+	cut := func(w *world, before func()) {
+		m := w.seed("cut", "A:A ->", func(context.Context, packet.Packet, gofn.Emit) error {
+			runs <- true
+			before()
+			return &runner.Fault{Reason: "killed by SIGTERM", Cut: true}
+		})
+		m.Retries = 0
+		w.host(m)
+	}
+	life(t, dir, func(w *world) {
+		cut(w, func() {})
+		if err := w.Inject(t.Context(), ps[0]); err != nil {
+			t.Fatal(err)
+		}
+		<-runs
+		if err := w.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	life(t, dir, func(w *world) {
+		goOn := make(chan bool)
+		cut(w, func() { <-goOn })
+		<-runs
+		drained := make(chan error)
+		go func() { drained <- w.Drain(t.Context()) }()
+		<-w.pulling.Done()
+		close(goOn)
+		if err := <-drained; err != nil {
+			t.Fatal(err)
+		}
+	})
+	life(t, dir, func(w *world) {
+		left := lying(t, w.store, "in.cut")
+		if len(left) != 1 || left[0].packets[0].ID != ps[0].ID || left[0].packets[0].Attempt != 0 {
+			t.Errorf("what is left is %+v", left)
+		}
+		cut(w, func() {})
+		<-runs
+		testenv.Eventually(t, 20*time.Second, "it has failed", func() bool { return waitsFor(w, "Error:cut") == 1 })
+	})
 }

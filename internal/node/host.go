@@ -14,9 +14,6 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// idleLife is how long a worker is kept that has nothing to do.
-const idleLife = 60 * time.Second
-
 // A host is one seed on this node: its queue and the slots that its workers
 // run in. A packet for the seed is in the queue, in a slot that runs, or waits
 // for a retry; never in two of them.
@@ -162,27 +159,33 @@ func (h *host) retire() {
 	h.closeSlots()
 }
 
-// closeSlots waits for every run and ends the workers.
+// closeSlots waits for every run and ends the workers, each in its own time.
 func (h *host) closeSlots() {
+	var all sync.WaitGroup
 	for _, s := range h.slots {
-		s.mu.Lock()
-		s.retired = true
-		s.close()
-		s.mu.Unlock()
+		all.Go(func() {
+			s.mu.Lock()
+			s.retired = true
+			s.close()
+			s.mu.Unlock()
+		})
 	}
+	all.Wait()
 }
 
 // reap ends the workers that have had nothing to do for a while.
 func (h *host) reap(now time.Duration) {
-	if h.manifest.Kind == seed.Go {
-		return // costs nothing
+	keep := h.manifest.KeepIdle()
+	if h.manifest.Kind == seed.Go || keep == seed.Never {
+		return // a function costs nothing
 	}
 	for _, s := range h.slots {
 		if !s.mu.TryLock() {
 			continue
 		}
-		if s.worker != nil && now-s.idleSince > idleLife {
-			s.close()
+		if w := s.worker; w != nil && now-s.idleSince > keep {
+			s.worker = nil
+			h.node.goroutines.Go(func() { h.node.closeWorker(h, w) }) // which may take its time
 		}
 		s.mu.Unlock()
 		if h.queue.length.Load() > 0 {

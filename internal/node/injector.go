@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,6 +97,7 @@ func (h *host) runID(p *packet.Packet) packet.ID {
 // fails, with the pauses of a packet, and tells whether it came to its end.
 func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 	tries := 0 // that failed, since one went well for a while
+	var first time.Time
 	for failed := 0; h.awaitResume(ctx) == nil && h.awaitLoaded(ctx) == nil; failed++ {
 		h.starts.begin(time.Now())
 		err := h.slots[0].injectOnce(ctx, packet.Packet{ID: h.injection(due, failed), Attempt: int32(min(failed, math.MaxInt32))})
@@ -116,12 +118,15 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		if tries++; row == 1 {
 			tries = 1
 		}
-		if most := h.manifest.Retries; most != seed.Unlimited && tries > most {
-			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s, as its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
+		if tries == 1 {
+			first = time.Now()
+		}
+		delay, again := h.nextStart(tries, first, err)
+		if !again {
+			h.faults.warn(h.node, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
 			h.starts.become(InjectorGaveUp, time.Time{})
 			return false
 		}
-		delay := retryDelay(int32(min(tries, math.MaxInt32)))
 		h.faults.warn(h.node, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err)
 		h.starts.become(InjectorFailed, time.Now().Add(delay))
 		if !pause.For(ctx, delay) {
@@ -129,6 +134,17 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		}
 	}
 	return false
+}
+
+// nextStart tells whether an injector is started again after so many failures in a row, the first of
+// which was then, and after which pause.
+func (h *host) nextStart(failures int, first time.Time, err error) (pause time.Duration, again bool) {
+	m := h.manifest
+	if m.Retries == seed.Unlimited && m.RetryFor == 0 {
+		m.Retries = math.MaxInt
+	}
+	run := packet.Packet{Attempt: int32(min(failures-1, math.MaxInt32)), Extra: &packet.Extra{Failing: first.Unix()}}
+	return nextTry(&m, &run, err, h.node.pauseAfter, time.Now())
 }
 
 // injectOnce makes a run in the slot and returns its failure.
@@ -146,10 +162,11 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	}
 	verdict := &injectorSink{slot: s, in: s.node.Intake()}
 	s.now, s.depth, s.timing, s.away, s.borrowed = s.node.clock.now(), 0, false, 0, false
+	s.rested = s.now - s.idleSince
 	s.ctx, s.batch, s.from = ctx, []packet.Packet{run}, []*unit{nil}
 	if s.host.manifest.Mode == seed.Lines {
 		var end func()
-		s.ctx, end = s.node.whileItEnds(ctx)
+		s.ctx, end = s.node.whileItEnds(ctx, &s.host.manifest)
 		defer end()
 	}
 	s.done, s.emitting, s.index, s.kept = 0, 0, 0, keeping{}
@@ -160,6 +177,10 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	}()
 	err := s.worker.Run(ctx, s.batch, verdict)
 	s.idleSince = s.node.clock.now()
+	if s.unused(err) {
+		s.close()
+		return errNoWorker
+	}
 	if err != nil {
 		s.close()
 		return err
@@ -170,15 +191,16 @@ func (s *slot) injectOnce(ctx context.Context, run packet.Packet) error {
 	return verdict.Flush()
 }
 
-// lastLines is how long what an injector in lines mode prints is taken after it was asked to end.
-const lastLines = 2 * time.Second
+// lastLines is how long what an injector in lines mode has printed is taken after it has ended or
+// was killed.
+const lastLines = time.Second
 
-// whileItEnds is a context that outlasts ctx by lastLines, unless the node ends: a program that knows
-// nothing of packets has told its source that it has what it printed.
-func (n *Node) whileItEnds(ctx context.Context) (within context.Context, end func()) {
+// whileItEnds is a context that outlasts ctx by the time that the injector has to end, unless the node
+// ends: a program that knows nothing of packets has told its source that it has what it printed.
+func (n *Node) whileItEnds(ctx context.Context, m *seed.Manifest) (within context.Context, end func()) {
 	within, cancel := context.WithCancel(n.running)
 	stop := context.AfterFunc(ctx, func() {
-		pause.For(within, lastLines)
+		pause.For(within, cmp.Or(m.Grace, seed.DefaultGrace)+lastLines)
 		cancel()
 	})
 	return within, func() {

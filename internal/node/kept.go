@@ -87,7 +87,8 @@ func (h *host) runOf(p *packet.Packet, err error) trace.Run {
 		State: unique.Make(p.State).Value(), Attempt: int(p.Attempt) + 1, Round: p.Round(), Sink: len(h.manifest.Contract.Out) == 0,
 	}
 	if err != nil {
-		r.Error, r.Last = strings.Clone(brief(err.Error())), int(p.Attempt) >= h.manifest.Retries
+		_, again := nextTry(&h.manifest, p, err, h.node.pauseAfter, time.Now())
+		r.Error, r.Last = strings.Clone(brief(err.Error())), !again
 	}
 	return r
 }

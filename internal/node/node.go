@@ -79,10 +79,11 @@ type Node struct {
 	blobs   store.Blobs
 	changed chan struct{} // has an element when the snapshot is new
 
-	committers sync.Map      // of target: *committer
-	finishers  sync.Map      // of finishing: *finisher
-	patience   time.Duration // with inboxes whose seed has no host
-	givenBack  sync.Map      // of delivery: how often, an *atomic.Int64
+	committers sync.Map                           // of target: *committer
+	finishers  sync.Map                           // of finishing: *finisher
+	patience   time.Duration                      // with inboxes whose seed has no host
+	pauseAfter func(failures int32) time.Duration // before the next attempt
+	givenBack  sync.Map                           // of delivery: how often, an *atomic.Int64
 	waits      *waits
 	ledgers    ledgers
 	backlogs   backlogs
@@ -154,7 +155,7 @@ func New(cfg Config) *Node {
 		cfg.Print = func(seed.Manifest, string) {}
 	}
 	n := &Node{
-		cfg: cfg, patience: patience, log: cfg.Log, clock: clock{base: time.Now()},
+		cfg: cfg, patience: patience, pauseAfter: retryDelay, log: cfg.Log, clock: clock{base: time.Now()},
 		store: cfg.Store, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
 		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
 		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},
@@ -283,7 +284,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.goroutines.Go(n.keepSubscriptions)
 	n.goroutines.Go(n.watchBacklogs)
 
-	tick := time.NewTicker(idleLife / 6)
+	tick := time.NewTicker(reapTime)
 	defer tick.Stop()
 	look := time.NewTimer(lookTime)
 	defer look.Stop()
@@ -310,6 +311,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// reapTime is how often workers are looked for that have had nothing to do for long.
+const reapTime = 5 * time.Second
 
 // lookTime is how soon peers learn that a seed has become slower or faster, and how soon
 // it is seen that all its workers are at long runs.
@@ -341,7 +345,7 @@ func (n *Node) close() {
 		n.abandon(&left[i])
 	}
 	for _, h := range snap.hosts {
-		h.closeSlots()
+		n.goroutines.Go(h.closeSlots)
 	}
 	n.goroutines.Wait()
 }

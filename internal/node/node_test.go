@@ -70,7 +70,13 @@ func newWorld(t *testing.T) *world {
 		}
 		return gofn.Open(m, fn), nil
 	}})
+	w.pauseAfter = soon
 	return w
+}
+
+// soon has tests not wait for the next attempt as long as users do.
+func soon(failures int32) time.Duration {
+	return min(100*time.Millisecond<<min(failures-1, 16), time.Minute)
 }
 
 // seed describes a Go seed that the world can host.

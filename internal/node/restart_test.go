@@ -109,6 +109,7 @@ func TestAFailedPacketKeepsItsFaultAndItsAttempts(t *testing.T) {
 	bad := func(w *world) {
 		m := w.seed("bad", "A:A ->", failAlways)
 		m.Retries = 5
+		w.pauseAfter = func(int32) time.Duration { return longDelay }
 		w.host(m)
 	}
 	life(t, dir, func(w *world) {

@@ -22,6 +22,7 @@ type slot struct {
 	node      *Node
 	worker    runner.Worker // nil until there is work
 	idleSince time.Duration // by the node's clock
+	rested    time.Duration // how long the worker had had nothing to do before the batch
 	room      batch
 	one       [1]packet.Packet // of an inline run, with its origin
 	oneFrom   [1]*unit
@@ -119,6 +120,7 @@ func (s *slot) runBatch() {
 	}
 	s.node.begin(s.room.from)
 	s.now = s.node.clock.now() // reading large data is work as well
+	s.rested = s.now - s.idleSince
 	if !h.streams && !s.load() {
 		return
 	}
@@ -165,6 +167,9 @@ func (s *slot) broken(err error) {
 		for i := range left {
 			s.node.abandon(&left[i])
 		}
+	case s.unused(err):
+		s.node.log.Warn("a worker of seed "+s.host.name+" is replaced", "error", err)
+		s.host.again(left)
 	case len(s.batch) == 1:
 		s.ran(0, err)
 		s.host.fail(&left[0], err)
@@ -184,6 +189,13 @@ func (s *slot) Back(i int) {
 	}
 	s.back = i
 	s.host.giveBack(its)
+}
+
+// unused tells whether the error is of a worker that ended while it had nothing to
+// do, so that another is to be started in its place. One that never stays is as bad
+// as one that cannot run.
+func (s *slot) unused(err error) bool {
+	return errors.Is(err, runner.ErrUnused) && s.rested > time.Second
 }
 
 // left are the packets of the batch that had no verdict, with a count of their

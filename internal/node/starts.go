@@ -60,7 +60,7 @@ type starts struct {
 
 // soundRun is how long a run goes on that is not one of a row of failures, even if it fails in the
 // end: whoever starts it again so seldom burdens nobody.
-const soundRun = maxDelay
+const soundRun = time.Minute
 
 // begin notes that a run begins.
 func (s *starts) begin(at time.Time) {

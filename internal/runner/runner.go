@@ -102,6 +102,9 @@ type Env struct {
 	Print func(line string)
 	// Blobs take and give large data; nil keeps it in memory.
 	Blobs Blobs
+	// Snapshots is the folder where the files of seeds are copied that run; ""
+	// runs them where they are.
+	Snapshots string
 	// Stores says that an injector is to be told when what it gave is stored.
 	Stores bool
 	// MaxData is the most bytes that one output may have; 0 means
@@ -128,9 +131,33 @@ type Fault struct {
 	Output string
 	// Hung says that the seed's time-out ended the run.
 	Hung bool
+	// Final says that the run would fail again however often it is tried.
+	Final bool
+	// Later says that what the run needs is not there now: it is tried again
+	// After that time, or, if that is 0, after the usual pause.
+	Later bool
+	After time.Duration
+	// Err is what the seed's function returned; nil for what is no function.
+	Err error
+	// Cut says that a signal from outside ended the run, as the end of a service
+	// sends one to all of its processes.
+	Cut bool
 }
 
 func (f *Fault) Error() string { return f.Reason }
+
+// Unwrap is the error that the seed's function returned, or nil.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// The exit statuses of sysexits.h that say how a run failed.
+const (
+	ExitData = 65 // EX_DATAERR: the data is to blame, and the run is final
+	ExitTemp = 75 // EX_TEMPFAIL: what it needs is not there, and it is tried later
+)
+
+// ErrUnused is a worker that ended while it had nothing to do: no packet of the
+// batch is to blame.
+var ErrUnused = errors.New("it ended while it had nothing to do")
 
 // ErrMissing says that what the seed needs to run is not on this machine.
 var ErrMissing = errors.New("not found on this machine")

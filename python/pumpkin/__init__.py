@@ -9,6 +9,9 @@ state of what it gives:
     def run(tweet):
         return State("ENGLISH" if " the " in tweet else "FOREIGN", tweet)
 
+One that knows how it failed raises Fail, which no other attempt would mend, or
+Retry, which is tried again later.
+
 An injector of many records yields them as Batch, some hundreds at a time.
 
 A seed that is a class, the classic shape, says `from pumpkin import *` and
@@ -16,14 +19,14 @@ has PmkSeed, and the modules that old seed files use without importing them.
 They are loaded when they are asked for, since most seeds ask for none.
 """
 
-from pumpkin.values import Batch, State
+from pumpkin.values import Batch, Fail, Retry, State
 
 # The modules that `from pumpkin import *` gave in the old Pumpkin and old
 # seed files rely on.
 _OLD_MODULES = ("copy", "json", "logging", "os", "re", "shutil", "socket",
                 "subprocess", "sys", "tarfile", "threading", "time", "uuid")
 
-__all__ = ("State", "Batch", "PmkSeed") + _OLD_MODULES
+__all__ = ("State", "Batch", "Fail", "Retry", "PmkSeed") + _OLD_MODULES
 
 
 def __getattr__(name):
@@ -32,6 +35,6 @@ def __getattr__(name):
     elif name in _OLD_MODULES:
         module = __import__(name)
     else:
-        raise AttributeError("module 'pumpkin' has no attribute %r; it has State, Batch and PmkSeed" % name)
+        raise AttributeError("module 'pumpkin' has no attribute %r; it has State, Batch, Fail, Retry and PmkSeed" % name)
     globals()[name] = module
     return module

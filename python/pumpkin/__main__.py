@@ -36,10 +36,31 @@ def _move_aside():
 
 
 def _signals():
-    """Ctrl-C is the node's business; SIGQUIT asks for the stack."""
+    """Ctrl-C is the node's business, SIGTERM ends the run as sys.exit does, so
+    that finally and atexit have their turn, and SIGQUIT asks for the stack.
+
+    Both have handlers of their own and are not ignored: what the seed starts
+    has the defaults again.
+    """
     import _signal
     import faulthandler
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
+    from pumpkin.failure import Terminated
+
+    def ignore(number, frame):
+        pass
+
+    def end(number, frame):
+        _signal.signal(_signal.SIGTERM, ignore)  # a second one must not stop what the first has begun
+        raise Terminated(128 + number)
+
+    def forked():
+        for number, handler in ((_signal.SIGINT, _signal.default_int_handler), (_signal.SIGTERM, _signal.SIG_DFL)):
+            if _signal.getsignal(number) in (ignore, end):
+                _signal.signal(number, handler)
+
+    _signal.signal(_signal.SIGINT, ignore)
+    _signal.signal(_signal.SIGTERM, end)
+    os.register_at_fork(after_in_child=forked)
     faulthandler.enable(file=2)
     faulthandler.register(_signal.SIGQUIT, file=2, all_threads=True)
 
@@ -47,10 +68,10 @@ def _signals():
 def main():
     in_fd, out_fd = _pipes()
     _move_aside()
-    _signals()
     # sys.path[0] is this file's folder. The library is found first while it
     # is imported, and last by processes that the seed starts.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    _signals()
     from pumpkin import worker
     sys.path.append(sys.path.pop(0))
     return worker.serve(in_fd, out_fd)

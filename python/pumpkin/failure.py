@@ -4,10 +4,15 @@ import os
 import sys
 
 from pumpkin import python2
+from pumpkin.values import Fail, Retry
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _MAX_REASON = 1 << 10  # characters
 _MAX_OUTPUT = 4 << 10  # bytes
+
+
+class Terminated(SystemExit):
+    """The worker was sent SIGTERM: it ends, and the run with it."""
 
 
 class Reporter:
@@ -27,6 +32,8 @@ class Reporter:
             said = "" if error.code is None or isinstance(error.code, int) else str(error.code)
             return "exit status %d" % exit_status(error), _tail(said)
         kind = type(error)
+        if isinstance(error, (Fail, Retry)) and _text(error).strip():
+            return " ".join(_text(error).split("\n")).strip()[:_MAX_REASON], _tail(self._traceback(error))
         name = kind.__qualname__
         if kind.__module__ not in ("builtins", self.module):
             name = kind.__module__ + "." + name
@@ -41,6 +48,8 @@ class Reporter:
     def _advice(self, error):
         if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
             return "The data is not UTF-8 text. Ask for bytes: def run(data: bytes):\n"
+        if isinstance(error, ModuleNotFoundError):
+            return _which()
         hint = self.hint(error)
         return hint + "\n" if hint else ""
 
@@ -55,6 +64,31 @@ class Reporter:
             return "".join(report.format())
         except Exception as e:  # a __str__ of the seed's own that raises
             return "(no traceback: %s)\n" % type(e).__name__
+
+
+def _which():
+    """Which Python this is, and how to choose another, for a module that it lacks."""
+    return ("This is %s, Python %d.%d.%d. Another is chosen by a #! line in the seed's file, a folder .venv beside it, "
+            "or PUMPKIN_PYTHON.\n" % ((sys.executable,) + sys.version_info[:3]))
+
+
+def how(error):
+    """What the error says of how it failed, as JSON: of what is to be done, and
+    not of its text; "" for nothing.
+    """
+    status = exit_status(error) if isinstance(error, SystemExit) else 0
+    if isinstance(error, Fail) or status == os.EX_DATAERR:
+        return '{"final":true}'
+    if isinstance(error, Retry):
+        after = error.after
+        if hasattr(after, "total_seconds"):
+            after = after.total_seconds()
+        try:
+            after = min(max(float(after or 0), 0.0), 1e9)
+        except (TypeError, ValueError):
+            after = 0.0  # the usual pause
+        return '{"later":true,"after":%.3f}' % after
+    return '{"later":true}' if status == os.EX_TEMPFAIL else ""
 
 
 def exit_status(error):

@@ -18,11 +18,11 @@ class Seed:
         self.wants_bytes = False   # the function takes the data as bytes
 
 
-def load(path, name, takes_data, report):
-    """Load the file of the seed of that name. What a user's code raises
-    passes through; report learns what was loaded.
+def load(path, source, name, takes_data, report):
+    """Load the file of the seed of that name, the text of which is in source.
+    What a user's code raises passes through; report learns what was loaded.
     """
-    with open(path, "rb") as f:
+    with open(source, "rb") as f:
         report.source = f.read()
     code = compile(report.source, path, "exec", dont_inherit=True)
     module = _module(path)

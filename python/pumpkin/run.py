@@ -111,7 +111,11 @@ def _givers(outbox):
 
 def _failed(n, error, report):
     """The done entry of a run that raised, without its brackets."""
+    if isinstance(error, failure.Terminated):
+        raise error
     if isinstance(error, SystemExit) and failure.exit_status(error) == 0:
         return n
     reason, output = report.describe(error)
-    return "%d,%s,%s" % (n, quote(reason), quote(output))
+    entry = "%d,%s,%s" % (n, quote(reason), quote(output))
+    how = failure.how(error)
+    return entry + "," + how if how else entry

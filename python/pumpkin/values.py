@@ -44,6 +44,25 @@ class Batch:
         return "Batch(%r)" % (self.outputs,)
 
 
+class Fail(Exception):
+    """A failure that no other attempt would mend: `raise Fail("no such galaxy")`.
+
+    The packet is a dead letter at once.
+    """
+
+
+class Retry(Exception):
+    """What the run needs is not there now: `raise Retry("no server", after=60)`.
+
+    It is tried again after so many seconds, or a timedelta; None is the usual
+    pause. That counts as an attempt.
+    """
+
+    def __init__(self, *args, after=None):
+        super().__init__(*args)
+        self.after = after
+
+
 # Advice for what is often given and is no data, by the name of its type.
 _ADVICE = {
     "list": "yield each element for a packet each, or return json.dumps(...) for one packet",

@@ -56,7 +56,7 @@ def _serve(hello, inbox, outbox):
     path = os.path.abspath(hello["file"])
     report = failure.Reporter(path)
     try:
-        seed = load(path, hello["seed"], bool(hello["in"]), report)
+        seed = load(path, hello.get("source", path), hello["seed"], bool(hello["in"]), report)
         run_all, close, meta = run.prepare(seed, hello, outbox, report)
     except BaseException as e:
         failure.flush_output()

@@ -110,7 +110,8 @@ class Worker:
             for entry in header.get("done", ()):
                 assert entry[0] == left.pop(0), "done out of order"
                 if len(entry) > 1:
-                    outcomes[entry[0]].error, outcomes[entry[0]].output = entry[1:]
+                    outcomes[entry[0]].error, outcomes[entry[0]].output, *how = entry[1:]
+                    outcomes[entry[0]].how = how[0] if how else {}
 
     def stop_reading(self):
         """Go away, as far as the worker can tell."""
@@ -168,6 +169,7 @@ class Outcome:
         self.attributes = []  # those that each output sets
         self.error = None
         self.output = ""
+        self.how = {}
 
 
 def frame(header, blob=b""):

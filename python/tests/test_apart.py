@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from driver import Case
+from driver import PATIENCE, Case
 
 
 class Apart(Case):
@@ -106,6 +106,46 @@ class Apart(Case):
     def test_ctrl_c_is_the_nodes_business(self):
         worker = self.ready("import os, signal\ndef run(x):\n    os.kill(os.getpid(), signal.SIGINT)\n    return 'ok'")
         self.assertEqual(worker.run(b"")[0].outputs, [("", b"ok")])
+
+    def test_what_the_seed_starts_has_the_default_signals(self):
+        source = """\
+            import os, signal, subprocess, sys
+            SAY = "import signal; print(signal.getsignal(2) is signal.default_int_handler, signal.getsignal(15) == 0)"
+            def run(x):
+                yield subprocess.check_output([sys.executable, "-c", SAY])
+                r, w = os.pipe()
+                if not os.fork():
+                    os.write(w, b"%s %s" % tuple(str(signal.getsignal(n)).encode() for n in (2, 15)))
+                    os._exit(0)
+                os.wait()
+                yield os.read(r, 1000)
+            """
+        started, forked = self.outputs(source)
+        self.assertEqual(started, ("", b"True True\n"))
+        self.assertIn(b"default_int_handler", forked[1])
+        self.assertTrue(forked[1].endswith((b"SIG_DFL", b" 0")), forked)
+
+    def test_sigterm_ends_the_run_in_order(self):
+        source = """\
+            import atexit, time
+            atexit.register(lambda: print("at exit"))
+            def run(x):
+                try:
+                    print("begun")
+                    time.sleep(1000)
+                finally:
+                    print("finally")
+                    time.sleep(0.3)
+                    print("still")
+            """
+        worker = self.ready(source)
+        worker.give(b"")
+        worker.wait_for("begun")
+        worker.process.send_signal(signal.SIGTERM)
+        worker.wait_for("finally")
+        worker.process.send_signal(signal.SIGTERM)
+        self.assertEqual(worker.process.wait(PATIENCE), 128 + signal.SIGTERM)
+        self.assertEqual(worker.said().split("\n")[:4], ["begun", "finally", "still", "at exit"])
 
     def test_a_hung_worker_shows_its_stack(self):
         worker = self.ready("def loop_for_ever():\n    while True:\n        pass\ndef run(x):\n    loop_for_ever()\n")

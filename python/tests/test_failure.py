@@ -22,6 +22,37 @@ class Failures(Case):
         self.assertNotIn(os.path.join("pumpkin", "run.py"), first.output)
         self.assertEqual(worker.stop(), 0)
 
+    def test_how_it_failed(self):
+        source = """\
+            import datetime, sys, pumpkin
+            def run(x):
+                if x == "cause":
+                    try:
+                        1 / 0
+                    except ZeroDivisionError as e:
+                        raise pumpkin.Fail("no such\\ngalaxy") from e
+                if x.isdigit():
+                    sys.exit(int(x))
+                raise eval(x, vars(pumpkin) | {"delta": datetime.timedelta})
+            """
+        cases = [
+            (b"cause", "no such galaxy", {"final": True}),
+            (b"Fail('no')", "no", {"final": True}),
+            (b"Retry('away')", "away", {"later": True, "after": 0}),
+            (b"Retry('away', after=90)", "away", {"later": True, "after": 90}),
+            (b"Retry('away', after=delta(minutes=2))", "away", {"later": True, "after": 120}),
+            (b"Retry('away', after='soon')", "away", {"later": True, "after": 0}),
+            (b"Retry('away', after=-1)", "away", {"later": True, "after": 0}),
+            (b"ValueError('no')", "ValueError: no", {}),
+            (b"65", "exit status 65", {"final": True}),
+            (b"75", "exit status 75", {"later": True}),
+            (b"3", "exit status 3", {}),
+        ]
+        for (data, error, how), got in zip(cases, self.ready(source).run(*[data for data, _, _ in cases])):
+            self.assertEqual((got.error, got.how), (error, how), data)
+            if data == b"cause":
+                self.assertIn("ZeroDivisionError", got.output)
+
     def test_names_of_exceptions(self):
         self.assertEqual(self.run_one("class Bad(Exception):\n    pass\ndef run(x):\n    raise Bad()").error, "Bad")
         self.assertTrue(self.run_one("import json\ndef run(x):\n    json.loads(x)").error.startswith("json.decoder.JSONDecodeError: "))

@@ -25,7 +25,12 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	if err := check(path); err != nil {
 		return nil, err
 	}
-	spec := supervise.Spec{Args: []string{path}, DataPath: m.DataPath}
+	m.File = path
+	program, err := worker.Snapshot(env.Snapshots, m)
+	if err != nil {
+		return nil, err
+	}
+	spec := supervise.Spec{Args: []string{program}, Dir: filepath.Dir(path), DataPath: m.DataPath}
 	switch m.Mode {
 	case seed.PerPacket:
 		spec.Role = supervise.Each

@@ -29,17 +29,26 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	if m.File, err = filepath.Abs(m.File); err != nil {
 		return nil, err
 	}
-	return &modules{m: m, env: env}, nil
+	source, err := worker.Snapshot(env.Snapshots, m)
+	if err != nil {
+		return nil, err
+	}
+	return &modules{m: m, env: env, source: source}, nil
 }
 
 // modules opens workers of one Python file.
 type modules struct {
-	m   seed.Manifest
-	env runner.Env
+	m      seed.Manifest
+	env    runner.Env
+	source string // what is loaded: the file, or its snapshot
 }
 
 func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
-	exe, err := r.interpreter(ctx)
+	choice, err := r.chosen()
+	if err != nil {
+		return nil, err
+	}
+	exe, err := r.interpreter(ctx, choice)
 	if err != nil {
 		return nil, err
 	}
@@ -47,28 +56,28 @@ func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{exe, filepath.Join(lib, filepath.FromSlash(python.Main))}
-	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args}).Open(ctx)
+	args := append([]string{exe}, choice.options...)
+	args = append(args, filepath.Join(lib, filepath.FromSlash(python.Main)))
+	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args, Dir: filepath.Dir(r.m.File), Source: r.source, Stack: true}).Open(ctx)
 }
 
 // interpreter is the path of Python. The shim of a version manager may take its time
 // to say it, which is a part of the load.
-func (r *modules) interpreter(ctx context.Context) (string, error) {
+func (r *modules) interpreter(ctx context.Context, c choice) (string, error) {
 	if r.env.LoadTimeout == 0 {
-		return interpreter(ctx)
+		return known.find(ctx, c)
 	}
 	within, cancel := context.WithTimeout(ctx, r.env.LoadTimeout)
 	defer cancel()
-	exe, err := interpreter(within)
+	exe, err := known.find(within, c)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("was not found within %v (--load-timeout): %w", r.env.LoadTimeout, err)
 	}
 	return exe, err
 }
 
-// interpreter finds Python once: its sys.executable, so that the shim of a
-// version manager costs nothing later.
-var interpreter = untilFound(func(ctx context.Context) (string, error) { return find(ctx, os.Getenv("PMK_PYTHON")) })
+// known are the Pythons that were found.
+var known interpreters
 
 // untilFound remembers what look finds while it is there, but no failure: Python may be
 // installed while the node runs. One looks at a time, and the others wait for that.
@@ -95,13 +104,10 @@ func untilFound(look func(context.Context) (string, error)) func(context.Context
 	}
 }
 
-func find(ctx context.Context, name string) (string, error) {
-	if name == "" {
-		name = "python3"
-	}
-	path, err := exec.LookPath(name)
+func find(ctx context.Context, c choice) (string, error) {
+	path, err := exec.LookPath(c.name)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: Python seeds need Python 3.8 or newer; install python3, or name one in PMK_PYTHON", name, runner.ErrMissing)
+		return "", fmt.Errorf("%s, from %s: %w: Python seeds need Python 3.8 or newer; install python3, or name one in a #! line or in PUMPKIN_PYTHON", c.name, c.why, runner.ErrMissing)
 	}
 	const ask = "import sys; print(sys.version_info >= (3, 8)); print(sys.version.split()[0]); print(sys.executable)"
 	cmd := exec.CommandContext(ctx, path, "-c", ask)
@@ -118,7 +124,7 @@ func find(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("%s does not say what it is: %q", path, out)
 	}
 	if lines[0] != "True" {
-		return "", fmt.Errorf("%s is Python %s: %w: Python seeds need 3.8 or newer; name one in PMK_PYTHON", path, lines[1], runner.ErrMissing)
+		return "", fmt.Errorf("%s, from %s, is Python %s: %w: Python seeds need 3.8 or newer; name one in a #! line or in PUMPKIN_PYTHON", path, c.why, lines[1], runner.ErrMissing)
 	}
 	return lines[2], nil
 }

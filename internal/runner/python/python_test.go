@@ -39,7 +39,7 @@ func TestUnpackRepairs(t *testing.T) {
 }
 
 func TestPythonThatIsMissing(t *testing.T) {
-	if _, err := find(t.Context(), "/none/python3"); !errors.Is(err, runner.ErrMissing) {
+	if _, err := find(t.Context(), choice{name: "/none/python3"}); !errors.Is(err, runner.ErrMissing) {
 		t.Errorf("found with %v", err)
 	}
 }

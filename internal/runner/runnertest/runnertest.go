@@ -39,6 +39,7 @@ const (
 	Source   Case = "source"   // an injector that gives "a", "b" and "c" and ends
 	Endless  Case = "endless"  // an injector that gives packets for ever
 	Inherit  Case = "inherit"  // gives its attribute "sample" as data, and sets "lane" to "1"
+	Tidy     Case = "tidy"     // never ends on the data "hang", and prints "tidied" when it is sent SIGTERM
 	Stubborn Case = "stubborn" // an injector that ignores SIGTERM and gives nothing
 )
 
@@ -237,7 +238,7 @@ func Run(t *testing.T, k Kind) {
 		run  func(*testing.T, Kind)
 	}{
 		{"echo", echo}, {"filter", filter}, {"several", several}, {"states", states},
-		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"gives back", givesBack}, {"print", prints},
+		{"raise", raise}, {"exit", exit}, {"crash", crash}, {"hang", hang}, {"gives back", givesBack}, {"tidy", tidy}, {"print", prints},
 		{"orphan", orphan}, {"flood", flood}, {"source", source}, {"endless", endless}, {"stubborn", stubborn},
 		{"refused", refused}, {"batches", batches}, {"attributes", attributes}, {"many attributes", manyAttributes},
 	}
@@ -400,6 +401,22 @@ func givesBack(t *testing.T, k Kind) {
 	}
 }
 
+// tidy has a run that is too long end in its own way, on SIGTERM, before it would be
+// killed.
+func tidy(t *testing.T, k Kind) {
+	b := open(t, k, Tidy, func(m *seed.Manifest) { m.Timeout, m.Grace = 2*time.Second, long })
+	if b == nil {
+		cannot(t)
+		return
+	}
+	wantFault(t, b, b.worker(), "timed out after 2s", "hang")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !slices.Contains(b.lines, "tidied") {
+		t.Errorf("printed %q, want tidied", b.lines)
+	}
+}
+
 func prints(t *testing.T, k Kind) {
 	b := open(t, k, Print, nil)
 	if b == nil {
@@ -501,7 +518,7 @@ func endless(t *testing.T, k Kind) {
 }
 
 func stubborn(t *testing.T, k Kind) {
-	b := open(t, k, Stubborn, injector)
+	b := open(t, k, Stubborn, func(m *seed.Manifest) { m.Contract.In, m.Grace = nil, 300*time.Millisecond })
 	if b == nil {
 		cannot(t)
 		return

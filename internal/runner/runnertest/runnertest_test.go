@@ -171,6 +171,7 @@ func TestPython(t *testing.T) {
 		Exit:     "import sys\ndef run(data):\n    sys.exit(3)\n",
 		Crash:    "import os, signal\ndef run(data):\n    if data == 'die':\n        os.kill(os.getpid(), signal.SIGKILL)\n    return data\n",
 		Hang:     "import time\ndef run(data):\n    while data == 'hang':\n        time.sleep(1)\n    return data\n",
+		Tidy:     "import atexit, time\natexit.register(lambda: print('tidied'))\ndef run(data):\n    try:\n        time.sleep(1000)\n    finally:\n        time.sleep(0.1)\n        data = ''\n",
 		Print:    "import os\ndef run(data):\n    print('a line')\n    os.system('echo from a child')\n    return data\n",
 		Orphan:   orphanPython,
 		Flood:    "def run(data):\n    for i in range(10_000_000):\n        yield 'x'\n",
@@ -217,6 +218,7 @@ func TestProcess(t *testing.T) {
 		Exit:     `exit 3`,
 		Crash:    `data=$(cat); [ "$data" != die ] || kill -9 $$; printf %s "$data"`,
 		Hang:     `data=$(cat); while [ "$data" = hang ]; do sleep 1; done; printf %s "$data"`,
+		Tidy:     `trap 'echo tidied >&2; exit 0' TERM; sleep 1000`,
 		Print:    `echo "a line" >&2; exec cat`,
 		Orphan:   orphanShell,
 		Source:   `for i in a b c; do printf %s $i >$PMK_OUT/$(printf %d "'$i").B; done`,
@@ -245,6 +247,7 @@ func TestLines(t *testing.T) {
 		Filter:   "exec sed -u '/keep/!s/.*//'",
 		Crash:    `while IFS= read -r data; do [ "$data" != die ] || kill -9 $$; printf '%s\n' "$data"; done`,
 		Hang:     `while IFS= read -r data; do while [ "$data" = hang ]; do sleep 1; done; printf '%s\n' "$data"; done`,
+		Tidy:     `trap 'echo tidied >&2; exit 0' TERM; sleep 1000`,
 		Exit:     `exit 3`,
 		Print:    `while IFS= read -r data; do echo "a line" >&2; printf '%s\n' "$data"; done`,
 		Orphan:   "while IFS= read -r data; do " + strings.TrimSpace(orphanShell) + "; echo; done",
@@ -299,6 +302,7 @@ func TestWorkerMode(t *testing.T) {
 		Exit:     `sys.exit(3)`,
 		Crash:    `os.kill(os.getpid(), 9) if data == b"die" else [("", data)]`,
 		Hang:     `__import__("time").sleep(1000) if data == b"hang" else [("", data)]`,
+		Tidy:     `[__import__("signal").signal(15, lambda n, f: sys.exit(print("tidied"))), __import__("time").sleep(1000)]`,
 		Print:    `[("", data)] if print("a line", flush=True) is None else []`,
 		Source:   `[("", b"a"), ("", b"b"), ("", b"c")]`,
 		Endless:  `[tell({"emit": [[n, "", 1]]}, b"x") for _ in iter(int, 1)]`,
@@ -512,5 +516,42 @@ func TestTheSuiteCanFail(t *testing.T) {
 	wrong.Done(1, nil)
 	if wrong.differs(1, nil) == "" {
 		t.Error("a verdict out of order passes")
+	}
+}
+
+// The Python of a #! line runs the seed, with what is installed for it, and is named where a module is
+// missing.
+func TestThePythonOfTheFirstLine(t *testing.T) {
+	testenv.Need(t, "python3")
+	dir := t.TempDir()
+	if out, err := exec.Command("python3", "-m", "venv", "--without-pip", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	own := filepath.Join(dir, "bin", "python")
+	for source, want := range map[string]string{
+		"import sys\ndef run(data):\n    return sys.prefix\n":  dir,
+		"def run(data):\n    import no_such_module_anywhere\n": "This is " + own,
+	} {
+		m := seed.Manifest{Name: "seed", Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+		m.File = write(t, "seed.py", "#!"+own+"\n"+source)
+		r, err := python.Open(m, runner.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{t: t, r: r}
+		sink, err := b.run(b.worker(), "x")
+		if err != nil || len(sink.Dones) != 1 {
+			t.Fatalf("%v, %v", sink.Dones, err)
+		}
+		var f *runner.Fault
+		said := ""
+		if errors.As(sink.Dones[0], &f) {
+			said = f.Output
+		} else if len(sink.Outs) == 1 {
+			said = sink.Outs[0].Data
+		}
+		if !strings.Contains(said, want) {
+			t.Errorf("said %q, want %q", said, want)
+		}
 	}
 }

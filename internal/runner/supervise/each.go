@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
@@ -32,7 +33,7 @@ func (s *supervisor) each() error {
 		}
 	}
 	e := &eacher{supervisor: s, hello: hello, work: work, out: out,
-		env: append(withoutRun(os.Environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
+		env: append(withoutRun(s.environ()), "PMK_WORK="+work, "PMK_OUT="+out)}
 	for {
 		run, data, err := s.next()
 		if err != nil {
@@ -56,6 +57,9 @@ func (e *eacher) runAll(run []wire.Entry, data []string) error {
 	for i, ok := claims.Next(); ok; i, ok = claims.Next() {
 		if err := e.run(run[i], data[i]); err != nil {
 			return err
+		}
+		if e.asked.Load() {
+			return io.EOF
 		}
 	}
 	return nil
@@ -85,6 +89,7 @@ type outcome struct {
 	emits []wire.Emit
 	blob  []string
 	err   error // the packet's failure
+	how   wire.How
 	tail  string
 }
 
@@ -103,7 +108,7 @@ func (e *eacher) run(entry wire.Entry, data string) error {
 	reply := wire.Nothing()
 	done := wire.Done{N: entry.N}
 	if o.err != nil {
-		done.Failed, done.Error, done.Output = true, o.err.Error(), runner.Tail(o.tail)
+		done.Failed, done.Error, done.Output, done.How = true, o.err.Error(), runner.Tail(o.tail), o.how
 		o.blob = nil
 	} else {
 		reply.Emit = o.emits
@@ -146,7 +151,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		feed.Close()
 		feed = nil
 	}
-	p, err := startProcess(e.spec.Args, &os.ProcAttr{Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
+	p, err := startProcess(e.spec.Args, &os.ProcAttr{Dir: e.spec.Dir, Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
 	in.Close()
 	stdout.w.Close()
 	stderr.w.Close()
@@ -181,7 +186,8 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	case err != nil:
 		o.err = err
 	case !state.Success():
-		o.err = errors.New(endText(state))
+		status := state.Sys().(syscall.WaitStatus)
+		o.err, o.how = errors.New(statusText(status)), e.how(status)
 	default:
 		o.err = e.collect(entry, stdout.text(), &o)
 	}

@@ -41,6 +41,17 @@ func sweep() {
 	}
 }
 
+// terminate sends SIGTERM to every process below this one.
+func terminate() {
+	if os.Getpid() == 1 {
+		unix.Kill(-1, unix.SIGTERM) // an error means that there is none
+		return
+	}
+	for _, pid := range descendants(os.Getpid()) {
+		unix.Kill(pid, unix.SIGTERM) // it may just have ended
+	}
+}
+
 // reap takes the exit status of every child: of all, or, with WNOHANG, of
 // those that have ended.
 func reap(options int) {
@@ -76,6 +87,3 @@ func descendants(pid int) []int {
 	}
 	return out
 }
-
-// askStack passes SIGQUIT on to the supervisor, which passes it to its program.
-func askStack(p *os.Process) error { return p.Signal(unix.SIGQUIT) }

@@ -2,16 +2,13 @@
 
 package supervise
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 func settle() {}
 
-// sweep kills what is left of the process group, this process excepted: it
-// ignores the signal that it sends first, and what ignores it, too, stays
-// behind until the supervisor ends.
-func sweep() { syscall.Kill(0, syscall.SIGTERM) }
+// sweep asks what is left of the process group to end. This process gets the
+// signal as well, and notes only that it came; what ignores it stays behind.
+func sweep() { terminate() }
 
-func askStack(p *os.Process) error { return p.Signal(syscall.SIGQUIT) }
+// terminate sends SIGTERM to the process group.
+func terminate() { syscall.Kill(0, syscall.SIGTERM) }

@@ -2,18 +2,21 @@ package supervise
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
@@ -28,6 +31,10 @@ const (
 // started is what the status pipe says first of a program that is kept alive.
 const started = "started"
 
+// howBegins begins what the status pipe says last of a program that has failed: a
+// [wire.How] in JSON.
+const howBegins = "\nhow "
+
 // busyTime is the longest wait for a program that is being written; those
 // before it make as much again.
 const busyTime = 300 * time.Millisecond
@@ -39,6 +46,8 @@ type supervisor struct {
 	out    *os.File
 	status *os.File
 	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
+	asked  atomic.Bool  // the node wants the run to end
+	struck atomic.Bool  // somebody else wants everything to end
 
 	telling sync.Mutex
 	frame   []byte
@@ -48,6 +57,7 @@ type supervisor struct {
 func serve(spec Spec) int {
 	debug.SetGCPercent(50) // it should be small
 	settle()
+	noCore()
 	s := &supervisor{spec: spec, out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
 	inFile := os.NewFile(fdIn, "in")
 	s.in = bufio.NewReaderSize(inFile, 64<<10)
@@ -60,19 +70,19 @@ func serve(spec Spec) int {
 			if _, err := lifeline.Read(asked); err != nil {
 				s.exit(0)
 			}
-			if pid := s.child.Load(); pid != 0 {
-				syscall.Kill(int(pid), syscall.SIGTERM) // it may just have ended
-			}
+			s.asked.Store(true)
+			terminate()
 		}
 	}()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGHUP)
 	go func() {
 		for sig := range signals {
-			switch pid := s.child.Load(); {
-			case sig == syscall.SIGTERM && os.Getpid() != 1:
-				s.exit(0)
-			case sig == syscall.SIGQUIT && pid != 0:
+			if sig != syscall.SIGQUIT {
+				// What ends a service sends this to all of its processes: the run
+				// has it as well. This one stays for as long as its node.
+				s.struck.Store(true)
+			} else if pid := s.child.Load(); pid != 0 && spec.Stack {
 				syscall.Kill(int(pid), syscall.SIGQUIT) // it may just have ended
 			}
 		}
@@ -83,7 +93,7 @@ func serve(spec Spec) int {
 	case Exec:
 		ended, err = s.exec(inFile)
 	case Lines:
-		ended, err = s.keep(os.Environ(), inFile, s.out, os.Stderr)
+		ended, err = s.keep(s.environ(), inFile, s.out, os.Stderr)
 	case Each:
 		err = s.each()
 	default:
@@ -105,20 +115,32 @@ func (s *supervisor) exit(code int) {
 	os.Exit(code)
 }
 
+// environ is the environment of the program.
+func (s *supervisor) environ() []string {
+	if s.spec.Dir == "" {
+		return os.Environ()
+	}
+	const seedDir, workingDir = "PMK_SEED_DIR=", "PWD="
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, seedDir) || strings.HasPrefix(v, workingDir)
+	})
+	return append(env, seedDir+s.spec.Dir, workingDir+s.spec.Dir)
+}
+
 // exec runs a program that speaks the protocol itself.
 func (s *supervisor) exec(in *os.File) (string, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return "", err
 	}
-	return s.keep(append(os.Environ(), "PMK_WORKER=3,4"), null, os.Stderr, os.Stderr, in, s.out)
+	return s.keep(append(s.environ(), "PMK_WORKER=3,4"), null, os.Stderr, os.Stderr, in, s.out)
 }
 
 // keep starts the program with these descriptors and waits for its end, which
 // it returns. Whoever is to see a pipe's end must hold it alone: what this
 // process has of the node's pipes it lets go of.
 func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
-	p, err := startProcess(s.spec.Args, &os.ProcAttr{Env: env, Files: files})
+	p, err := startProcess(s.spec.Args, &os.ProcAttr{Dir: s.spec.Dir, Env: env, Files: files})
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +160,8 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 		case err != nil:
 			return "", err
 		case pid == p.Pid:
-			return statusText(status), nil
+			how, err := json.Marshal(s.how(status))
+			return statusText(status) + howBegins + string(how), err
 		}
 	}
 }
@@ -155,12 +178,41 @@ func startProcess(args []string, attr *os.ProcAttr) (*os.Process, error) {
 	}
 }
 
-// endText is how a process ended.
-func endText(state *os.ProcessState) string {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok {
-		return statusText(status)
+// how is what a program's end says of its run.
+func (s *supervisor) how(status syscall.WaitStatus) wire.How {
+	return wire.How{
+		Cut:   s.cut(status),
+		Final: status.ExitStatus() == runner.ExitData,
+		Later: status.ExitStatus() == runner.ExitTemp,
 	}
-	return state.String()
+}
+
+// cut tells whether a run that ended so was ended from outside, most likely: by
+// one of the signals that people and services send, as the shells report it as
+// well, or, however it took it, when this process got one of them, too.
+func (s *supervisor) cut(status syscall.WaitStatus) bool {
+	sig := status.Signal()
+	if !status.Signaled() {
+		if status.ExitStatus() == 0 {
+			return false
+		}
+		sig = syscall.Signal(status.ExitStatus() - 128)
+	}
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGKILL:
+		return true
+	}
+	return !status.Signaled() && s.struck.Load()
+}
+
+// noCore keeps what is ended from leaving a file behind. Who wants one raises the
+// limit again.
+func noCore() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {
+		limit.Cur = 0
+		syscall.Setrlimit(syscall.RLIMIT_CORE, &limit) // lowering it is always allowed
+	}
 }
 
 func statusText(status syscall.WaitStatus) string {

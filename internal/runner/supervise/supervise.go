@@ -12,7 +12,8 @@
 // A supervisor has these descriptors: 3 and 4, the pipes from and to the node,
 // which it hands on to its program or speaks the worker protocol on; 5, where it
 // says that its program has started and how it ended; 6, its lifeline, whose end means that
-// the node is gone or wants it gone, and on which each byte asks the program to end; 2, the log.
+// the node is gone or wants it gone, and on which a byte asks the run to end (SIGTERM to all
+// of it); 2, the log.
 package supervise
 
 import (
@@ -26,7 +27,10 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
 // Role is what a supervisor does with its program.
@@ -43,8 +47,16 @@ const (
 type Spec struct {
 	Role Role     `json:"role"`
 	Args []string `json:"args"` // the program's path and arguments
+	// Dir is the folder of the seed's file: the program's working folder, and
+	// PMK_SEED_DIR in its environment. "" leaves it where the node is.
+	Dir string `json:"dir,omitempty"`
+	// Source is what a program loads that loads the seed's file; its node tells it.
+	Source string `json:"-"`
 	// DataPath hands the data over as a file's path ($PMK_DATA).
 	DataPath bool `json:"data_path,omitempty"`
+	// Stack says that the program shows its stack when it is sent SIGQUIT,
+	// which ends others.
+	Stack bool `json:"stack,omitempty"`
 }
 
 // variable holds the Spec in a supervisor's environment, in JSON; its children
@@ -81,7 +93,9 @@ type Process struct {
 	status   *os.File
 	said     *bufio.Reader // of status
 	lifeline *os.File
+	stack    bool
 	ended    chan struct{} // closed when the supervisor has ended
+	ask      sync.Once
 	close    sync.Once
 }
 
@@ -120,7 +134,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	p := &Process{
 		To: in[1], From: out[0], Log: log[0], status: status[0], said: bufio.NewReader(status[0]), lifeline: lifeline[1],
-		cmd: cmd, ended: make(chan struct{}),
+		cmd: cmd, stack: spec.Stack, ended: make(chan struct{}),
 	}
 	if err != nil {
 		p.closeFiles()
@@ -173,39 +187,48 @@ func (p *Process) AwaitEnd(ctx context.Context) error {
 }
 
 // Ended is how the program ended, such as "exit status 3" or "killed by
-// SIGSEGV". It waits for the end, at most within.
-func (p *Process) Ended(within time.Duration) string {
+// SIGSEGV", and what that says of its run. It waits for the end, at most within.
+func (p *Process) Ended(within time.Duration) (end string, how wire.How) {
 	p.status.SetReadDeadline(time.Now().Add(within))
 	text, err := io.ReadAll(io.LimitReader(p.said, 1000))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "still running"
+		return "still running", how
 	}
-	end := strings.TrimSpace(strings.TrimPrefix(string(text), started+"\n"))
-	if end == "" {
-		return "killed"
+	end, more, _ := strings.Cut(strings.TrimPrefix(string(text), started+"\n"), howBegins)
+	if end = strings.TrimSpace(end); end == "" {
+		return "killed", wire.How{Cut: true} // the supervisor as well
 	}
-	return end
+	json.Unmarshal([]byte(more), &how) // what was cut short says nothing
+	return end, how
 }
 
-// AskStack asks the program for its stack: it is sent SIGQUIT.
-func (p *Process) AskStack() error { return askStack(p.cmd.Process) }
+// HasEnded tells whether the program has ended, and all below it.
+func (p *Process) HasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
 
-// AskToEnd asks the program to end: it is sent SIGTERM.
+// AskStack asks the program for its stack, and tells whether it shows it.
+func (p *Process) AskStack() bool { return p.stack && p.cmd.Process.Signal(syscall.SIGQUIT) == nil }
+
+// AskToEnd asks the run to end, once: all processes of it are sent SIGTERM.
 func (p *Process) AskToEnd() {
-	p.lifeline.Write([]byte{0}) // a supervisor that has ended needs no asking
+	p.ask.Do(func() { p.lifeline.Write([]byte{0}) }) // a supervisor that has ended needs no asking
 }
 
-// Close ends the supervisor and every process below it, and waits for them. A
-// program that has nothing to do is given grace to end by itself, told so by
-// the end of its input.
-func (p *Process) Close(grace time.Duration) error {
+// Close ends the supervisor and every process below it, and waits for them. Its
+// input ends first, which tells a program that has nothing to do that it may go:
+// it is left for patience. Then the run is asked to end, and has grace for that.
+func (p *Process) Close(patience, grace time.Duration) error {
 	p.close.Do(func() {
 		p.To.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), grace)
-		defer cancel()
-		select {
-		case <-p.ended:
-		case <-ctx.Done():
+		if !p.endsWithin(patience) {
+			p.AskToEnd()
+			p.endsWithin(grace)
 		}
 		p.lifeline.Close()
 		select {
@@ -218,6 +241,20 @@ func (p *Process) Close(grace time.Duration) error {
 		p.status.Close()
 	})
 	return nil
+}
+
+func (p *Process) endsWithin(d time.Duration) bool {
+	if d <= 0 {
+		return p.HasEnded()
+	}
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	select {
+	case <-p.ended:
+		return true
+	case <-limit.C:
+		return false
+	}
 }
 
 func (p *Process) closeFiles() {

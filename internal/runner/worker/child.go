@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
+	"github.com/recap/pumpkin/seed"
 )
 
 // A child is a long-lived process that runs the seed, in whatever way it is
@@ -66,51 +68,65 @@ func (c *child) broken(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &runner.Fault{Reason: "timed out after " + c.m.Timeout.String(), Output: c.stack(), Hung: true}
 	}
-	reason := err.Error()
+	reason, how := err.Error(), wire.How{}
 	var violation wire.Violation
 	switch {
 	case errors.As(err, &violation):
 		reason = "broke the worker protocol: " + reason
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrClosed), errors.Is(err, syscall.EPIPE):
-		if reason = c.process.Ended(2 * time.Second); reason == "exit status 0" {
+		if reason, how = c.process.Ended(2 * time.Second); reason == "exit status 0" {
 			reason = "ended before its work was done"
 		}
 		if cut := c.cut.Load(); cut != nil {
 			reason = "read large data: " + (*cut).Error()
 		}
 	}
-	return c.fault(reason)
+	return c.fault(reason, how)
 }
 
 // fault ends the process, and is that with what it printed last.
-func (c *child) fault(reason string) error {
-	c.process.Close(0)
+func (c *child) fault(reason string, how wire.How) error {
+	c.process.Close(0, shortGrace)
 	c.log.wait()
-	return &runner.Fault{Reason: reason, Output: runner.Tail(c.log.tail())}
+	return faultOf(reason, c.log.tail(), how)
 }
 
-// stack asks a process that hangs where it is, and ends it.
+// faultOf is the failure of a run.
+func faultOf(reason, output string, how wire.How) *runner.Fault {
+	after := time.Duration(min(max(how.After, 0), maxAfter.Seconds()) * float64(time.Second))
+	return &runner.Fault{Reason: reason, Output: runner.Tail(output), Cut: how.Cut, Final: how.Final, Later: how.Later, After: after}
+}
+
+// maxAfter is the longest pause that a seed may ask for.
+const maxAfter = 30 * 24 * time.Hour
+
+// stack asks a process that hangs where it is, if it tells, and ends it.
 func (c *child) stack() string {
-	if c.process.AskStack() == nil {
+	if c.process.AskStack() {
 		c.log.settle(stackTime)
 	}
-	c.process.Close(0)
+	c.process.Close(0, c.grace())
 	c.log.wait()
 	return runner.Tail(c.log.tail())
 }
 
-// Close ends the process. An injector that runs is asked to end: nothing else tells it that nobody
-// wants more.
+// grace is how long a run that is asked to end may take for that.
+func (r *workers) grace() time.Duration { return cmp.Or(r.m.Grace, seed.DefaultGrace) }
+
+// gone tells whether the process ended while it had nothing to do.
+func (c *child) gone() bool { return c.idle && c.process.HasEnded() }
+
+// Close ends the process. One that runs is asked to end; a run on a packet, which is cut off because
+// nobody waits any longer, has little time for that.
 func (c *child) Close() error {
-	grace := endTime
+	patience, grace := time.Duration(0), c.grace()
 	switch {
 	case c.idle:
-	case c.m.Contract.Injector():
-		c.process.AskToEnd()
-	default:
-		grace = 0
+		patience = endTime
+	case !c.m.Contract.Injector():
+		grace = min(grace, shortGrace)
 	}
-	err := c.process.Close(grace)
+	err := c.process.Close(patience, grace)
 	c.log.wait()
 	return errors.Join(err, c.remove())
 }

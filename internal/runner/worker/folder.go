@@ -11,6 +11,16 @@ import (
 // folderPrefix begins the names of workers' folders in the temporary folder.
 const folderPrefix = "pmk-work-"
 
+// Folder makes a folder for what a node needs while it runs. Its file is open until
+// remove is called, and is the lock that keeps [Sweep] from it.
+func Folder() (dir string, remove func() error, err error) {
+	file, err := newFolder()
+	if err != nil {
+		return "", nil, err
+	}
+	return file.Name(), func() error { return errors.Join(os.RemoveAll(file.Name()), file.Close()) }, nil
+}
+
 // newFolder makes the folder of a worker. The file is its lock, which ends with
 // the node, however it ends, and tells [Sweep] that the folder is in use.
 func newFolder() (*os.File, error) {

@@ -49,6 +49,9 @@ func newLiner(ctx context.Context, c *child) (*liner, error) {
 // Run gives the program the lines of a batch while it reads as many back, so
 // that neither waits for the other when both pipes are full.
 func (l *liner) Run(ctx context.Context, batch []packet.Packet, out runner.Sink) error {
+	if l.gone() {
+		return runner.ErrUnused
+	}
 	l.idle = false
 	l.log.begin()
 	defer l.interrupt(ctx)()

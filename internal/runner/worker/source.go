@@ -60,17 +60,17 @@ func (s source) Run(ctx context.Context, _ []packet.Packet, out runner.Sink) err
 // Close has nothing to end: every run ends its process.
 func (s source) Close() error { return nil }
 
-// askToEnd asks the program to end, and lets what it prints be read for a moment.
+// askToEnd asks the program to end, and lets what it prints until then be read.
 func (l *liner) askToEnd() {
 	l.process.AskToEnd()
-	l.process.From.SetReadDeadline(time.Now().Add(endTime))
+	l.process.From.SetReadDeadline(time.Now().Add(l.grace()))
 }
 
 // limitUntilAsked makes a read return at the end of the seed's time-out, unless the program was asked
 // to end.
 func (l *liner) limitUntilAsked(ctx context.Context, since time.Time) {
 	if l.m.Timeout > 0 && ctx.Err() == nil && l.limit(ctx, since) != nil {
-		l.process.From.SetReadDeadline(time.Now().Add(endTime)) // it was overwritten
+		l.process.From.SetReadDeadline(time.Now().Add(l.grace())) // it was overwritten
 	}
 }
 
@@ -85,8 +85,8 @@ func (l *liner) endOfOutput(ctx context.Context, since time.Time) error {
 	if l.process.AwaitEnd(limit) != nil {
 		return l.broken(ctx, os.ErrDeadlineExceeded)
 	}
-	if end := l.process.Ended(time.Second); end != "exit status 0" {
-		return l.fault(end)
+	if end, how := l.process.Ended(time.Second); end != "exit status 0" {
+		return l.fault(end, how)
 	}
 	return nil
 }

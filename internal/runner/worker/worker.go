@@ -19,8 +19,11 @@ import (
 const (
 	// stackTime is how long a worker that hangs is given to show its stack.
 	stackTime = 300 * time.Millisecond
-	// endTime is how long a worker that has nothing to do may take to end.
+	// endTime is how long a worker that has nothing to do may take to end by
+	// itself, before it is asked to.
 	endTime = time.Second
+	// shortGrace is how long a run may take to end that nobody waits for.
+	shortGrace = time.Second
 	// refusalTime is how long a run may go on after an output was refused.
 	refusalTime = time.Second
 	// smallFrame is what a pipe takes though nobody reads.
@@ -86,7 +89,7 @@ func newWorker(ctx context.Context, c *child) (*worker, error) {
 // greet exchanges the hellos.
 func (w *worker) greet(ctx context.Context) error {
 	hello := wire.Hello{
-		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File,
+		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File, Source: w.spec.Source,
 		In: texts(w.m.Contract.In), Out: texts(w.m.Contract.Out), Work: w.work, Max: w.env.MaxData,
 		Stores: w.env.Stores && w.m.Contract.Injector(), Back: runner.GiveBack.Milliseconds(),
 	}
@@ -126,6 +129,9 @@ func (w *worker) greet(ctx context.Context) error {
 }
 
 func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink) error {
+	if w.gone() {
+		return runner.ErrUnused
+	}
 	w.idle = false
 	w.log.begin()
 	defer w.interrupt(ctx)()
@@ -343,7 +349,7 @@ func (r *run) dones(ctx context.Context) error {
 		}
 		var err error
 		if d.Failed {
-			err = &runner.Fault{Reason: d.Error, Output: runner.Tail(d.Output)}
+			err = faultOf(d.Error, d.Output, d.How)
 		}
 		if refusal := r.refusal(r.done); refusal != nil {
 			err = refusal

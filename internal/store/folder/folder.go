@@ -32,6 +32,7 @@ const (
 	StoreDir   = "store"   // the store's files
 	BlobsDir   = "blobs"   // large data
 	DamagedDir = "damaged" // what could not be read
+	SeedsDir   = "seeds"   // the files of seeds that run, as they were when they were loaded
 )
 
 // An InUseError is a folder that another process has.

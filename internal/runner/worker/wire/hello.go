@@ -12,6 +12,7 @@ type Hello struct {
 	Node    string   `json:"node"`
 	Group   string   `json:"group"`
 	File    string   `json:"file"`
+	Source  string   `json:"source,omitempty"`
 	In      []string `json:"in"`
 	Out     []string `json:"out"`
 	Work    string   `json:"work"`

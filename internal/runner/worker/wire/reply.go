@@ -39,6 +39,19 @@ type Done struct {
 	Failed bool
 	Error  string
 	Output string
+	How
+}
+
+// How is what a failure says beside its text.
+type How struct {
+	// Cut says that the run was ended from outside.
+	Cut bool `json:"cut,omitempty"`
+	// Final says that the run is not to be tried again.
+	Final bool `json:"final,omitempty"`
+	// Later says that it is to be tried again later, After seconds at the
+	// earliest.
+	Later bool    `json:"later,omitempty"`
+	After float64 `json:"after,omitempty"`
 }
 
 // Reset makes the reply tell nothing, and keeps its memory.
@@ -82,6 +95,13 @@ func (r *Reply) Append(dst []byte) []byte {
 			if d.Failed {
 				dst = AppendString(append(dst, ','), d.Error)
 				dst = AppendString(append(dst, ','), d.Output)
+				if d.How != (How{}) {
+					how, err := json.Marshal(d.How)
+					if err != nil {
+						panic(err) // there is nothing in it that could not be written
+					}
+					dst = append(append(dst, ','), how...)
+				}
 			}
 			dst = append(dst, ']', ',')
 		}
@@ -151,7 +171,7 @@ func (r *Reply) parseSlow(header []byte) error {
 	}
 	for _, fields := range dones {
 		d := Done{Failed: len(fields) > 1}
-		if err := decode("done", fields, 1, &d.N, &d.Error, &d.Output); err != nil {
+		if err := decode("done", fields, 1, &d.N, &d.Error, &d.Output, &d.How); err != nil {
 			return err
 		}
 		r.Done = append(r.Done, d)

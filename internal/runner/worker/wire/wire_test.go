@@ -43,7 +43,7 @@ func TestRunOfABlob(t *testing.T) {
 }
 
 func TestReplyRoundTrip(t *testing.T) {
-	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2, nil}, {3, `odd "näme"`, 0, packet.Attributes{"sample": "S 07", "file": "näme"}}, {3, "B", 0, packet.Attributes{"lane": ""}}}, Done: []Done{{N: 3}, {4, true, "no\nway", "tail"}}, Log: []string{"a line"}}
+	want := Reply{Started: 3, Emit: []Emit{{3, "B", 2, nil}, {3, `odd "näme"`, 0, packet.Attributes{"sample": "S 07", "file": "näme"}}, {3, "B", 0, packet.Attributes{"lane": ""}}}, Done: []Done{{N: 3}, {N: 4, Failed: true, Error: "no\nway", Output: "tail"}, {N: 5, Failed: true, Error: "killed", How: How{Cut: true}}, {N: 6, Failed: true, Error: "no", How: How{Final: true, Later: true, After: 1.5}}}, Log: []string{"a line"}}
 	var got Reply
 	got.Reset()
 	if err := got.Parse(want.Append(nil), 2); err != nil {
