@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/store"
 )
@@ -118,6 +119,13 @@ func (h *host) stalled(before int64) bool {
 		}
 	}
 	return true
+}
+
+// doubtful tells whether the peer that the frame came from may have given it to others,
+// before h has begun with it.
+func (o *origin) doubtful(h *host) bool {
+	lease, ok := o.lease.(mesh.Lapsing)
+	return ok && o.at == store.Inbox(h.manifest.Name) && lease.Lapsed()
 }
 
 // forgo has what was pulled from a peer that is gone not begin any more: the peer has

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -219,3 +221,50 @@ func TestALeaverGivesBack(t *testing.T) {
 		t.Errorf("%d and %d of 30 packets ran, the long one %d times", ran.count(), later.count(), held.Load())
 	}
 }
+
+// A doubted lease is one of an owner that is silent, when it says so.
+type doubted struct {
+	store.Lease
+	lapsed atomic.Bool
+}
+
+func (l *doubted) Lapsed() bool { return l.lapsed.Load() }
+
+// TestWhatMayHaveLapsedDoesNotBegin: a run whose packet the owner may have given to
+// another node is left to that.
+func TestWhatMayHaveLapsedDoesNotBegin(t *testing.T) {
+	w := newWorld(t)
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open()
+	var held atomic.Int64
+	var got basket
+	w.host(w.holdUp("s", "T:S ->", 1, gate, &held, &got))
+	w.start()
+	w.inject("T:S", "long", nil)
+	testenv.Eventually(t, 10*time.Second, "it runs", func() bool { return held.Load() == 1 })
+	var leases []*doubted
+	h := w.snap.Load().hosts["s"]
+	for i := range 4 {
+		ps := []packet.Packet{{ID: packet.NewID(), State: "T:S", Data: fmt.Sprint(i)}}
+		lease := &doubted{Lease: idleLease{}}
+		leases = append(leases, lease)
+		h.enqueue(ps, w.origin(&peer{node: w.Node, name: "owner"}, store.Inbox("s"), lease, ps).units)
+	}
+	leases[0].lapsed.Store(true)
+	leases[2].lapsed.Store(true)
+	open()
+	w.drain()
+	if data := got.data(); !slices.Equal(data, []string{"1", "3", "long"}) {
+		t.Errorf("%q ran", data)
+	}
+}
+
+// An idleLease is a lease of nothing.
+type idleLease struct{}
+
+func (idleLease) Data() []byte                { return nil }
+func (idleLease) Number() uint64              { return 1 }
+func (idleLease) Deliveries() int             { return 1 }
+func (idleLease) Ack() error                  { return nil }
+func (idleLease) Release(time.Duration) error { return nil }

@@ -220,13 +220,17 @@ func (s *slot) item(i int) item {
 	return it
 }
 
-// screen sorts out the packets whose deadline has passed, and those that the seed
-// no longer takes: its contract was another when they were put into its inbox.
+// screen sorts out the packets that others may have by now, those whose deadline has
+// passed, and those that the seed no longer takes: its contract was another when they were put into its inbox.
 func (s *slot) screen() {
 	b := &s.room
 	kept := 0
 	for i := range b.packets {
 		p := &b.packets[i]
+		if from := b.from[i]; from != nil && from.frame.peer != nil && from.frame.doubtful(s.host) {
+			s.node.abandon(&item{Packet: *p, from: from})
+			continue
+		}
 		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
 			s.host.deadLetter(&item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
 			continue
