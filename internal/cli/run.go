@@ -220,6 +220,14 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		}
 		folders = append(folders, folder)
 	}
+	n.ShowFolders(func() []node.Folder {
+		var out []node.Folder
+		for _, f := range folders {
+			c := f.Counts()
+			out = append(out, node.Folder{Dir: f.Dir(), Taken: c.Taken, Refused: c.Refused, Left: c.Left, Changing: c.Changing})
+		}
+		return out
+	})
 	company, err := reach.company(ctx, n, f.mesh.join, own, log)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
+	f.taken++
 	f.late.add(o.at(to), l)
 	f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id, "moved", o.at(to))
 	return nil
@@ -46,6 +47,7 @@ func (f *Folder) refuse(s *settling, l look, why error) error {
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("it is bad (%w), and cannot be moved away: %w", why, err))
 	}
+	f.refused++
 	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "err", why, "moved", o.at(to))
 	return nil
 }

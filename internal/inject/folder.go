@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -68,9 +69,16 @@ type Config struct {
 type Folder struct {
 	cfg  Config
 	into Injector
-	left map[look]bool // told once, then left alone; at most maxLeft
-	late late
-	user uint32 // that files belong to which the node makes in the folder
+	left map[look]bool // cannot be moved away: told once, then left alone; at most maxLeft
+	// others is what was found last that is none to take, by the reason, and told how
+	// many of them were told of.
+	others map[string]others
+	told   map[string]int
+
+	taken, refused int
+	counts         atomic.Pointer[Counts]
+	late           late
+	user           uint32 // that files belong to which the node makes in the folder
 	// held is why files wait that could not be moved away, by the folder's own folder.
 	held map[string]string
 	// blind: it was told that nothing tells who writes to a file.
@@ -113,7 +121,7 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string)}, nil
+	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string), told: make(map[string]int)}, nil
 }
 
 // Dir is the folder's absolute path.
@@ -243,6 +251,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 	if err := f.scan(s); err != nil {
 		return err
 	}
+	f.count(s)
 	for watching.Err() == nil {
 		var err error
 		select {
@@ -258,6 +267,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		if err != nil {
 			return err
 		}
+		f.count(s)
 	}
 	return nil
 }
@@ -290,6 +300,7 @@ func (f *Folder) settle(ctx context.Context, s *settling) error {
 			}
 		} else if ok {
 			s.add(now)
+			s.changes(now.name)
 		}
 	}
 	if len(s.queue) == 0 && s.more {

@@ -147,6 +147,9 @@ func TestOpenForWriting(t *testing.T) {
 			if got := n.data(); len(got) != 0 {
 				t.Fatalf("took %q, which is being written", got)
 			}
+			if got, want := f.Counts(), (Counts{Changing: 1}); got != want {
+				t.Errorf("counted %+v; expected %+v", got, want)
+			}
 			if _, err := file.WriteString("part 2"); err != nil {
 				t.Fatal(err)
 			}
@@ -154,6 +157,9 @@ func TestOpenForWriting(t *testing.T) {
 			after(5 * time.Second)
 			if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
 				t.Errorf("took %q once it was closed", got)
+			}
+			if got, want := f.Counts(), (Counts{Taken: 1}); got != want {
+				t.Errorf("counted %+v; expected %+v", got, want)
 			}
 			end(t, stop)
 		})
