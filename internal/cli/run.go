@@ -214,7 +214,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if quiet == 0 {
 			quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, n)
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n})
 		if err != nil {
 			return err
 		}
@@ -318,6 +318,11 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	}
 	return errors.Join(wayErr, metErr)
 }
+
+// intake has a node take files.
+type intake struct{ *node.Node }
+
+func (n intake) Batch() inject.Batch { return n.Node.Intake() }
 
 // broken is closed when one of the ways has failed.
 func broken(ways *errgroup.Group) <-chan struct{} {

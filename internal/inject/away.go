@@ -15,9 +15,11 @@ const whyEnd = ".why.txt"
 
 // done moves a file away whose packet is taken.
 func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
-	to, err := o.free(l.name, "")
-	if err == nil {
-		err = o.move(l.name, to)
+	to, err := l.name, renameNew(int(o.from.Fd()), l.name, int(o.dir.Fd()), l.name)
+	if err != nil { // the name is taken, or has to be reserved first
+		if to, err = o.free(l.name, ""); err == nil {
+			err = o.move(l.name, to)
+		}
 	}
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))

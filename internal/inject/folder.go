@@ -54,8 +54,8 @@ type Config struct {
 //
 // A file counts once it is complete: no program has it open for writing, as far
 // as the system tells, and it has not changed for [Config.Quiet], an empty one
-// for a minute. Files are taken one after another in the order in which
-// they became complete. A file whose packet is taken moves to .done/, and is
+// for a minute. Files are taken in the order in which they became complete, small
+// ones many at a time. A file whose packet is taken moves to .done/, and is
 // looked at for a while: what changes in it then is in no packet. A
 // bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
 // count: a symbolic link could lead to what its author may not read, so links
@@ -291,16 +291,11 @@ func (f *Folder) heed(s *settling, n notice) error {
 	return nil
 }
 
-// settle takes the first file that is due, if it is as it was.
+// settle takes the first file that is due, and what is due with it.
 func (f *Folder) settle(ctx context.Context, s *settling) error {
-	if seen, due := s.next(); due {
-		if now, ok := f.eligible(seen.name); ok && now == seen {
-			if err := f.take(ctx, s, now); err != nil {
-				return err
-			}
-		} else if ok {
-			s.add(now)
-			s.changes(now.name)
+	if l, ok := f.due(s); ok {
+		if err := f.take(ctx, s, l); err != nil {
+			return err
 		}
 	}
 	if len(s.queue) == 0 && s.more {
@@ -308,4 +303,18 @@ func (f *Folder) settle(ctx context.Context, s *settling) error {
 		return f.scan(s)
 	}
 	return nil
+}
+
+// due takes out the first file that is due, if it is as it was.
+func (f *Folder) due(s *settling) (look, bool) {
+	seen, due := s.next()
+	if !due {
+		return look{}, false
+	}
+	now, ok := f.eligible(seen.name)
+	if ok && now != seen {
+		s.add(now)
+		s.changes(now.name)
+	}
+	return now, ok && now == seen
 }

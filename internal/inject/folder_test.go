@@ -54,6 +54,17 @@ func (n *taker) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ 
 	return n.Inject(ctx, p)
 }
 
+func (n *taker) Batch() Batch { return together{n.Inject} }
+
+// together is a batch of which each packet is safe at once.
+type together struct {
+	inject func(context.Context, packet.Packet) error
+}
+
+func (b together) Put(ctx context.Context, p packet.Packet) error { return b.inject(ctx, p) }
+
+func (b together) Flush(context.Context) error { return nil }
+
 // data lists the data of what was taken, in order.
 func (n *taker) data() []string {
 	n.mu.Lock()

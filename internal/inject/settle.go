@@ -99,7 +99,7 @@ func (s *settling) put(seen look, wait time.Duration) bool {
 // next takes out the first candidate if it is due.
 func (s *settling) next() (seen look, ok bool) {
 	defer s.set()
-	if len(s.queue) == 0 || time.Until(s.queue[0].due) > 0 {
+	if !s.isDue() {
 		return look{}, false
 	}
 	c := heap.Pop(&s.queue).(*candidate)
@@ -108,6 +108,17 @@ func (s *settling) next() (seen look, ok bool) {
 		s.changing--
 	}
 	return c.seen, true
+}
+
+// isDue tells whether the first candidate is.
+func (s *settling) isDue() bool { return len(s.queue) > 0 && time.Until(s.queue[0].due) <= 0 }
+
+// back puts a candidate that was taken out in front again.
+func (s *settling) back(seen look) {
+	c := &candidate{seen: seen} // due since ever
+	s.byName[seen.name] = c
+	heap.Push(&s.queue, c)
+	s.set()
 }
 
 // set sets the timer for the first candidate.
