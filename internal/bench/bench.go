@@ -60,6 +60,7 @@ type Bench struct {
 // among the usual take long.
 func All() []Bench {
 	return append(Usual(),
+		besideFsync(Bench{"ingest.files", "300,000 small files in a watched folder, with a store on disk; only when it is named", ingestFiles}),
 		Bench{"predict", "how far predictions are off, for seeds that hash 10 B to 1 MB; only when it is named", predictions})
 }
 

@@ -63,7 +63,7 @@ func TestLatencyArrives(t *testing.T) {
 // TestDisk runs the measurements on disk for a short while; each counts its packets.
 func TestDisk(t *testing.T) {
 	t.Chdir(t.TempDir())
-	picked, err := Select(All(), []string{"chain.disk", "latency.disk", "ingest.http"})
+	picked, err := Select(All(), []string{"chain.disk", "latency.disk", "ingest.http", "ingest.files"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,7 @@ func TestDisk(t *testing.T) {
 	for _, name := range []string{
 		"chain.disk", "chain.disk.fsync.p50", "chain.disk.many", "chain.disk.many.fsync.p50",
 		"latency.disk.p50", "latency.disk.p99", "latency.disk.fsync.p50",
+		"ingest.files", "ingest.files.memory", "ingest.files.fsync.p50",
 		"ingest.http", "ingest.http.p99", "ingest.http.bare", "ingest.http.fsync.p50",
 	} {
 		if !got[name] {

@@ -99,6 +99,7 @@ func (a *app) printNetwork(all web.Network) error {
 	printBehind(w, all)
 	printFailing(w, all)
 	printRefused(w, all)
+	printFolders(w, all)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -115,6 +116,24 @@ func (a *app) printNetwork(all web.Network) error {
 		}
 	}
 	return nil
+}
+
+// printFolders writes what became of the files of folders that are watched.
+func printFolders(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		for _, f := range m.Folders {
+			line := english.Plural(f.Taken, "file", "") + " taken"
+			for _, also := range []struct {
+				count int
+				what  string
+			}{{f.Refused, "refused"}, {f.Left, "left alone"}, {f.Changing, "still changing"}} {
+				if also.count > 0 {
+					line += fmt.Sprintf(", %d %s", also.count, also.what)
+				}
+			}
+			fmt.Fprintf(w, "\nfolder %s of %s: %s\n", f.Dir, m.Node, line)
+		}
+	}
 }
 
 // printNodes writes the nodes of a network, each with how it is reached.

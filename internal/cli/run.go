@@ -219,12 +219,20 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if quiet == 0 {
 			quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, n)
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n})
 		if err != nil {
 			return err
 		}
 		folders = append(folders, folder)
 	}
+	n.ShowFolders(func() []node.Folder {
+		var out []node.Folder
+		for _, f := range folders {
+			c := f.Counts()
+			out = append(out, node.Folder{Dir: f.Dir(), Taken: c.Taken, Refused: c.Refused, Left: c.Left, Changing: c.Changing})
+		}
+		return out
+	})
 	company, err := reach.company(ctx, n, f.mesh.join, own, log)
 	if err != nil {
 		return err
@@ -315,6 +323,11 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	}
 	return errors.Join(wayErr, metErr)
 }
+
+// intake has a node take files.
+type intake struct{ *node.Node }
+
+func (n intake) Batch() inject.Batch { return n.Node.Intake() }
 
 // broken is closed when one of the ways has failed.
 func broken(ways *errgroup.Group) <-chan struct{} {

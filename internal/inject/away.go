@@ -15,13 +15,16 @@ const whyEnd = ".why.txt"
 
 // done moves a file away whose packet is taken.
 func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
-	to, err := o.free(l.name, "")
-	if err == nil {
-		err = o.move(l.name, to)
+	to, err := l.name, renameNew(int(o.from.Fd()), l.name, int(o.dir.Fd()), l.name)
+	if err != nil { // the name is taken, or has to be reserved first
+		if to, err = o.free(l.name, ""); err == nil {
+			err = o.move(l.name, to)
+		}
 	}
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
 	}
+	f.taken++
 	f.late.add(o.at(to), l)
 	f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id, "moved", o.at(to))
 	return nil
@@ -46,6 +49,7 @@ func (f *Folder) refuse(s *settling, l look, why error) error {
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("it is bad (%w), and cannot be moved away: %w", why, err))
 	}
+	f.refused++
 	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "err", why, "moved", o.at(to))
 	return nil
 }

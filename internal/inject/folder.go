@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,8 +54,8 @@ type Config struct {
 //
 // A file counts once it is complete: no program has it open for writing, as far
 // as the system tells, and it has not changed for [Config.Quiet], an empty one
-// for a minute. Files are taken one after another in the order in which
-// they became complete. A file whose packet is taken moves to .done/, and is
+// for a minute. Files are taken in the order in which they became complete, small
+// ones many at a time. A file whose packet is taken moves to .done/, and is
 // looked at for a while: what changes in it then is in no packet. A
 // bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
 // count: a symbolic link could lead to what its author may not read, so links
@@ -68,9 +69,16 @@ type Config struct {
 type Folder struct {
 	cfg  Config
 	into Injector
-	left map[look]bool // told once, then left alone; at most maxLeft
-	late late
-	user uint32 // that files belong to which the node makes in the folder
+	left map[look]bool // cannot be moved away: told once, then left alone; at most maxLeft
+	// others is what was found last that is none to take, by the reason, and told how
+	// many of them were told of.
+	others map[string]others
+	told   map[string]int
+
+	taken, refused int
+	counts         atomic.Pointer[Counts]
+	late           late
+	user           uint32 // that files belong to which the node makes in the folder
 	// held is why files wait that could not be moved away, by the folder's own folder.
 	held map[string]string
 	// blind: it was told that nothing tells who writes to a file.
@@ -113,7 +121,7 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string)}, nil
+	return &Folder{cfg: cfg, into: into, left: make(map[look]bool), user: user, held: make(map[string]string), told: make(map[string]int)}, nil
 }
 
 // Dir is the folder's absolute path.
@@ -243,6 +251,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 	if err := f.scan(s); err != nil {
 		return err
 	}
+	f.count(s)
 	for watching.Err() == nil {
 		var err error
 		select {
@@ -258,6 +267,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		if err != nil {
 			return err
 		}
+		f.count(s)
 	}
 	return nil
 }
@@ -281,15 +291,11 @@ func (f *Folder) heed(s *settling, n notice) error {
 	return nil
 }
 
-// settle takes the first file that is due, if it is as it was.
+// settle takes the first file that is due, and what is due with it.
 func (f *Folder) settle(ctx context.Context, s *settling) error {
-	if seen, due := s.next(); due {
-		if now, ok := f.eligible(seen.name); ok && now == seen {
-			if err := f.take(ctx, s, now); err != nil {
-				return err
-			}
-		} else if ok {
-			s.add(now)
+	if l, ok := f.due(s); ok {
+		if err := f.take(ctx, s, l); err != nil {
+			return err
 		}
 	}
 	if len(s.queue) == 0 && s.more {
@@ -297,4 +303,18 @@ func (f *Folder) settle(ctx context.Context, s *settling) error {
 		return f.scan(s)
 	}
 	return nil
+}
+
+// due takes out the first file that is due, if it is as it was.
+func (f *Folder) due(s *settling) (look, bool) {
+	seen, due := s.next()
+	if !due {
+		return look{}, false
+	}
+	now, ok := f.eligible(seen.name)
+	if ok && now != seen {
+		s.add(now)
+		s.changes(now.name)
+	}
+	return now, ok && now == seen
 }

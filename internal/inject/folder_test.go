@@ -54,6 +54,17 @@ func (n *taker) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ 
 	return n.Inject(ctx, p)
 }
 
+func (n *taker) Batch() Batch { return together{n.Inject} }
+
+// together is a batch of which each packet is safe at once.
+type together struct {
+	inject func(context.Context, packet.Packet) error
+}
+
+func (b together) Put(ctx context.Context, p packet.Packet) error { return b.inject(ctx, p) }
+
+func (b together) Flush(context.Context) error { return nil }
+
 // data lists the data of what was taken, in order.
 func (n *taker) data() []string {
 	n.mu.Lock()
@@ -206,43 +217,64 @@ func TestOrderAndEmptyAndBinary(t *testing.T) {
 	})
 }
 
+// TestWhatIsLeftAlone: each kind of it is one line with a count, and another when there
+// are many more.
 func TestWhatIsLeftAlone(t *testing.T) {
-	n := &taker{}
-	f, j := folder(t, Config{State: state, Quiet: atOnce}, n)
-	start(t, f)
-	ready(t, f, n)
-	for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#"} {
-		put(t, f.path(name), "no")
-	}
-	outside := filepath.Join(t.TempDir(), "secret")
-	put(t, outside, "no")
-	if err := os.Symlink(outside, f.path("link")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(f.path("sub"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mkfifo(f.path("pipe"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	put(t, f.path("last"), "yes")
-	testenv.Eventually(t, within, "the last file is taken", func() bool { return len(n.data()) > 0 })
-	if got := n.data(); !slices.Equal(got, []string{"yes"}) {
-		t.Errorf("took %q; expected the last file alone", got)
-	}
-	for _, name := range []string{"link", "sub", "pipe"} {
-		if c := j.Count("left alone", f.path(name)); c != 1 {
-			t.Errorf("%d lines on %s; expected one", c, name)
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{most: 5}
+		f, j := folder(t, Config{State: state}, n)
+		for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#"} {
+			put(t, f.path(name), "no")
 		}
-	}
-	for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#", "link", "sub", "pipe"} {
-		if !there(f.path(name)) {
-			t.Errorf("%s was moved", name)
+		outside := filepath.Join(t.TempDir(), "secret")
+		put(t, outside, "no")
+		links := func(from, to int) {
+			for i := from; i < to; i++ {
+				if err := os.Symlink(outside, f.path(fmt.Sprint("link", i))); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
-		if c := j.Count(f.path(name)); strings.ContainsAny(name, ".~#") && c != 0 {
-			t.Errorf("%d lines on %s; expected none", c, name)
+		links(0, 300)
+		if err := os.Mkdir(f.path("sub"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-	}
+		if err := syscall.Mkfifo(f.path("pipe"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		put(t, f.path("taken"), "yes")
+		put(t, f.path("refused"), "too long")
+		notices, stop := follow(t, f)
+		notices <- notice{completed, "link7"}
+		after(time.Minute)
+		if got := n.data(); !slices.Equal(got, []string{"yes"}) {
+			t.Errorf("took %q; expected one file alone", got)
+		}
+		for _, line := range []string{"300 files are left alone: a symbolic link", "1 file is left alone: folders", "1 file is left alone: what is not a regular file"} {
+			if c := j.Count(line); c != 1 {
+				t.Errorf("%d lines of %q; expected one\n%s", c, line, j)
+			}
+		}
+		links(300, 400)
+		after(time.Minute)
+		links(400, 600)
+		after(time.Minute)
+		if c := j.Count("left alone: a symbolic link"); c != 2 || j.Count("600 files are left alone") != 1 {
+			t.Errorf("%d lines of links; expected a second one for 600\n%s", c, j)
+		}
+		if c := j.Count("left alone"); c != 4 {
+			t.Errorf("%d lines of what is left alone\n%s", c, j)
+		}
+		if got, want := f.Counts(), (Counts{Taken: 1, Refused: 1, Left: 602}); got != want {
+			t.Errorf("counted %+v; expected %+v", got, want)
+		}
+		for _, name := range []string{".hidden", "x.tmp", "x.PART", "x~", "#x#", "link0", "sub", "pipe"} {
+			if !there(f.path(name)) {
+				t.Errorf("%s was moved", name)
+			}
+		}
+		end(t, stop)
+	})
 }
 
 // TestTooLarge puts a file into the folder that the network does not take: it

@@ -22,4 +22,15 @@ type Injector interface {
 	// InjectData is Inject for a packet whose data r gives, of that size in
 	// bytes. An error of r is returned as it is.
 	InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error
+	// Batch begins to take small packets together.
+	Batch() Batch
+}
+
+// A Batch takes packets that go to the disk at a time.
+type Batch interface {
+	// Put is [Injector.Inject], but returns before the packet is safe.
+	Put(ctx context.Context, p packet.Packet) error
+	// Flush returns when all that was put is. After an error it is not known which
+	// are.
+	Flush(ctx context.Context) error
 }

@@ -72,6 +72,8 @@ func (r *refuser) Inject(_ context.Context, p packet.Packet) error {
 	return nil
 }
 
+func (r *refuser) Batch() Batch { return together{r.Inject} }
+
 func (r *refuser) InjectData(ctx context.Context, p packet.Packet, _ io.Reader, _ int64) error {
 	return r.Inject(ctx, p)
 }

@@ -44,34 +44,37 @@ func ignored(name string) bool {
 	return slices.ContainsFunc(passing, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
-// eligible looks at a file and tells whether it is one to take. What is none
-// and seems to be meant as one is told, once.
+// eligible looks at a file and tells whether it is one to take.
 func (f *Folder) eligible(name string) (look, bool) {
+	l, ok, _ := f.judge(name)
+	return l, ok
+}
+
+// judge is eligible that also says why a file is left alone that seems to be meant as
+// one to take.
+func (f *Folder) judge(name string) (l look, ok bool, why string) {
 	if ignored(name) {
-		return look{}, false
+		return look{}, false, ""
 	}
 	info, err := os.Lstat(f.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return look{}, false // it was taken, or its owner took it back
+		return look{}, false, "" // it was taken, or its owner took it back
 	}
 	if err != nil {
-		f.leave(look{name: name}, "the file cannot be looked at", err)
-		return look{}, false
+		return look{}, false, "cannot be looked at: " + reason(err).Error()
 	}
-	l := lookOf(name, info)
+	l = lookOf(name, info)
 	switch {
 	case l.mode&fs.ModeSymlink != 0:
-		f.leave(l, "a symbolic link is left alone: it could lead anywhere", nil)
+		return l, false, "a symbolic link could lead anywhere"
 	case l.mode.IsDir():
-		f.leave(l, "a folder in the rx folder is left alone", nil)
+		return l, false, "folders in the rx folder are not looked into"
 	case !l.mode.IsRegular():
-		f.leave(l, "what is not a regular file is left alone", nil)
+		return l, false, "what is not a regular file has no data to take"
 	case f.cfg.State == "" && !strings.HasSuffix(name, ".pkt"):
-		f.leave(l, "a file that is not named .pkt is left alone; --rx DIR=Type:STATE takes files of any name", nil)
-	default:
-		return l, !f.left[l]
+		return l, false, "it is not named .pkt; --rx DIR=Type:STATE takes files of any name"
 	}
-	return l, false
+	return l, !f.left[l], ""
 }
 
 // leave tells that, and why, a file is left alone, once for each file as long
@@ -84,11 +87,7 @@ func (f *Folder) leave(l look, msg string, err error) bool {
 		return false
 	}
 	f.left[l] = true
-	if err != nil {
-		f.cfg.Log.Error(msg, "file", f.path(l.name), "err", err)
-	} else {
-		f.cfg.Log.Info(msg, "file", f.path(l.name))
-	}
+	f.cfg.Log.Error(msg, "file", f.path(l.name), "err", err)
 	if len(f.left) == maxLeft {
 		f.cfg.Log.Warn("so many files of the rx folder are left alone that further ones are not logged", "dir", f.cfg.Dir, "files", maxLeft)
 	}
@@ -103,11 +102,15 @@ func (f *Folder) scan(s *settling) error {
 	}
 	defer d.Close() // only read
 	var found []look
+	left := map[string]others{}
 	for len(found) <= maxSettling {
 		names, err := d.Readdirnames(1024)
 		for _, name := range names {
-			if l, ok := f.eligible(name); ok {
+			l, ok, why := f.judge(name)
+			if ok {
 				found = append(found, l)
+			} else if why != "" {
+				left[why] = others{left[why].count + 1, name}
 			}
 		}
 		if err == io.EOF {
@@ -117,6 +120,7 @@ func (f *Folder) scan(s *settling) error {
 			return errors.Join(errGone, err)
 		}
 	}
+	f.tellOthers(left)
 	slices.SortFunc(found, func(a, b look) int {
 		if a.changed != b.changed {
 			return int(max(-1, min(1, a.changed-b.changed)))

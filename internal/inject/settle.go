@@ -20,11 +20,12 @@ const (
 // settling is the files that wait to be seen unchanged, those that are due
 // first in front. It is used by one goroutine.
 type settling struct {
-	quiet  time.Duration
-	timer  *time.Timer // fires when the first of queue is due
-	queue  dueQueue
-	byName map[string]*candidate
-	added  uint64
+	quiet    time.Duration
+	timer    *time.Timer // fires when the first of queue is due
+	queue    dueQueue
+	byName   map[string]*candidate
+	added    uint64
+	changing int // how many of them are written to
 	// more says that files were left out for want of room.
 	more bool
 }
@@ -35,6 +36,8 @@ type candidate struct {
 	due    time.Time
 	number uint64 // of two that are due at the same time, the one that was added first is first
 	at     int    // in the queue
+	// changing: it was written to, or open for that, when it should have been quiet.
+	changing bool
 }
 
 func newSettling(quiet time.Duration) *settling {
@@ -59,7 +62,17 @@ func (s *settling) again(seen look) bool {
 	if wait == 0 {
 		wait = busyPause
 	}
-	return s.put(seen, wait)
+	room := s.put(seen, wait)
+	s.changes(seen.name)
+	return room
+}
+
+// changes notes that a candidate is written to.
+func (s *settling) changes(name string) {
+	if c := s.byName[name]; c != nil && !c.changing {
+		c.changing = true
+		s.changing++
+	}
 }
 
 func (s *settling) put(seen look, wait time.Duration) bool {
@@ -86,12 +99,26 @@ func (s *settling) put(seen look, wait time.Duration) bool {
 // next takes out the first candidate if it is due.
 func (s *settling) next() (seen look, ok bool) {
 	defer s.set()
-	if len(s.queue) == 0 || time.Until(s.queue[0].due) > 0 {
+	if !s.isDue() {
 		return look{}, false
 	}
 	c := heap.Pop(&s.queue).(*candidate)
 	delete(s.byName, c.seen.name)
+	if c.changing {
+		s.changing--
+	}
 	return c.seen, true
+}
+
+// isDue tells whether the first candidate is.
+func (s *settling) isDue() bool { return len(s.queue) > 0 && time.Until(s.queue[0].due) <= 0 }
+
+// back puts a candidate that was taken out in front again.
+func (s *settling) back(seen look) {
+	c := &candidate{seen: seen} // due since ever
+	s.byName[seen.name] = c
+	heap.Push(&s.queue, c)
+	s.set()
 }
 
 // set sets the timer for the first candidate.

@@ -147,6 +147,9 @@ func TestOpenForWriting(t *testing.T) {
 			if got := n.data(); len(got) != 0 {
 				t.Fatalf("took %q, which is being written", got)
 			}
+			if got, want := f.Counts(), (Counts{Changing: 1}); got != want {
+				t.Errorf("counted %+v; expected %+v", got, want)
+			}
 			if _, err := file.WriteString("part 2"); err != nil {
 				t.Fatal(err)
 			}
@@ -154,6 +157,9 @@ func TestOpenForWriting(t *testing.T) {
 			after(5 * time.Second)
 			if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
 				t.Errorf("took %q once it was closed", got)
+			}
+			if got, want := f.Counts(), (Counts{Taken: 1}); got != want {
+				t.Errorf("counted %+v; expected %+v", got, want)
 			}
 			end(t, stop)
 		})
@@ -166,7 +172,8 @@ func TestOpenedWhileItIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &writer{}
 		f, _ := folder(t, Config{State: state}, n)
-		put(t, f.path("x"), "part 1")
+		first := strings.Repeat("part 1", smallFile) // others are not read while the test can open them
+		put(t, f.path("x"), first)
 		n.path = f.path("x")
 		_, stop := follow(t, f)
 		after(10 * time.Second)
@@ -178,8 +185,8 @@ func TestOpenedWhileItIsRead(t *testing.T) {
 		}
 		n.file.Close()
 		after(5 * time.Second)
-		if got := n.data(); !slices.Equal(got, []string{"part 1, part 2"}) {
-			t.Errorf("took %q once it was closed", got)
+		if got := n.data(); !slices.Equal(got, []string{first + ", part 2"}) {
+			t.Errorf("took %d packets once it was closed", len(got))
 		}
 		end(t, stop)
 	})
@@ -281,6 +288,55 @@ func TestOddNames(t *testing.T) {
 	if named(&full, "name"); len(full.Attributes()) != 1 {
 		t.Error("a packet that has no room is given a name")
 	}
+}
+
+// forgetful is a network whose batches are never safe.
+type forgetful struct{ taker }
+
+func (n *forgetful) Batch() Batch { return lost{together{n.Inject}} }
+
+type lost struct{ together }
+
+func (lost) Flush(context.Context) error { return errNoMore }
+
+// TestTogether: small files are taken many at a time, in their order, beside one that is
+// large; what is not known to be safe stays.
+func TestTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &taker{}
+		f, _ := folder(t, Config{State: state}, n)
+		var want []string
+		then := time.Unix(1e9, 0)
+		for i := range 3*maxTogether + 1 {
+			name, text := fmt.Sprint(i), fmt.Sprint(i)
+			if i == maxTogether/2 {
+				text = strings.Repeat("x", smallFile+1)
+			}
+			put(t, f.path(name), text)
+			if err := os.Chtimes(f.path(name), then, then.Add(time.Duration(i)*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, text)
+		}
+		_, stop := follow(t, f)
+		after(3 * time.Second)
+		if got := n.data(); !slices.Equal(got, want) {
+			t.Errorf("took %d files; expected %d, in their order", len(got), len(want))
+		}
+		if left := names(t, f.Dir()); !slices.Equal(left, []string{doneDir}) {
+			t.Errorf("left are %q", left)
+		}
+		end(t, stop)
+
+		lossy := &forgetful{}
+		f, j := folder(t, Config{State: state}, lossy)
+		put(t, f.path("x"), "x")
+		_, stop = follow(t, f)
+		after(3 * time.Second)
+		if err := stop(); !errors.Is(err, errNoMore) || !there(f.path("x")) || j.Count("stays in the rx folder", f.path("x")) != 1 {
+			t.Errorf("%v; expected that the file stays\n%s", err, j)
+		}
+	})
 }
 
 func TestLateIsBounded(t *testing.T) {
@@ -419,6 +475,8 @@ func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ i
 	p.Data = string(data)
 	return g.Inject(ctx, p)
 }
+
+func (g *gate) Batch() Batch { return together{g.Inject} }
 
 func TestStopFinishesTheFileInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/recap/pumpkin/packet"
 )
@@ -32,6 +31,10 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	}
 	defer away.close()
 	delete(f.held, doneDir)
+	if f.small(l) {
+		s.back(l)
+		return f.takeTogether(ctx, s, away)
+	}
 	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
@@ -219,15 +222,8 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		}
 		p.ID = id
 	}
-	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(f.cfg.Grace):
-			cancel()
-		case <-inHand.Done():
-		}
-	})()
+	inHand, end := f.inHand(ctx)
+	defer end()
 	var err error
 	if f.cfg.State == "" {
 		err = f.into.Inject(inHand, p)
@@ -238,7 +234,7 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		return p.ID, refusal{err} // the network takes others
 	}
 	if err != nil && !errors.Is(err, errBusy) && !errors.As(err, new(refusal)) {
-		f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
+		f.stays(l, err)
 	}
 	return p.ID, err
 }

@@ -121,6 +121,7 @@ type Node struct {
 	leaving map[*host]bool // seeds that finish what they have
 	ran     bool           // Run was called
 	begun   bool           // injectors may run
+	folders atomic.Pointer[func() []Folder]
 	closed  bool
 	peers   []*peer // by name
 	refused map[seed.Name]mesh.Refused

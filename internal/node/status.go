@@ -41,8 +41,23 @@ type Status struct {
 	// Behind are the seeds for which more comes into this node's store than is
 	// done, by name.
 	Behind []Behind `json:"behind,omitempty"`
-	Load   Load     `json:"load"`
+	// Folders are those whose files become packets.
+	Folders []Folder `json:"folders,omitempty"`
+	Load    Load     `json:"load"`
 }
+
+// A Folder is one whose files become packets: how many were taken and refused since the
+// start, how many lie there that are none to take, and how many are written to.
+type Folder struct {
+	Dir      string `json:"dir"`
+	Taken    int    `json:"taken"`
+	Refused  int    `json:"refused"`
+	Left     int    `json:"left"`
+	Changing int    `json:"changing"`
+}
+
+// ShowFolders has [Node.Status] show the folders that list gives.
+func (n *Node) ShowFolders(list func() []Folder) { n.folders.Store(&list) }
 
 // A Load is how busy a node is.
 type Load struct {
@@ -171,6 +186,9 @@ func (n *Node) Status(ctx context.Context) Status {
 	st := Status{Node: n.cfg.Name, Group: n.cfg.Group, Run: n.cfg.Run, Since: n.clock.base, Store: n.StoreStatus(),
 		Seeds: []SeedStatus{}, Waiting: []Waiting{},
 		Version: n.cfg.Version, Refused: n.Refused(), Leaving: n.injecting.Err() != nil, Behind: n.backlogs.behind(),
+	}
+	if list := n.folders.Load(); list != nil {
+		st.Folders = (*list)()
 	}
 	places, err := n.store.Queues(ctx)
 	if err != nil && st.Store.Error == "" {

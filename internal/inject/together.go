@@ -1,0 +1,142 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/recap/pumpkin/packet"
+)
+
+const (
+	// smallFile is the size, in bytes, up to which files are taken together: each
+	// alone would wait for the disk.
+	smallFile = 16 << 10
+	// maxTogether is how many are, and are open at a time.
+	maxTogether = 256
+)
+
+// A claimed is a file whose packet is on its way into the network.
+type claimed struct {
+	look look
+	file *os.File
+	id   packet.ID
+}
+
+// small tells whether a file is taken together with others.
+func (f *Folder) small(l look) bool { return f.cfg.State != "" && l.size <= smallFile }
+
+// takeTogether takes small files that are due, in their order: their packets go to the
+// disk at a time, and then the files are moved. Its error ends the folder.
+func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) error {
+	inHand, end := f.inHand(ctx)
+	defer end()
+	batch := f.into.Batch()
+	var files []claimed
+	defer func() {
+		for _, c := range files {
+			c.file.Close() // only read
+		}
+	}()
+	var failed error
+	for failed == nil && ctx.Err() == nil && len(files) < maxTogether && s.isDue() && f.small(s.queue[0].seen) {
+		l, ok := f.due(s)
+		if !ok {
+			continue
+		}
+		c, p, err := f.read(l)
+		if err == nil {
+			files = append(files, c)
+			if err = batch.Put(inHand, p); err == nil {
+				continue
+			}
+			files = files[:len(files)-1]
+			c.file.Close() // only read
+		}
+		switch {
+		case errors.Is(err, errAway):
+		case errors.Is(err, errBusy):
+			s.again(l)
+		case errors.As(err, new(refusal)):
+			failed = f.refuse(s, l, err)
+		case errors.Is(err, packet.ErrTooLarge), errors.Is(err, packet.ErrTooLong):
+			failed = f.refuse(s, l, refusal{err}) // the network takes others
+		default:
+			f.stays(l, err)
+			failed = fmt.Errorf("inject %s: %w", f.path(l.name), err)
+		}
+	}
+	if err := batch.Flush(inHand); err != nil {
+		for _, c := range files {
+			f.stays(c.look, err)
+		}
+		failed = errors.Join(failed, fmt.Errorf("inject files of %s: %w", f.cfg.Dir, err))
+		files = nil
+	}
+	for _, c := range files {
+		if err := f.done(c.look, c.id, away); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil // told; what was not taken stays for the next start
+	}
+	return failed
+}
+
+// read claims a small file and makes its packet. Its error is errAway, errBusy or a
+// refusal.
+func (f *Folder) read(l look) (c claimed, p packet.Packet, err error) {
+	file, err := f.claim(l.name)
+	switch {
+	case errors.Is(err, errAway), errors.Is(err, errBusy):
+		return c, p, err
+	case err != nil:
+		return c, p, refusal{fmt.Errorf("it cannot be opened: %w", reason(err))}
+	}
+	p.State = f.cfg.State
+	c = claimed{file: file}
+	if c.look, err = f.look(file, l.name); err == nil && c.look.size > smallFile {
+		err = errBusy // it has grown
+	}
+	if err == nil {
+		named(&p, l.name)
+		p.ID, err = fileID(f.path(l.name), c.look, file)
+	}
+	if err == nil {
+		var data []byte
+		data, err = io.ReadAll(&steady{file: file, look: c.look, written: f.written})
+		p.Data = string(data)
+	}
+	if err != nil {
+		file.Close() // only read
+		return c, p, err
+	}
+	c.id = p.ID
+	return c, p, nil
+}
+
+// inHand is what the files in hand live by: once ctx has ended it goes on for the time
+// of grace, so that they are not cut off without need.
+func (f *Folder) inHand(ctx context.Context) (inHand context.Context, end func()) {
+	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(f.cfg.Grace):
+			cancel()
+		case <-inHand.Done():
+		}
+	})
+	return inHand, func() {
+		stop()
+		cancel()
+	}
+}
+
+// stays says that a file was not taken.
+func (f *Folder) stays(l look, err error) {
+	f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
+}
