@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
@@ -22,6 +26,7 @@ func newLog(w io.Writer, debug bool) *slog.Logger {
 		TimeFormat: time.StampMilli,
 		NoColor:    !isTerminal(w) || os.Getenv("NO_COLOR") != "",
 		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
+			attr = whole(attr)
 			if len(groups) > 0 {
 				return attr
 			}
@@ -36,6 +41,25 @@ func newLog(w io.Writer, debug bool) *slog.Logger {
 			return attr
 		},
 	}))
+}
+
+// whole is the attribute with a text that is printed to its end: what writes the lines
+// stops at a byte that is not UTF-8, as names of files may have.
+func whole(attr slog.Attr) slog.Attr {
+	var text string
+	switch v := attr.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	case fmt.Stringer:
+		text = v.String()
+	}
+	if utf8.ValidString(text) {
+		return attr
+	}
+	quoted := strconv.Quote(text)
+	return slog.String(attr.Key, strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`))
 }
 
 // levelWord is the level as a word, padded so that messages stand in one

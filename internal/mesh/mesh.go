@@ -24,7 +24,7 @@ import (
 
 // Protocol is the major version of what nodes say to each other. A node of
 // another one is named, and nothing else is done with it.
-const Protocol = 1
+const Protocol = 2
 
 // A Card is what a node says of itself, whole, whenever some of it has changed.
 // It does not change once it was given to somebody.

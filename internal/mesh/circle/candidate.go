@@ -31,6 +31,9 @@ const (
 	// away is how long a node is not heard of until it counts as back when it
 	// is: beacons come every 2 s.
 	away = 5 * time.Second
+	// settled is how long a node stays that was met for good: one that is met and gone
+	// again and again is tried with growing delays, like one that cannot be reached.
+	settled = 10 * time.Second
 	// forget is how long after it was heard of last a candidate is tried.
 	forget = time.Hour
 )
@@ -139,15 +142,18 @@ func (c *Circle) try(ctx context.Context, cand *candidate) {
 			delay = 0
 			continue
 		}
+		began := time.Now()
 		err := c.meet(ctx, cand)
+		longest, keep := nearDelay, true
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil:
+		case err != nil:
+			longest, keep = c.failure(cand, err)
+		case time.Since(began) > settled: // it was met, and is gone
 			delay = 0
-			continue // it was met, and is gone
+			continue
 		}
-		longest, keep := c.failure(cand, err)
 		if !keep {
 			return
 		}

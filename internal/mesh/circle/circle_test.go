@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/mesh/meshtest"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
@@ -206,14 +207,14 @@ func TestBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	boot, at := packet.NewID(), netip.MustParseAddrPort("10.0.0.1:7900")
-	c.Sight(boot, at, 1)
-	c.Sight(boot, at, 1)
+	c.Sight(boot, at, mesh.Protocol)
+	c.Sight(boot, at, mesh.Protocol)
 	cand := c.candidates["tcp://10.0.0.1:7900"]
 	if len(cand.again) != 0 {
 		t.Error("one that is heard of all the time is tried before its time")
 	}
 	cand.heard = cand.heard.Add(-2 * away)
-	c.Sight(boot, at, 1)
+	c.Sight(boot, at, mesh.Protocol)
 	if len(cand.again) != 1 {
 		t.Error("one that is back is not tried at once")
 	}
@@ -223,18 +224,18 @@ func TestTwoWays(t *testing.T) {
 	n := newNetwork(t)
 	a := n.start("a", overTCP|overUnix)
 	b := n.start("b", overTCP|overUnix, a.addr.String(), a.addr.String())
-	a.Sight(b.me.Boot, b.addr, 1)
-	a.Sight(a.me.Boot, a.addr, 1) // itself
-	b.Sight(packet.NewID(), b.addr, 1)
+	a.Sight(b.me.Boot, b.addr, mesh.Protocol)
+	a.Sight(a.me.Boot, a.addr, mesh.Protocol) // itself
+	b.Sight(packet.NewID(), b.addr, mesh.Protocol)
 	n.expect(a, 5*time.Second, "b unix")
 	n.expect(b, 5*time.Second, "a unix")
 	// The socket goes, the way over TCP stays.
 	if err := os.Remove(filepath.Join(a.cfg.Folder, "b.sock")); err != nil {
 		t.Fatal(err)
 	}
-	a.Sight(b.me.Boot, b.addr, 1)
+	a.Sight(b.me.Boot, b.addr, mesh.Protocol)
 	testenv.Eventually(t, 5*time.Second, "a reaches b over TCP", func() bool {
-		a.Sight(b.me.Boot, b.addr, 1) // as a beacon does
+		a.Sight(b.me.Boot, b.addr, mesh.Protocol) // as a beacon does
 		return a.names() == "b tcp"
 	})
 	n.expect(b, time.Second, "a unix")
@@ -276,7 +277,7 @@ func TestOtherProtocol(t *testing.T) {
 	boot := packet.NewID()
 	for range 3 {
 		a.Sight(boot, netip.MustParseAddrPort("192.0.2.1:7900"), 7)
-		a.Sight(b.me.Boot, b.addr, 1)
+		a.Sight(b.me.Boot, b.addr, mesh.Protocol)
 	}
 	testenv.Eventually(t, 5*time.Second, "both are listed", func() bool { return len(a.Others()) == 2 })
 	for _, o := range a.Others() {
@@ -293,7 +294,7 @@ func TestUnreachable(t *testing.T) {
 	a := n.start("a", overTCP)
 	b := n.start("b", overTCP)
 	b.me.Port = 1 // nobody listens there
-	b.Sight(a.me.Boot, a.addr, 1)
+	b.Sight(a.me.Boot, a.addr, mesh.Protocol)
 	n.expect(b, 5*time.Second, "a tcp")
 	testenv.Eventually(t, 5*time.Second, "a says that it cannot reach b", func() bool {
 		o := a.Others()
@@ -382,11 +383,11 @@ func TestBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 2 * maxCandidates {
-		c.Sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7900), 1)
+		c.Sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7900), mesh.Protocol)
 		c.Sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 7900), 9)
 	}
 	for _, wrong := range []string{"0.0.0.0:7900", "224.0.0.1:7900", "10.0.0.1:0", "[::]:1"} {
-		c.Sight(packet.NewID(), netip.MustParseAddrPort(wrong), 1)
+		c.Sight(packet.NewID(), netip.MustParseAddrPort(wrong), mesh.Protocol)
 	}
 	if got := c.Counts(); got.Candidates != maxCandidates || got.Dropped != maxCandidates || len(c.Others()) != maxOthers {
 		t.Errorf("%+v and %d others", got, len(c.Others()))

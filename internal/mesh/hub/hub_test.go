@@ -206,8 +206,8 @@ func TestBadCards(t *testing.T) {
 		"empty":    "",
 		"text":     "hello",
 		"newer":    `{"protocol":99,"card":{"node":"newer","version":"9.0"}}`,
-		"other":    `{"protocol":1,"card":{"node":"somebody","boot":"` + h.boot.String() + `"}}`,
-		"bootless": `{"protocol":1,"card":{"node":"bootless"}}`,
+		"other":    `{"protocol":2,"card":{"node":"somebody","boot":"` + h.boot.String() + `"}}`,
+		"bootless": `{"protocol":2,"card":{"node":"bootless"}}`,
 	} {
 		if _, err := h.cards.PutString(t.Context(), name, data); err != nil {
 			t.Fatal(err)

@@ -164,7 +164,7 @@ func httpServer(t *testing.T, answer http.HandlerFunc) func(Client) (*Peer, erro
 // TestWrongAnswers has nodes that do not keep to the protocol.
 func TestWrongAnswers(t *testing.T) {
 	boot, session := packet.NewID(), packet.NewID()
-	hello := fmt.Sprintf(`{"hello":{"protocol":1,"node":"b","boot":"%s"},"session":"%s"}`, boot, session) + "\n"
+	hello := fmt.Sprintf(`{"hello":{"protocol":2,"node":"b","boot":"%s"},"session":"%s"}`, boot, session) + "\n"
 	card := func(node, seed string) string {
 		return fmt.Sprintf(`{"card":{"node":%q,"boot":"%s","seeds":[{"manifest":{"name":%q}}]}}`, node, boot, seed) + "\n"
 	}
@@ -174,7 +174,7 @@ func TestWrongAnswers(t *testing.T) {
 		{"no hello", "{}\n", "hello"},
 		{"a hello without a session", strings.Replace(hello, `"session"`, `"x"`, 1), "hello"},
 		{"a node's name that is none", strings.Replace(hello, `"b"`, `"../b"`, 1), "'.'"},
-		{"another protocol", strings.Replace(hello, `1,`, `2,`, 1), "protocol 2"},
+		{"another protocol", strings.Replace(hello, `2,`, `3,`, 1), "protocol 3"},
 		{"no card", hello + "{}\n", "card"},
 		{"the card of another", hello + card("c", "greet"), "another"},
 		{"a seed's name that is none", hello + card("b", "in..x"), "seed's name"},
@@ -331,7 +331,7 @@ func TestWrongRequests(t *testing.T) {
 		{"POST", "append", good, x(), 1, func(r *http.Request) { r.Header.Set(headerSession, "x") }, 400},
 		{"POST", "frames", nil, x(), -1, func(r *http.Request) { r.Header.Set(headerSession, packet.NewID().String()) }, 410},
 		{"GET", "watch", nil, nil, 0, func(r *http.Request) { r.Header.Set(headerHello, "x") }, 400},
-		{"GET", "watch", nil, nil, 0, func(r *http.Request) { r.Header.Set(headerHello, strings.Replace(p.me, ":1", ":2", 1)) }, 426},
+		{"GET", "watch", nil, nil, 0, func(r *http.Request) { r.Header.Set(headerHello, strings.Replace(p.me, ":2", ":3", 1)) }, 426},
 		{"GET", "else", nil, nil, 0, nil, 400},
 		{"POST", "append", good, bytes.NewReader(make([]byte, store.MaxFrame+1)), store.MaxFrame + 1, nil, 400},
 		{"POST", "append", good, x(), -1, nil, 400},
@@ -342,7 +342,7 @@ func TestWrongRequests(t *testing.T) {
 		{"GET", "blobs/" + sum, url.Values{"size": {"-1"}}, nil, 0, nil, 400},
 		{"PUT", "blobs/" + sum, url.Values{"size": {"2"}}, x(), 1, nil, 400},
 	} {
-		if resp := ask(c.method, version1+c.path, c.query, c.body, c.size, c.change); resp.StatusCode != c.want {
+		if resp := ask(c.method, current+c.path, c.query, c.body, c.size, c.change); resp.StatusCode != c.want {
 			t.Errorf("%s %s %.60v: %s; expected %d", c.method, c.path, c.query, resp.Status, c.want)
 		}
 	}
@@ -352,7 +352,7 @@ func TestWrongRequests(t *testing.T) {
 	if resp := ask("GET", "/else", nil, nil, 0, nil); resp.StatusCode != 404 {
 		t.Errorf("what is not there: %s", resp.Status)
 	}
-	long := p.request(t.Context(), "GET", version1+"watch", url.Values{"x": {strings.Repeat("x", 2*maxHead)}})
+	long := p.request(t.Context(), "GET", current+"watch", url.Values{"x": {strings.Repeat("x", 2*maxHead)}})
 	if resp, err := p.conn.RoundTrip(long); err == nil {
 		resp.Body.Close()
 		if resp.StatusCode/100 == 2 {
@@ -383,7 +383,7 @@ func TestWrongMessages(t *testing.T) {
 			e := serve(t, "unix", nil)
 			p := e.meet(nil, Client{})
 			r, w := io.Pipe()
-			req := p.request(t.Context(), http.MethodPost, version1+"frames", nil)
+			req := p.request(t.Context(), http.MethodPost, current+"frames", nil)
 			req.Body, req.ContentLength = r, -1
 			resp, err := p.conn.RoundTrip(req)
 			if err != nil {

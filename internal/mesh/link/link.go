@@ -8,16 +8,16 @@
 // # Requests
 //
 // Each request carries who asks in the header Pumpkin-Hello, a [Hello] in JSON.
-// Paths below /mesh/v1/ are those of protocol 1; a node that does not speak the
+// Paths below /mesh/v2/ are those of protocol 2; a node that does not speak the
 // version of a path below /mesh/ answers 426 with a problem that holds its own
 // hello, in every version.
 //
-//	GET    /mesh/v1/watch           what the node says of itself, until it ends
-//	POST   /mesh/v1/frames          leases and verdicts, both ways, until it ends
-//	POST   /mesh/v1/append          ?place=&packets=&rank=  the body is a frame
-//	GET    /mesh/v1/blobs/{sum}     ?size=  large data
-//	PUT    /mesh/v1/blobs/{sum}     ?size=  the body is large data
-//	DELETE /mesh/v1/blobs/{sum}     ?size=
+//	GET    /mesh/v2/watch           what the node says of itself, until it ends
+//	POST   /mesh/v2/frames          leases and verdicts, both ways, until it ends
+//	POST   /mesh/v2/append          ?place=&packets=&rank=  the body is a frame
+//	GET    /mesh/v2/blobs/{sum}     ?size=  large data
+//	PUT    /mesh/v2/blobs/{sum}     ?size=  the body is large data
+//	DELETE /mesh/v2/blobs/{sum}     ?size=
 //
 // All but watch name their session in the header Pumpkin-Session, and are
 // answered 410 where it has ended. Errors are problems in JSON, whose kind says
@@ -127,7 +127,7 @@ const (
 	headerHello   = "Pumpkin-Hello"
 	headerSession = "Pumpkin-Session"
 	root          = "/mesh/"
-	version1      = "/mesh/v1/"
+	current      = "/mesh/v2/"
 )
 
 // A Hello is who speaks. It has the same form in every version of the protocol.

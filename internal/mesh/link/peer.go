@@ -135,7 +135,7 @@ const host = "node"
 
 // begin sends the watch and reads who answers it.
 func (p *Peer) begin() error {
-	req := p.request(p.ctx, http.MethodGet, version1+"watch", nil)
+	req := p.request(p.ctx, http.MethodGet, current+"watch", nil)
 	var err error
 	p.answer, err = p.conn.RoundTrip(req)
 	if err != nil {

@@ -206,7 +206,7 @@ func (p *puller) leases(a arrival, from store.Queue) ([]store.Lease, error) {
 
 // run keeps the stream until it breaks, and with it the peer.
 func (p *puller) run() {
-	req := p.peer.request(p.peer.ctx, http.MethodPost, version1+"frames", nil)
+	req := p.peer.request(p.peer.ctx, http.MethodPost, current+"frames", nil)
 	req.Body, req.ContentLength = outgoing{p}, -1
 	resp, err := p.peer.do(req, "open the stream of frames")
 	if err != nil {

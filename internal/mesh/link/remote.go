@@ -34,7 +34,7 @@ func (r remote) Append(ctx context.Context, to store.Queue, f store.Frame) error
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	query := url.Values{"place": {string(to)}, "packets": {strconv.Itoa(f.Packets)}, "rank": {rankText(f.Rank)}}
-	return r.send(r.peer.request(ctx, http.MethodPost, version1+"append", query), bytes.NewReader(f.Data), int64(len(f.Data)), what)
+	return r.send(r.peer.request(ctx, http.MethodPost, current+"append", query), bytes.NewReader(f.Data), int64(len(f.Data)), what)
 }
 
 // send sends a request with a body that is not kept.
@@ -53,7 +53,7 @@ func (r remote) send(req *http.Request, body io.Reader, size int64, what string)
 }
 
 func (r remote) blob(ctx context.Context, method string, b packet.Blob) *http.Request {
-	return r.peer.request(ctx, method, version1+"blobs/"+hex.EncodeToString(b.Sum[:]), url.Values{"size": {strconv.FormatInt(b.Size, 10)}})
+	return r.peer.request(ctx, method, current+"blobs/"+hex.EncodeToString(b.Sum[:]), url.Values{"size": {strconv.FormatInt(b.Size, 10)}})
 }
 
 // OpenBlob reads large data of the peer, until ctx ends.

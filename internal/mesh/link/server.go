@@ -63,12 +63,12 @@ type Server struct {
 func NewServer(cfg ServerConfig) *Server {
 	s := &Server{cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()), mux: http.NewServeMux(), sessions: map[packet.ID]*session{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
-	s.mux.HandleFunc("GET "+version1+"watch", s.watch)
-	s.mux.HandleFunc("POST "+version1+"frames", s.within(frames))
-	s.mux.HandleFunc("POST "+version1+"append", s.within(appendFrame))
-	s.mux.HandleFunc("GET "+version1+"blobs/{sum}", s.within(getBlob))
-	s.mux.HandleFunc("PUT "+version1+"blobs/{sum}", s.within(putBlob))
-	s.mux.HandleFunc("DELETE "+version1+"blobs/{sum}", s.within(dropBlob))
+	s.mux.HandleFunc("GET "+current+"watch", s.watch)
+	s.mux.HandleFunc("POST "+current+"frames", s.within(frames))
+	s.mux.HandleFunc("POST "+current+"append", s.within(appendFrame))
+	s.mux.HandleFunc("GET "+current+"blobs/{sum}", s.within(getBlob))
+	s.mux.HandleFunc("PUT "+current+"blobs/{sum}", s.within(putBlob))
+	s.mux.HandleFunc("DELETE "+current+"blobs/{sum}", s.within(dropBlob))
 	s.mux.HandleFunc(root, s.unknown)
 	if cfg.API != nil {
 		s.mux.Handle("/", cfg.API)
@@ -109,10 +109,10 @@ func (s *Server) Sessions() int {
 	return len(s.sessions)
 }
 
-// unknown answers what protocol 1 does not have, and tells those who speak
+// unknown answers what protocol 2 does not have, and tells those who speak
 // another from those who are wrong.
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, version1) {
+	if strings.HasPrefix(r.URL.Path, current) {
 		refuse(w, fmt.Errorf("%w: there is no %s %s", errBad, r.Method, r.URL.Path))
 		return
 	}
