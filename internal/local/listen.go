@@ -31,6 +31,8 @@ const staleBirth = time.Minute
 // Close. Sockets of dead nodes are swept away on the way. A second node of the
 // name is refused.
 //
+// A socket that somebody removes is opened again within some seconds.
+//
 // Connections of other users than this one and root are closed unseen. Some
 // connections end at once without a word: somebody looked whether the node
 // lives.
@@ -42,13 +44,24 @@ func ListenIn(group, meet, node string) (net.Listener, error) {
 	if err := packet.CheckName("node", node); err != nil {
 		return nil, err
 	}
-	dir, err := Folder(group, meet)
+	l, err := newLasting(func() (*listener, error) {
+		dir, err := Folder(group, meet)
+		if err != nil {
+			return nil, err
+		}
+		if err := sweep(dir); err != nil {
+			return nil, fmt.Errorf("sweep %s: %w", dir, err)
+		}
+		return bind(dir, group, node)
+	}, lookTime)
 	if err != nil {
 		return nil, err
 	}
-	if err := sweep(dir); err != nil {
-		return nil, fmt.Errorf("sweep %s: %w", dir, err)
-	}
+	return l, nil
+}
+
+// bind opens the socket of a node in dir.
+func bind(dir, group, node string) (*listener, error) {
 	l, err := listen(dir, node)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("a node %s of group %s runs on this machine already: choose another name", node, group)
@@ -62,7 +75,7 @@ func ListenIn(group, meet, node string) (net.Listener, error) {
 // listen binds a socket under a hidden name and gives it its own once it is
 // listening: so a socket that can be seen and refuses connections is a dead
 // node's, and never one that is just starting.
-func listen(dir, node string) (net.Listener, error) {
+func listen(dir, node string) (*listener, error) {
 	// Hidden names are short: they must fit where the own name fits.
 	birth := filepath.Join(dir, "."+packet.NewID().String()[:8])
 	var ul *net.UnixListener

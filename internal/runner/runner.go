@@ -100,6 +100,8 @@ type Env struct {
 	// Print takes what the seed prints, a line at a time without its end.
 	// It is called from several goroutines.
 	Print func(line string)
+	// Warn takes what the user should look to about the seed; nil discards it.
+	Warn func(line string)
 	// Blobs take and give large data; nil keeps it in memory.
 	Blobs Blobs
 	// Snapshots is the folder where the files of seeds are copied that run; ""

@@ -77,5 +77,9 @@ def main():
     return worker.serve(in_fd, out_fd)
 
 
+if __name__ == "__mp_main__":  # a process of multiprocessing
+    from pumpkin import importable
+    importable.learn()
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from pumpkin import importable
+
 
 class LoadError(Exception):
     """The file is no seed, for a reason that needs no traceback."""
@@ -27,6 +29,7 @@ def load(path, source, name, takes_data, report):
     code = compile(report.source, path, "exec", dont_inherit=True)
     module = _module(path)
     report.module = module.__name__
+    importable.tell(module.__name__, path, source)
     _add_folder(os.path.dirname(path))
     sys.argv = [path]
     exec(code, module.__dict__)

@@ -91,8 +91,23 @@ class Apart(Case):
         with open(os.path.join(self.folder, "gate"), "w"):
             pass  # now the child may end
 
+    def test_processes_of_a_pool_of_a_file_of_any_name(self):
+        for name in ("fit-curve", "copy", "greet"):
+            source = """\
+                import multiprocessing, os
+                def square(x):
+                    return x * x
+                def where(x):
+                    return os.path.basename(__file__)
+                def run(x):
+                    with multiprocessing.get_context("spawn").Pool(2) as pool:
+                        yield sum(pool.map_async(square, range(10)).get(60))
+                        yield pool.map_async(where, [1]).get(60)[0]
+                """
+            self.assertEqual(self.outputs(source, name=name), [("", b"285"), ("", name.encode() + b".py")])
+
     def test_processes_of_a_pool(self):
-        for method in ("fork", "spawn"):
+        for method in ("fork", "spawn", "forkserver"):
             source = """\
                 import multiprocessing
                 def square(x):

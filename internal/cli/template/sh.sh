@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # pmk: String:UNGREETED -> String:GREETING
 # pmk-about: says hello to a name
 #
@@ -7,7 +7,7 @@
 # packet: the data is its standard input, what it prints is the next packet, to
 # the byte. Printing nothing ends the packet; an exit status that is not 0 is a
 # failure, tried again and then sent to the state Error:NAME.
-set -eu
+set -euo pipefail # a step that fails is a failure, also within a pipe
 
 name=$(cat)
 printf 'Hello %s' "$name"

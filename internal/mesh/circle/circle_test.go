@@ -273,7 +273,7 @@ func TestOtherProtocol(t *testing.T) {
 	n := newNetwork(t)
 	a := n.start("a", overTCP)
 	b := n.start("b", overTCP)
-	b.me.Protocol = 2 // before anybody asked
+	b.me.Protocol++ // before anybody asked
 	boot := packet.NewID()
 	for range 3 {
 		a.Sight(boot, netip.MustParseAddrPort("192.0.2.1:7900"), 7)

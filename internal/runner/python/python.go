@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/local"
@@ -52,7 +53,7 @@ func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	lib, err := library(ctx)
+	lib, err := library()
 	if err != nil {
 		return nil, err
 	}
@@ -129,15 +130,21 @@ func find(ctx context.Context, c choice) (string, error) {
 	return lines[2], nil
 }
 
-// library unpacks the worker library once a program, where its hash names it.
-var library = untilFound(func(context.Context) (string, error) {
+// library unpacks the worker library, where its hash names it. It does so for every
+// worker: what cleans temporary folders may have taken it away since the last one.
+func library() (string, error) {
 	base, err := local.Dir(".python")
 	if err != nil {
 		return "", fmt.Errorf("a place for the Python library: %w", err)
 	}
-	dir := filepath.Join(base, python.Hash())
-	return dir, unpack(dir)
-})
+	dir := filepath.Join(base, hash())
+	if err := unpack(dir); err != nil {
+		return "", fmt.Errorf("unpack the Python library: %w", err)
+	}
+	return dir, nil
+}
+
+var hash = sync.OnceValue(python.Hash)
 
 // unpack writes the files of the library that dir lacks or has otherwise: what
 // cleans temporary folders may take single ones away.

@@ -38,6 +38,36 @@ func TestUnpackRepairs(t *testing.T) {
 	}
 }
 
+// The library is put back for the next worker when its folder is gone.
+func TestTheLibraryComesBack(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	for range 2 {
+		dir, err := library()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(python.Main))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, filepath.FromSlash(python.Main))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := library(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(python.Main))); err != nil {
+		t.Error("one file is still gone: ", err)
+	}
+}
+
 func TestPythonThatIsMissing(t *testing.T) {
 	if _, err := find(t.Context(), choice{name: "/none/python3"}); !errors.Is(err, runner.ErrMissing) {
 		t.Errorf("found with %v", err)

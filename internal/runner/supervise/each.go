@@ -164,6 +164,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		stderr.r.Close()
 		return o
 	}
+	e.ooms = oomKills()
 	e.child.Store(int64(p.Pid))
 	if feed != nil {
 		go func() {
@@ -187,7 +188,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		o.err = err
 	case !state.Success():
 		status := state.Sys().(syscall.WaitStatus)
-		o.err, o.how = errors.New(statusText(status)), e.how(status)
+		o.err, o.how = errors.New(e.endText(status)), e.how(status)
 	default:
 		o.err = e.collect(entry, stdout.text(), &o)
 	}

@@ -48,6 +48,7 @@ type supervisor struct {
 	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
 	asked  atomic.Bool  // the node wants the run to end
 	struck atomic.Bool  // somebody else wants everything to end
+	ooms   int64        // how often memory had run out here when the program started
 
 	telling sync.Mutex
 	frame   []byte
@@ -58,6 +59,7 @@ func serve(spec Spec) int {
 	debug.SetGCPercent(50) // it should be small
 	settle()
 	noCore()
+	riskFirst()
 	s := &supervisor{spec: spec, out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
 	inFile := os.NewFile(fdIn, "in")
 	s.in = bufio.NewReaderSize(inFile, 64<<10)
@@ -149,6 +151,7 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 			f.Close()
 		}
 	}
+	s.ooms = oomKills()
 	s.child.Store(int64(p.Pid))
 	fmt.Fprintln(s.status, started)
 	// Orphans below fall to this process: they are waited for as well.
@@ -161,7 +164,7 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 			return "", err
 		case pid == p.Pid:
 			how, err := json.Marshal(s.how(status))
-			return statusText(status) + howBegins + string(how), err
+			return s.endText(status) + howBegins + string(how), err
 		}
 	}
 }
@@ -215,11 +218,33 @@ func noCore() {
 	}
 }
 
-func statusText(status syscall.WaitStatus) string {
+// endText is how a program ended.
+func (s *supervisor) endText(status syscall.WaitStatus) string {
+	return statusText(status, status.Signaled() && status.Signal() == syscall.SIGKILL && oomKills() > s.ooms)
+}
+
+// statusText is how a program ended, with what a number means that shells give.
+// oom says that the system has killed a process here since memory ran out.
+func statusText(status syscall.WaitStatus, oom bool) string {
 	if status.Signaled() {
-		return "killed by " + signalName(status.Signal())
+		text := "killed by " + signalName(status.Signal())
+		if oom {
+			text += ", probably out of memory"
+		}
+		return text
 	}
-	return fmt.Sprintf("exit status %d", status.ExitStatus())
+	text := fmt.Sprintf("exit status %d", status.ExitStatus())
+	switch number := status.ExitStatus(); {
+	case number == 126:
+		text += " (a command is not executable)"
+	case number == 127:
+		text += " (a command was not found)"
+	case number == 128+int(syscall.SIGPIPE):
+		text += " (SIGPIPE: what it wrote to had ended)"
+	case number > 128 && number < 128+32:
+		text += " (" + signalName(syscall.Signal(number-128)) + ")"
+	}
+	return text
 }
 
 // greet reads the node's hello and answers it.

@@ -26,6 +26,7 @@ type liner struct {
 	to, from syscall.RawConn // the program's pipes, for what must not wait
 	back     *bufio.Reader   // of from
 	text     []byte          // the lines of a batch, for reuse
+	answered bool            // the program has answered a line
 }
 
 // maxText is how much memory for lines is kept for the next batch, in bytes.
@@ -142,10 +143,13 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 				return err
 			}
 		}
+		told := l.awaitFirst(&batch[i])
 		line, err := l.line()
+		told()
 		if err != nil {
 			return l.broken(ctx, err)
 		}
+		l.answered = true
 		switch { // an empty line is no packet, and an extractor's is for people
 		case line == "":
 		case len(l.m.Contract.Out) == 0:
@@ -156,6 +160,23 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 		out.Done(i, err)
 	}
 	return nil
+}
+
+// silentTime is how long a program may take for its first answer before that is said.
+const silentTime = 10 * time.Second
+
+// awaitFirst says what is probably wrong when a program does not answer its first line, until
+// stop is called.
+func (l *liner) awaitFirst(p *packet.Packet) (stop func()) {
+	if l.answered {
+		return func() {}
+	}
+	id := p.ID
+	said := time.AfterFunc(silentTime, func() {
+		l.env.Warn(fmt.Sprintf("seed %s has not answered packet %s for %v: in lines mode a program writes each answer at once, "+
+			"and not when a buffer is full; stdbuf -oL, an option such as --unbuffered or --line-buffered, or a flush in the program does that", l.m.Name, id, silentTime))
+	})
+	return func() { said.Stop() }
 }
 
 // line reads the next line back, at most as long as a packet's data may be. With

@@ -38,6 +38,9 @@ func Open(m seed.Manifest, env runner.Env, spec supervise.Spec) runner.Runner {
 	if env.Print == nil {
 		env.Print = func(string) {}
 	}
+	if env.Warn == nil {
+		env.Warn = func(string) {}
+	}
 	return &workers{m: m, env: env, spec: spec}
 }
 
