@@ -33,7 +33,7 @@ class Failures(Case):
                         raise pumpkin.Fail("no such\\ngalaxy") from e
                 if x.isdigit():
                     sys.exit(int(x))
-                raise eval(x, vars(pumpkin) | {"delta": datetime.timedelta})
+                raise eval(x, dict(vars(pumpkin), delta=datetime.timedelta))
             """
         cases = [
             (b"cause", "no such galaxy", {"final": True}),

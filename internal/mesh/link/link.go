@@ -127,7 +127,7 @@ const (
 	headerHello   = "Pumpkin-Hello"
 	headerSession = "Pumpkin-Session"
 	root          = "/mesh/"
-	current      = "/mesh/v2/"
+	current       = "/mesh/v2/"
 )
 
 // A Hello is who speaks. It has the same form in every version of the protocol.
