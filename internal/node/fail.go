@@ -73,7 +73,7 @@ func (h *host) attempted(it *item, err error) {
 	if h.manifest.RetryFor > 0 {
 		of = ""
 	}
-	h.faults.warn(h.node, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
+	h.faults.warn(h.node, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
 		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
 	h.delay(it, delay)
 }
@@ -179,7 +179,7 @@ func (h *host) deadLetter(it *item, err error) {
 	if it.Attempt > 0 { // it was run, and did not end its node
 		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
 	}
-	h.faults.warn(h.node, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
+	h.faults.warn(h.node, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

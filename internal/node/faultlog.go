@@ -10,42 +10,56 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 )
 
-// A faultLog says what happened once: the same failure of a seed again within
-// quiet is counted and told with the next line.
+// A faultLog says what a seed does wrong: of each kind a line within quiet, whatever its
+// error is, with how many were left out before it. Its zero value is ready.
 type faultLog struct {
-	mu     sync.Mutex
-	reason string
-	told   time.Time
-	more   int
+	mu    sync.Mutex
+	lines [faultKinds]struct {
+		told time.Time
+		more int // since then
+	}
 	recent []SeedError // the newest first
 }
 
+// A faultKind is what a line about a seed says.
+type faultKind int
+
+const (
+	attemptFailed faultKind = iota
+	gaveUp
+	injectorFailed
+	injectorGaveUp
+	faultKinds // how many there are
+)
+
+// quiet is how long a kind of line is not written again.
 const quiet = 10 * time.Second
 
-func (f *faultLog) warn(n *Node, what string, err error) {
+func (f *faultLog) warn(n *Node, kind faultKind, what string, err error) {
 	var run *runner.Fault
 	output := ""
 	if errors.As(err, &run) {
 		output = run.Output
 	}
 	f.mu.Lock()
-	reason := err.Error()
-	f.remember(reason, output, time.Now())
-	if reason == f.reason && time.Since(f.told) < quiet {
-		f.more++
+	now := time.Now()
+	f.remember(err.Error(), output, now)
+	line := &f.lines[kind]
+	if now.Sub(line.told) < quiet {
+		line.more++
 		f.mu.Unlock()
 		n.log.Debug(what, "error", err)
 		return
 	}
-	more := f.more
-	f.reason, f.told, f.more = reason, time.Now(), 0
+	more := line.more
+	line.told, line.more = now, 0
 	f.mu.Unlock()
 	args := []any{"error", err}
 	if output != "" {
 		args = append(args, "output", output)
 	}
 	if more > 0 {
-		args = append(args, "repeated", more)
+		args = append(args, "left_out", more)
 	}
 	n.log.Warn(what, args...)
 }
