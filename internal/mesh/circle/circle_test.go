@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,8 @@ import (
 type network struct {
 	t              testing.TB
 	server, client *tls.Config
+	// tells, unless nil, is the port that a node says it is reached at.
+	tells func(real netip.AddrPort) uint16
 }
 
 func newNetwork(t testing.TB) *network {
@@ -68,6 +72,9 @@ func (n *network) start(name string, ways int, join ...string) *node {
 		listeners = append(listeners, l)
 		nd.addr = l.Addr().(*net.TCPAddr).AddrPort()
 		cfg.Server, cfg.Client, cfg.Port = n.server, n.client, nd.addr.Port()
+		if n.tells != nil {
+			cfg.Port = n.tells(nd.addr)
+		}
 	}
 	if ways&overUnix != 0 {
 		l, err := local.Listen("default", name)
@@ -218,6 +225,52 @@ func TestBack(t *testing.T) {
 	if len(cand.again) != 1 {
 		t.Error("one that is back is not tried at once")
 	}
+}
+
+// TestMetAndGone has connections that are cut soon after they were made: a node is tried
+// again with growing delays, not as fast as can be.
+func TestMetAndGone(t *testing.T) {
+	n := newNetwork(t)
+	var dialled atomic.Int64
+	n.tells = func(real netip.AddrPort) uint16 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				dialled.Add(1)
+				go cutSoon(conn, real)
+			}
+		}()
+		return l.Addr().(*net.TCPAddr).AddrPort().Port()
+	}
+	a := n.start("a", overTCP)
+	b := n.start("b", overTCP, fmt.Sprint("127.0.0.1:", a.cfg.Port))
+	testenv.Eventually(t, 20*time.Second, "they meet", func() bool { return len(b.host.Peers())+len(a.host.Peers()) > 0 })
+	before := dialled.Load()
+	time.Sleep(3 * time.Second) // two candidates of each: 0.1 s, 0.2, 0.4, 0.8, 1.6
+	if count := dialled.Load() - before; count > 40 {
+		t.Errorf("in 3 s there were %d connections", count)
+	}
+}
+
+// cutSoon is a connection to a node that ends a tenth of a second after it was made.
+func cutSoon(conn net.Conn, to netip.AddrPort) {
+	defer conn.Close()
+	real, err := net.Dial("tcp", to.String())
+	if err != nil {
+		return
+	}
+	defer real.Close()
+	go io.Copy(real, conn) // both end with the connections
+	go io.Copy(conn, real)
+	time.Sleep(100 * time.Millisecond)
 }
 
 func TestTwoWays(t *testing.T) {
