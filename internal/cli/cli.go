@@ -149,7 +149,12 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settings.set(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := secretFlags(cmd); err != nil {
+			return err
+		}
+		return a.settings.set(cmd)
+	}
 	root.AddCommand(a.sendCommand(), a.psCommand(), a.topCommand(), a.waitingCommand(), a.retryCommand(), a.dropCommand(), a.pauseCommand(), a.resumeCommand(), a.forgetCommand(), a.storeCommand(), a.traceCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
 		a.seedCommand(), a.keyCommand(), a.benchCommand(), a.versionCommand())
 	return root
