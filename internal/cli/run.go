@@ -149,6 +149,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			return noSuchPath(cmd.Root(), path, err)
 		}
 	}
+	warnOldConfig(paths, log)
 	return a.node(cmd.Context(), f, reach, paths, log)
 }
 
