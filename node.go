@@ -25,9 +25,10 @@ type Config struct {
 	// has not ended is lost when the program dies.
 	Data string
 	// Key is the file with the key of the network, which 'pmk key new' makes: the node
-	// meets all nodes that have it, on the local network too. "" means the key in the
-	// environment, where pmk looks for one as well, and else no key: then the node meets
-	// those of this machine.
+	// meets all nodes that have it, on the local network too. "" means the key, or the
+	// path of its file, that PUMPKIN_KEY in the environment holds, and else no key: then the
+	// node meets those of this machine. Where other variables set flags of pmk, see its
+	// documentation, a Config stands for them all.
 	Key string
 	// Join are nodes elsewhere to meet, HOST:PORT, where no broadcast reaches them.
 	Join []string

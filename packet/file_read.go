@@ -65,8 +65,12 @@ func parsed[T any](parse func(string) (T, error)) func(strict.Value) (T, error) 
 	}
 }
 
+// maxCount is the greatest number of attempts and the like that a file may say: a node counts
+// on from it in 32 bits.
+const maxCount = math.MaxInt32 / 2
+
 func count(v strict.Value) (int, error) {
-	n, err := v.Int(0, math.MaxInt32)
+	n, err := v.Int(0, maxCount)
 	return int(n), err
 }
 

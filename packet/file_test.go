@@ -150,6 +150,8 @@ func TestParseFileRefuses(t *testing.T) {
 		"goal's node":       {ours(`"goal_node": "a\nb"`), `line 2: "goal_node": the node's name is not a name`},
 		"hop's node":        {ours(`"hops": [{"seed": "a", "at": "2026-01-02T03:04:05Z", "node": "` + strings.Repeat("n", 256) + `"}]`), `line 2: "hops[0].node": the node's name is not a name`},
 		"hop's version":     {ours(`"hops": [{"seed": "a", "node": "n", "at": "2026-01-02T03:04:05Z", "version": "` + strings.Repeat("v", 65) + `"}]`), `line 2: "hops[0].version": the seed's version is not a name`},
+		"attempts":          {ours(`"attempt": 2147483647`), `line 2: "attempt": found the number 2147483647; expected a whole number from 0 to 1073741823`},
+		"rounds":            {ours(`"round": 2147483647`), `line 2: "round": found the number 2147483647; expected a whole number from 0 to 1073741823`},
 		"attempt":           {ours(`"attempt": -1`), `line 2: "attempt": found the number -1; expected a whole number from 0`},
 		"hop":               {ours(`"hops": [{"seed": "a", "node": "n"}]`), `line 2: "hops[0]": "at" is missing`},
 		"hop's time":        {ours(`"hops": [{"seed": "a", "node": "n", "at": "now"}]`), `line 2: "hops[0].at": parsing time "now"`},

@@ -355,7 +355,7 @@ var (
 			Path: PathOf(rapid.SliceOfN(rapid.Uint64Range(0, 1<<63-1), 0, 20).Draw(t, "path")...)}
 		if rapid.Bool().Draw(t, "fragment") {
 			x.Container, x.Fragment = anyID.Draw(t, "container"), Fragment{1, rapid.Uint32Range(2, 1<<32-1).Draw(t, "count")}
-			x.Round = int32(anyInt.Draw(t, "round"))
+			x.Round = int32(rapid.IntRange(0, maxCount).Draw(t, "round"))
 			x.Failing = rapid.Int64Range(0, maxSeconds).Draw(t, "failing")
 		}
 		for _, s := range []State{"A:B", "A:C", "A:D"} {

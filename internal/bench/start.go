@@ -65,7 +65,8 @@ func medianMs(times []time.Duration) float64 {
 	return times[len(times)/2].Seconds() * 1e3
 }
 
-// startOnce starts the binary in a new data folder, where it meets no other node.
+// startOnce starts the binary in a new data folder, where it meets no other node: this process has no
+// settings of a node in its environment any more.
 func startOnce(ctx context.Context, self string) (one started, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -79,7 +80,7 @@ func startOnce(ctx context.Context, self string) (one started, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(data), os.RemoveAll(sockets)) }()
 	cmd := exec.CommandContext(ctx, self, "--data", filepath.Join(data, "node"), "--http", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+sockets, "PMK_KEY=", "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+sockets, "NO_COLOR=1")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	log, out := newWatch(linkIn), newWatch(greetingIn)

@@ -80,10 +80,11 @@ func Main(ctx context.Context, program Program) int {
 
 // An app is one call of pmk.
 type app struct {
-	program Program
-	in      io.Reader
-	out     io.Writer // results
-	err     io.Writer // the log and errors
+	program  Program
+	settings settings
+	in       io.Reader
+	out      io.Writer // results
+	err      io.Writer // the log and errors
 
 	// Of a node in another program, see [Embedded]; nil elsewhere.
 	signals chan os.Signal   // the first lets what is in flight finish, the second ends it
@@ -91,7 +92,7 @@ type app struct {
 }
 
 func run(ctx context.Context, program Program, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{program: program, in: in, out: out, err: errs}
+	a := &app{program: program, settings: takeSettings(), in: in, out: out, err: errs}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -148,6 +149,12 @@ func (a *app) root() *cobra.Command {
 	root := a.runCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := secretFlags(cmd); err != nil {
+			return err
+		}
+		return a.settings.set(cmd)
+	}
 	root.AddCommand(a.sendCommand(), a.psCommand(), a.topCommand(), a.waitingCommand(), a.retryCommand(), a.dropCommand(), a.pauseCommand(), a.resumeCommand(), a.forgetCommand(), a.storeCommand(), a.traceCommand(), a.graphCommand(), a.checkCommand(), a.planCommand(),
 		a.seedCommand(), a.keyCommand(), a.benchCommand(), a.versionCommand())
 	return root

@@ -56,7 +56,12 @@ func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
 		if f.node != "" {
 			which = "no node " + f.node + " of the group " + f.group
 		}
-		err = noNodeError(which + " runs on this machine for you; start one with 'pmk', or 'pmk seeds/', and try again")
+		next := "start one with 'pmk', or 'pmk seeds/', and try again"
+		// What cannot be looked at is no reason to say less.
+		if others, _ := local.Groups(ctx); f.node == "" && len(others) > 0 {
+			next = "nodes of another group do: say --group " + strings.Join(others, " or --group ")
+		}
+		err = noNodeError(which + " runs on this machine for you; " + next)
 	}
 	return client, name, err
 }

@@ -23,7 +23,7 @@ type clusterFlags struct {
 }
 
 func (f *clusterFlags) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&f.servers, "store", nil, "store packets in this NATS cluster, which all nodes of the group share: `nats://HOST:PORT,...`")
+	flags.StringSliceVar(&f.servers, "store", nil, "store packets in this NATS cluster, which all nodes of the group share: `nats://HOST:PORT,...` (with a password only as PUMPKIN_STORE in the environment)")
 	flags.StringVar(&f.creds, "store-creds", "", "the `FILE` with the credentials for --store")
 	flags.StringVar(&f.tls.CA, "store-ca", "", "the `FILE` with the CA certificate of the servers of --store")
 	flags.StringVar(&f.tls.Cert, "store-cert", "", "the `FILE` with this node's certificate for --store")
@@ -43,7 +43,7 @@ func (f *clusterFlags) check(all *storeFlags) error {
 	for _, server := range f.servers {
 		u, err := url.Parse(server)
 		if err != nil || !slices.Contains([]string{"nats", "tls"}, u.Scheme) || u.Host == "" {
-			return fmt.Errorf("--store %s: expected nats://HOST:PORT or tls://HOST:PORT, several with commas between", hidden(server))
+			return fmt.Errorf("--store %s: expected nats://HOST:PORT or tls://HOST:PORT, several with commas between", cluster.Redacted(server))
 		}
 	}
 	switch {
@@ -53,14 +53,6 @@ func (f *clusterFlags) check(all *storeFlags) error {
 		return fmt.Errorf("--durability %s has no meaning with --store: packets are in the cluster; leave one of them out", all.durability)
 	}
 	return nil
-}
-
-// hidden is a server's address without a password.
-func hidden(server string) string {
-	if u, err := url.Parse(server); err == nil {
-		return u.Redacted()
-	}
-	return "(an address that cannot be read)"
 }
 
 // clusterMeet is the folder of the sockets of nodes that meet in a cluster.

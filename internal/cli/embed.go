@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (e Embedded) Run(ctx context.Context, started func(*node.Node)) error {
 }
 
 func (e Embedded) flags() (runFlags, error) {
-	f := runFlags{group: node.DefaultGroup, mesh: meshFlags{key: e.Key, join: e.Join}, http: httpOff}
+	f := runFlags{group: node.DefaultGroup, mesh: meshFlags{key: cmp.Or(e.Key, os.Getenv(keyVariable)), join: e.Join}, http: httpOff}
 	f.store.defaults()
 	f.store.data = e.Data
 	if e.Data == "" {

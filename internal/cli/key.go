@@ -58,7 +58,7 @@ HOST:PORT). It is derived from the key; keep it as secret as the key.`,
 				return err
 			}
 			if k == nil {
-				return usageError{errors.New("there is no key: say --key FILE, or set PMK_KEY")}
+				return usageError{errors.New("there is no key: say --key FILE, or set PUMPKIN_KEY")}
 			}
 			token := k.Group(group).Token()
 			if asJSON {
@@ -68,7 +68,7 @@ HOST:PORT). It is derived from the key; keep it as secret as the key.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&f.key, "key", "", "the key of the network, in this `FILE` (or PMK_KEY in the environment)")
+	cmd.Flags().StringVar(&f.key, "key", "", "the key of the network, in this `FILE` (or PUMPKIN_KEY in the environment, which may be the key itself)")
 	cmd.Flags().Var((*nameFlag)(&group), "group", "the group that the node belongs to")
 	jsonFlag(cmd, &asJSON)
 	return cmd

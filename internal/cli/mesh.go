@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -34,7 +33,7 @@ type meshFlags struct {
 }
 
 func (f *meshFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.key, "key", "", "the key of the network, in this `FILE`: every node with it is in, on any machine (or PMK_KEY in the environment; 'pmk key new' makes one)")
+	flags.StringVar(&f.key, "key", "", "the key of the network, in this `FILE`: every node with it is in, on any machine (or PUMPKIN_KEY in the environment, which may be the key itself; 'pmk key new' makes one)")
 	flags.StringArrayVar(&f.join, "join", nil, "the address of a node that no broadcast reaches, `HOST:PORT`; may be repeated")
 	flags.StringVar(&f.endpoint, "endpoint.type", "", "how other nodes reach this one: ipc (on this machine only) or tcp (default: tcp with a key, else ipc)")
 }
@@ -84,30 +83,26 @@ func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) 
 	return reach{secrets: k.Group(group), tcp: kind != "ipc"}, nil
 }
 
-// keyVariable holds a key, where no file does.
-const keyVariable = "PMK_KEY"
-
-// read is the key that the flags or the environment name; nil is none.
+// read is the key that is in the file, or that the environment held; nil is none.
 func (f *meshFlags) read(log *slog.Logger) (*key.Key, error) {
-	text := os.Getenv(keyVariable)
 	switch {
-	case f.key != "":
-		k, err := key.Read(f.key)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		if warning := key.Exposed(f.key); warning != "" {
-			log.Warn(warning)
-		}
-		return &k, nil
-	case text != "":
-		k, err := key.Parse(text)
+	case f.key == "":
+		return nil, nil
+	case key.IsText(f.key):
+		k, err := key.Parse(f.key)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s: %w", keyVariable, err)}
 		}
 		return &k, nil
 	}
-	return nil, nil
+	k, err := key.Read(f.key)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if warning := key.Exposed(f.key); warning != "" {
+		log.Warn(warning)
+	}
+	return &k, nil
 }
 
 // meet is the folder of the sockets of nodes that can meet.

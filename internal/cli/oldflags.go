@@ -1,5 +1,12 @@
 package cli
 
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
 // An oldFlag is a flag of the old Pumpkin that is none of this one. It is
 // accepted, so that old commands go on working, with a line that says what
 // became of it.
@@ -51,5 +58,20 @@ func oldFlags() []oldFlag {
 		{Name: "gonzales", Now: "--durability none moves packets without the disk"},
 		{Name: "buffer_size", TakesValue: true, Now: "queues are bounded by the work in them: a full one holds back the seeds before it"},
 		{Name: "nocompress", Now: "nothing is compressed"},
+	}
+}
+
+// warnOldConfig says of each configuration file of the old Pumpkin, here or in a folder of
+// seeds, that it means nothing.
+func warnOldConfig(paths []string, log *slog.Logger) {
+	files := []string{"pumpkin.cfg"}
+	for _, path := range paths {
+		files = append(files, filepath.Join(path, "pumpkin.cfg"))
+	}
+	slices.Sort(files)
+	for _, file := range slices.Compact(files) {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			log.Warn(file + " is not read: there is no configuration file; what it held are flags (pmk --help), which variables PUMPKIN_<FLAG> can set, too")
+		}
 	}
 }

@@ -124,10 +124,11 @@ func (f *runFlags) check() error {
 }
 
 func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
+	log := newLog(a.err, f.debug)
+	a.settings.tell(cmd, log)
 	if err := errors.Join(f.check(), f.store.check()); err != nil {
 		return usageError{err}
 	}
-	log := newLog(a.err, f.debug)
 	for _, old := range oldFlags() {
 		if cmd.Flags().Changed(old.Name) {
 			log.Info("--" + old.Name + ": " + old.Now)
@@ -148,6 +149,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			return noSuchPath(cmd.Root(), path, err)
 		}
 	}
+	warnOldConfig(paths, log)
 	return a.node(cmd.Context(), f, reach, paths, log)
 }
 
@@ -164,7 +166,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	defer forget()
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python()), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})

@@ -10,11 +10,12 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// openerIn is opener, with the files of seeds running from snapshots in dir.
-func (p Program) openerIn(dir string) runner.Opener {
+// openerIn is opener, with the files of seeds running from snapshots in dir, and those in
+// Python that name none in this one; "" is none.
+func (p Program) openerIn(dir, python string) runner.Opener {
 	open := p.opener()
 	return func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
-		env.Snapshots = dir
+		env.Snapshots, env.Python = dir, python
 		return open(m, env)
 	}
 }

@@ -193,7 +193,7 @@ func (a *app) seedTest(ctx context.Context, file string, update bool, limit time
 	if err != nil {
 		return seedReport{}, err
 	}
-	r, err := a.program.opener()(m, runner.Env{Node: "test", Print: func(line string) { fmt.Fprintf(a.err, "%s: %s\n", m.Name, line) }})
+	r, err := a.program.opener()(m, runner.Env{Node: "test", Python: a.settings.python(), Print: func(line string) { fmt.Fprintf(a.err, "%s: %s\n", m.Name, line) }})
 	if err != nil {
 		return seedReport{}, err
 	}

@@ -107,6 +107,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	defer done()
+	in = a.warnUTF16(in)
 	client, name, err := f.client(ctx)
 	if err != nil {
 		return err

@@ -146,6 +146,9 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 	if err != nil {
 		return opened{}, err
 	}
+	if warning := folder.Exposed(own.Dir); warning != "" {
+		log.Warn(warning)
+	}
 	if own.Node.Group != group {
 		return opened{}, errors.Join(
 			fmt.Errorf("the data folder %s belongs to the group %s, this node to %s: start it with --group %s, or choose another with --data DIR", own.Dir, own.Node.Group, group, own.Node.Group),

@@ -17,7 +17,7 @@ import (
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return usageError{err}
+		return usageError{dashed(cmd, err)}
 	}
 	var known []string
 	add := func(f *pflag.Flag) {
@@ -30,7 +30,15 @@ func flagError(cmd *cobra.Command, err error) error {
 	if near, ok := seed.Nearest(unknown.GetSpecifiedName(), known); ok {
 		return usageError{fmt.Errorf("%w: did you mean --%s?", err, near)}
 	}
-	return usageError{err}
+	return usageError{dashed(cmd, err)}
+}
+
+// dashed adds to an error about a flag that it may have been meant as data.
+func dashed(cmd *cobra.Command, err error) error {
+	if cmd.Name() != "send" || errors.As(err, new(*pflag.ValueRequiredError)) || errors.As(err, new(*pflag.InvalidValueError)) {
+		return err
+	}
+	return fmt.Errorf("%w; data that begins with a dash goes behind --: pmk send STATE -- DATA", err)
 }
 
 // noSuchPath is the error for a path that does not exist: it may be a mistyped

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ too of what was sent with --track.`,
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := trace.ParsePrefix(args[0]); err != nil {
-				return usageError{err}
+				return usageError{fmt.Errorf("%w; 'pmk send' prints the id, and the log and 'pmk waiting --show' have it beside the name of a file", err)}
 			}
 			client, _, err := f.client(cmd.Context())
 			if err != nil {

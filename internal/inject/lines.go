@@ -2,6 +2,7 @@ package inject
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +10,9 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// Lines reads a stream line by line. A line goes without the "\n" or "\r\n"
-// that ends it; the last one need not have any. Nothing else is trimmed, and an
-// empty line is a line.
+// Lines reads a stream line by line. A line goes without the "\n" that ends
+// it; the last one need not have any. Nothing else is trimmed, as data may end in "\r",
+// and an empty line is a line.
 type Lines struct {
 	scanner *bufio.Scanner
 	most    int
@@ -26,7 +27,19 @@ func NewLines(r io.Reader, most int) *Lines {
 	}
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(make([]byte, min(most+2, 64<<10)), most+2) // and its end
+	scanner.Split(splitLine)
 	return &Lines{scanner: scanner, most: most}
+}
+
+// splitLine is a [bufio.SplitFunc], as bufio.ScanLines but for a "\r" at the end.
+func splitLine(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	switch i := bytes.IndexByte(data, '\n'); {
+	case i >= 0:
+		return i + 1, data[:i], nil
+	case atEOF && len(data) > 0:
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 // Next is the next line, which is good until the call after. After the last its

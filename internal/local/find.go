@@ -76,6 +76,27 @@ func Find(ctx context.Context, group, node string) ([]Peer, error) {
 	return nil, err
 }
 
+// Groups are the names of the groups of which nodes of this user run on this machine.
+func Groups(ctx context.Context) ([]string, error) {
+	entries, err := os.ReadDir(base(os.Getenv("XDG_RUNTIME_DIR"), "/tmp", os.Getuid())) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for groups: %w", err)
+	}
+	var groups []string
+	for _, e := range entries {
+		if !e.IsDir() || packet.CheckName("group", e.Name()) != nil {
+			continue
+		}
+		switch _, err := Find(ctx, e.Name(), ""); {
+		case err == nil:
+			groups = append(groups, e.Name())
+		case !errors.Is(err, ErrNone):
+			return groups, err
+		}
+	}
+	return groups, nil
+}
+
 // FindIn lists live nodes as [Find] does, in the folder of that name below the
 // group's alone.
 func FindIn(ctx context.Context, group, meet, node string) ([]Peer, error) {

@@ -107,6 +107,8 @@ type Env struct {
 	// Snapshots is the folder where the files of seeds are copied that run; ""
 	// runs them where they are.
 	Snapshots string
+	// Python is the Python of seeds that name none (PUMPKIN_PYTHON); "" is python3.
+	Python string
 	// Stores says that an injector is to be told when what it gave is stored.
 	Stores bool
 	// MaxData is the most bytes that one output may have; 0 means

@@ -78,6 +78,12 @@ func encoding() *base32.Encoding {
 	return base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 }
 
+// IsText tells whether text is meant as a key, or a file's content with one, and not as
+// the path of a file.
+func IsText(text string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(text)), family) || strings.Contains(text, "\n")
+}
+
 // Parse reads a key from text that holds it on one line, among empty lines and
 // those that begin with #. An error says which line is wrong and how, and shows
 // nothing of what stands there; that no line is a key is [ErrNone].

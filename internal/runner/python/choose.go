@@ -17,7 +17,7 @@ type choice struct {
 }
 
 // choose tells which Python runs the seed file, whose text begins with head: that of its #! line; else
-// that of a folder .venv beside it; else what PUMPKIN_PYTHON names; else python3. A line that asks env for
+// that of a folder .venv beside it; else the one that is named (PUMPKIN_PYTHON); else python3. A line that asks env for
 // any Python 3 chooses none.
 func choose(file string, head []byte, named string) choice {
 	line, _, _ := bytes.Cut(head, []byte("\n"))
@@ -55,7 +55,7 @@ func (r *modules) chosen() (choice, error) {
 	defer file.Close() // only read
 	head := make([]byte, 1<<10)
 	n, _ := file.Read(head) // an empty file fails when it is loaded
-	return choose(r.m.File, head[:n], os.Getenv("PUMPKIN_PYTHON")), nil
+	return choose(r.m.File, head[:n], r.env.Python), nil
 }
 
 // interpreters finds each Python once: its sys.executable, so that the shim of a version

@@ -68,11 +68,11 @@ func (e *eacher) runAll(run []wire.Entry, data []string) error {
 // attributePrefix stands in front of an attribute's name in the environment.
 const attributePrefix = "PMK_ATTR_"
 
-// withoutRun is env without the place in a trace and the attributes that the
-// node was started with, perhaps by a run of another node: no run here has them.
+// withoutRun is env without the place in a trace that the node was started with,
+// perhaps by a run of another node: no run here has it.
 func withoutRun(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool {
-		return strings.HasPrefix(v, "TRACEPARENT=") || strings.HasPrefix(v, "TRACESTATE=") || strings.HasPrefix(v, attributePrefix)
+		return strings.HasPrefix(v, "TRACEPARENT=") || strings.HasPrefix(v, "TRACESTATE=")
 	})
 }
 

@@ -122,11 +122,9 @@ func (s *supervisor) environ() []string {
 	if s.spec.Dir == "" {
 		return os.Environ()
 	}
-	const seedDir, workingDir = "PMK_SEED_DIR=", "PWD="
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, seedDir) || strings.HasPrefix(v, workingDir)
-	})
-	return append(env, seedDir+s.spec.Dir, workingDir+s.spec.Dir)
+	const workingDir = "PWD="
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, workingDir) })
+	return append(env, "PMK_SEED_DIR="+s.spec.Dir, workingDir+s.spec.Dir)
 }
 
 // exec runs a program that speaks the protocol itself.

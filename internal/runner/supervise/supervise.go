@@ -30,6 +30,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
 )
 
@@ -61,7 +62,7 @@ type Spec struct {
 
 // variable holds the Spec in a supervisor's environment, in JSON; its children
 // do not see it.
-const variable = "PMK_SUPERVISE"
+const variable = "PUMPKIN_SUPERVISE"
 
 // Main returns at once in an ordinary process; in one that [Start] started it
 // is the supervisor and never returns. A program that starts workers calls it
@@ -124,7 +125,7 @@ func Start(spec Spec) (*Process, error) {
 	cmd, err := launch(func() *exec.Cmd {
 		cmd := exec.Command(self())
 		cmd.Args = append([]string{"pmk-supervisor"}, spec.Args[0])
-		cmd.Env = append(os.Environ(), variable+"="+string(text))
+		cmd.Env = append(runner.StepEnviron(os.Environ()), variable+"="+string(text))
 		cmd.Stderr = log[1]
 		cmd.ExtraFiles = []*os.File{in[0], out[1], status[1], lifeline[0]}
 		return cmd

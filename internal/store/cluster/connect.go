@@ -67,7 +67,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	if nc.MaxPayload() < store.MaxFrame {
 		defer nc.Close()
-		return fmt.Errorf("open the store: the NATS server at %s takes messages of at most %d bytes, and a frame may have %d; set max_payload: 1MB in its configuration", nc.ConnectedUrlRedacted(), nc.MaxPayload(), store.MaxFrame)
+		return fmt.Errorf("open the store: the NATS server at %s takes messages of at most %d bytes, and a frame may have %d; set max_payload: 1MB in its configuration", Redacted(nc.ConnectedUrl()), nc.MaxPayload(), store.MaxFrame)
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(callWait))
 	if err != nil {
@@ -84,7 +84,7 @@ const callWait = 5 * time.Second
 // where names the servers without their passwords.
 func (s *Store) where() string {
 	if s.nc != nil && s.nc.IsConnected() {
-		return s.nc.ConnectedUrlRedacted()
+		return Redacted(s.nc.ConnectedUrl())
 	}
 	return strings.Join(s.nodeURLs(), ",")
 }
@@ -101,7 +101,7 @@ func (s *Store) explain(err error) error {
 		err = denied
 		next = "give this user the right to it: it has to publish to $JS.API.>, $JS.ACK.>, $KV.>, $O.>, pmk.>, pmkmesh.> and _INBOX.>, and to subscribe to pmk.>, pmkmesh.> and _INBOX.>"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		next = "it does not know this user: name a credentials file, or put the user and the password into the address: nats://USER:PASSWORD@HOST:4222"
+		next = "it does not know this user: name a credentials file, or have the address with user and password in the environment, PUMPKIN_STORE=nats://USER:PASSWORD@HOST:4222"
 	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(text, "tls: certificate required"), strings.Contains(text, "tls: bad certificate"), strings.Contains(text, "tls: unknown certificate"), strings.Contains(text, "after TLS handshake"):
 		next = "it asks for a certificate: name this node's with its key"
 	case errors.Is(err, nats.ErrSecureConnWanted):
@@ -145,12 +145,22 @@ func (s *Store) lost(err error) {
 func (s *Store) nodeURLs() []string {
 	var all []string
 	for _, raw := range s.cfg.URLs {
-		if u, err := url.Parse(raw); err == nil {
-			raw = u.Redacted()
-		}
-		all = append(all, raw)
+		all = append(all, Redacted(raw))
 	}
 	return all
+}
+
+// Redacted is a server's address, for people: without its password, or its token, which
+// stands in the place of a user.
+func Redacted(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "(an address that cannot be read)"
+	}
+	if _, named := u.User.Password(); u.User != nil && !named {
+		u.User = url.User("xxxxx")
+	}
+	return u.Redacted()
 }
 
 // back is told that there is a connection again.

@@ -279,7 +279,7 @@ func (s *Store) judge(err error) {
 		if s.down == nil {
 			s.log.Warn("the store does not answer as it should", "error", err)
 		}
-		s.down = fmt.Errorf("the NATS server at %s: %w; most of the cluster's servers have to run", s.nc.ConnectedUrlRedacted(), err)
+		s.down = fmt.Errorf("the NATS server at %s: %w; most of the cluster's servers have to run", Redacted(s.nc.ConnectedUrl()), err)
 	default:
 		s.down, s.misses = nil, 0
 	}

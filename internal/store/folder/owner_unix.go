@@ -32,3 +32,14 @@ func access(err error) error {
 	}
 	return err
 }
+
+// Exposed warns, with what to do, that other users of this machine can change what is in the
+// data folder, where the files of seeds lie that this node runs; "" is no warning. What cannot
+// be looked at is for [Open] to tell.
+func Exposed(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o022 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("other users of this machine can change what is in the data folder %s (mode %04o), and with it what this node runs; keep it to yourself with: chmod go-w %s", dir, info.Mode().Perm(), dir)
+}

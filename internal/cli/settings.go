@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/recap/pumpkin/seed"
+)
+
+// settings are the variables of the environment that set a node's flags, PUMPKIN_<FLAG>,
+// and name the Python of seeds that name none.
+type settings map[string]string
+
+const (
+	settingPrefix  = "PUMPKIN_"
+	pythonVariable = settingPrefix + "PYTHON"
+	// keyVariable holds a key, or the path of its file.
+	keyVariable = settingPrefix + "KEY"
+)
+
+// takeSettings reads the settings and takes them out of the environment: what this process
+// starts is not to have them. One that is empty counts as none.
+func takeSettings() settings {
+	s := settings{}
+	for _, v := range os.Environ() {
+		name, value, _ := strings.Cut(v, "=")
+		if !strings.HasPrefix(name, settingPrefix) {
+			continue
+		}
+		if value != "" {
+			s[name] = value
+		}
+		os.Unsetenv(name) // its only error is a name that is none
+	}
+	return s
+}
+
+func (s settings) python() string { return s[pythonVariable] }
+
+// variable is the name of the variable that sets the flag.
+func variable(flag string) string {
+	return settingPrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(flag))
+}
+
+// settable tells whether a variable may set the command's flag: all that describe a node,
+// and elsewhere those that choose a network.
+func settable(cmd *cobra.Command, f *pflag.Flag) bool {
+	switch {
+	case f.Hidden, f.Name == "help", f.Name == "version":
+		return false
+	case f.Name == "key", f.Name == "group":
+		return true
+	}
+	return cmd == cmd.Root() || cmd.Parent() == cmd.Root() && cmd.Name() == "run"
+}
+
+// set sets the command's flags that its command line does not.
+func (s settings) set(cmd *cobra.Command) (err error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value := s[variable(f.Name)]
+		if value == "" || f.Changed || !settable(cmd, f) || err != nil {
+			return
+		}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			err = list.Replace(strings.Split(value, ","))
+		} else {
+			err = f.Value.Set(value)
+		}
+		if err != nil {
+			err = usageError{fmt.Errorf("%s in the environment: %w", variable(f.Name), err)}
+		}
+	})
+	return err
+}
+
+// tell says which variables set flags of the node, and which seem mistyped.
+func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
+	var known, used []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !settable(cmd, f) {
+			return
+		}
+		known = append(known, variable(f.Name))
+		if s[variable(f.Name)] != "" && !f.Changed {
+			used = append(used, variable(f.Name))
+		}
+	})
+	if len(used) > 0 {
+		slices.Sort(used)
+		log.Info("set by the environment: " + strings.Join(used, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if name == pythonVariable || slices.Contains(known, name) {
+			continue
+		}
+		if near, ok := seed.Nearest(name, append(known, pythonVariable)); ok {
+			log.Warn(fmt.Sprintf("%s in the environment sets nothing: did you mean %s?", name, near))
+		}
+	}
+}
