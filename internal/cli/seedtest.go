@@ -194,7 +194,7 @@ func (a *app) seedTest(ctx context.Context, file string, update bool, limit time
 		return seedReport{}, err
 	}
 	r, err := a.program.opener()(m, runner.Env{Node: "test", Print: func(line string) error {
-		_, err := fmt.Fprintf(a.err, "%s: %s\n", m.Name, line)
+		_, err := fmt.Fprintf(forPeople(a.err), "%s: %s\n", m.Name, line)
 		return err
 	}})
 	if err != nil {
