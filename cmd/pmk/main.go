@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/recap/pumpkin"
@@ -12,7 +13,7 @@ func main() {
 	pumpkin.MainStock(
 		pumpkin.Inject("-> String:UNGREETED", inject),
 		pumpkin.Transform("String:UNGREETED -> String:GREETING", greet),
-		pumpkin.Extract("String:GREETING ->", extract),
+		pumpkin.NewSeed("String:GREETING ->", extract),
 	)
 }
 
@@ -20,4 +21,8 @@ func inject() string { return "World" }
 
 func greet(name string) string { return "Hello " + name }
 
-func extract(greeting string) { fmt.Println("Greeting:", greeting) }
+// extract fails where nobody can read what it prints: that packet is not done.
+func extract(_ context.Context, in pumpkin.Packet, _ pumpkin.Emit) error {
+	_, err := fmt.Println("Greeting:", in.Data)
+	return pumpkin.Retry(err, 0)
+}

@@ -92,7 +92,7 @@ type app struct {
 }
 
 func run(ctx context.Context, program Program, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{program: program, settings: takeSettings(), in: in, out: out, err: errs}
+	a := &app{program: program, settings: takeSettings(), in: in, out: forPeople(out), err: errs}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -101,7 +101,7 @@ func run(ctx context.Context, program Program, args []string, in io.Reader, out,
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
 	if err != nil && !slices.ContainsFunc([]error{errFindings, errAborted, errWaits, errErrors, errStore}, func(told error) bool { return errors.Is(err, told) }) {
-		fmt.Fprintf(errs, "pmk: %v\n", err)
+		fmt.Fprintf(forPeople(errs), "pmk: %v\n", err)
 		if code == exitUsage {
 			fmt.Fprintln(errs, "Try 'pmk --help'.")
 		}

@@ -5,18 +5,19 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
-	"golang.org/x/term"
 )
 
 // newLog writes lines for people: the level, the message, what belongs to it;
 // with the time only when debugging.
 func newLog(w io.Writer, debug bool) *slog.Logger {
+	return logTo(w, debug, isTerminal(w) && os.Getenv("NO_COLOR") == "")
+}
+
+func logTo(w io.Writer, debug, color bool) *slog.Logger {
 	level := slog.LevelInfo
 	if debug {
 		level = slog.LevelDebug
@@ -24,9 +25,9 @@ func newLog(w io.Writer, debug bool) *slog.Logger {
 	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
 		TimeFormat: time.StampMilli,
-		NoColor:    !isTerminal(w) || os.Getenv("NO_COLOR") != "",
+		NoColor:    !color,
 		ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
-			attr = whole(attr)
+			attr = wholeAttr(attr)
 			if len(groups) > 0 {
 				return attr
 			}
@@ -43,9 +44,10 @@ func newLog(w io.Writer, debug bool) *slog.Logger {
 	}))
 }
 
-// whole is the attribute with a text that is printed to its end: what writes the lines
-// stops at a byte that is not UTF-8, as names of files may have.
-func whole(attr slog.Attr) slog.Attr {
+// wholeAttr is the attribute with its text [whole]: what writes the lines stops at a byte that is
+// not UTF-8, as names of files may have, writes a message as it is, and makes an escape of each \x1b
+// in a value, which therefore stands there as \033.
+func wholeAttr(attr slog.Attr) slog.Attr {
 	var text string
 	switch v := attr.Value.Any().(type) {
 	case string:
@@ -55,11 +57,14 @@ func whole(attr slog.Attr) slog.Attr {
 	case fmt.Stringer:
 		text = v.String()
 	}
-	if utf8.ValidString(text) {
-		return attr
+	shown := whole(text)
+	if attr.Key != slog.MessageKey {
+		shown = strings.ReplaceAll(shown, `\x1b`, `\033`)
 	}
-	quoted := strconv.Quote(text)
-	return slog.String(attr.Key, strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`))
+	if shown != text {
+		return slog.String(attr.Key, shown)
+	}
+	return attr
 }
 
 // levelWord is the level as a word, padded so that messages stand in one
@@ -79,9 +84,4 @@ func levelWord(attr slog.Attr) slog.Attr {
 		word, color = "INFO ", 10
 	}
 	return tint.Attr(color, slog.String(attr.Key, word))
-}
-
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

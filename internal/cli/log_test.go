@@ -3,8 +3,12 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/recap/pumpkin/packet"
 )
 
 // TestNamesInTheLog come whole, whatever their bytes are.
@@ -14,5 +18,53 @@ func TestNamesInTheLog(t *testing.T) {
 	const want = `INFO  taken from M\xfcller file="in/M\\xfcller 1.pkt" error="open M\\xfcller.pkt: \"no\"" node=Müller`
 	if got := strings.TrimSpace(out.String()); got != want {
 		t.Errorf("the line is\n%s, want\n%s", got, want)
+	}
+}
+
+// TestWhatOthersSayOnATerminal is shown whole: it neither moves the cursor nor changes colours, and
+// what goes elsewhere stays as it is.
+func TestWhatOthersSayOnATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"Müller\t漢字 ☕\n":       "Müller\t漢字 ☕\n",
+		"\x1b[31mred\x1b[0m\r": `\x1b[31mred\x1b[0m\r`,
+		"a\x9bb\u009bc\x00":    `a\x9bb\u009bc\x00`,
+		"txt.\u202egpj \x7f":   `txt.\u202egpj \x7f`,
+		`"C:\x1b"`:             `"C:\x1b"`,
+	} {
+		if got := whole(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+	for _, color := range []bool{false, true} {
+		var log bytes.Buffer
+		logTo(&log, false, color).Warn("loud: \x1b]0;title\a", "output", "a\x1b[2Jb", "error", errors.New("c \\x1b[1m"))
+		got := log.String()
+		if n := strings.Count(got, "\x1b"); strings.Contains(got, "\a") || n != 6 && color || n != 0 && !color || !strings.Contains(got, `loud: \x1b]0;title\a`) {
+			t.Errorf("with colours %v the log is %q", color, got)
+		}
+	}
+	pipe, other, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	defer other.Close()
+	failed := &packet.Packet{State: "Error:x", Fault: &packet.Fault{State: "A:B", Error: "boom\x1b[5m", Output: "one\x1b[2J\ntwo\n"}}
+	for want, out := range map[string]io.Writer{
+		"boom\\x1b[5m\n    one\\x1b[2J\n    two\n": screen{other},
+		"boom\x1b[5m\n    one\x1b[2J\n    two\n":   forPeople(other), // where nobody looks
+	} {
+		(&app{out: out}).printPacket(failed, 0)
+		var got []byte
+		for some := make([]byte, 4096); !strings.Contains(string(got), "two\n"); {
+			n, err := pipe.Read(some)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, some[:n]...)
+		}
+		if !strings.HasSuffix(string(got), want) {
+			t.Errorf("it shows %q, want %q at its end", got, want)
+		}
 	}
 }

@@ -165,8 +165,10 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	}
 	defer forget()
 	tracer, endSpans := a.tracer(ctx, own.node, log)
+	printed := newPrinted(a.out, log)
+	defer printed.close()
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python()), LoadTimeout: f.load, Log: log, Print: a.printer(log), MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python()), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})
@@ -189,19 +191,6 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	return errors.Join(err, trouble)
 }
 
-// printer is where the lines go that seeds print: an extractor's are results,
-// others belong to the log.
-func (a *app) printer(log *slog.Logger) func(seed.Manifest, string) {
-	return func(m seed.Manifest, line string) {
-		if m.Contract.Extractor() {
-			fmt.Fprintln(a.out, line)
-			log.Debug(string(m.Name) + ": " + line)
-			return
-		}
-		log.Info(string(m.Name) + ": " + line)
-	}
-}
-
 // keep runs the node with all its ways in until the user ends it.
 func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
 	signals := a.signals
@@ -209,6 +198,11 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		signals = make(chan os.Signal, 2)
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 		defer signal.Stop(signals)
+		// A standard output that nobody reads any more is an error of what writes to it, and
+		// not the end of the node. What the node starts has the default again.
+		broken := make(chan os.Signal, 1)
+		signal.Notify(broken, syscall.SIGPIPE)
+		defer signal.Stop(broken)
 	}
 
 	var folders []*inject.Folder

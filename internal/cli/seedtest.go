@@ -193,7 +193,10 @@ func (a *app) seedTest(ctx context.Context, file string, update bool, limit time
 	if err != nil {
 		return seedReport{}, err
 	}
-	r, err := a.program.opener()(m, runner.Env{Node: "test", Python: a.settings.python(), Print: func(line string) { fmt.Fprintf(a.err, "%s: %s\n", m.Name, line) }})
+	r, err := a.program.opener()(m, runner.Env{Node: "test", Python: a.settings.python(), Print: func(line string) error {
+		_, err := fmt.Fprintf(forPeople(a.err), "%s: %s\n", m.Name, line)
+		return err
+	}})
 	if err != nil {
 		return seedReport{}, err
 	}

@@ -47,7 +47,7 @@ prints the figures of one second and ends.`,
 			}
 			defer client.Close()
 			in, inOK := a.in.(*os.File)
-			out, outOK := a.out.(*os.File)
+			out, outOK := fileOf(a.out)
 			if !asJSON && inOK && outOK && isTerminal(in) && isTerminal(out) {
 				// A node that was started again is another one to reach.
 				return top.Run(ctx, in, out, os.Getenv("NO_COLOR") == "", f.network, f.turn)

@@ -78,7 +78,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 				if !said[why] {
 					said[why] = true
 					progress.clear()
-					fmt.Fprintf(a.err, "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
+					fmt.Fprintf(forPeople(a.err), "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
 				}
 			}
 			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Begun-sum.Live))
@@ -154,7 +154,7 @@ func newProgress(out io.Writer) *progress {
 // say shows the line, unless everything is over in no time.
 func (p *progress) say(line string) {
 	if p.out != nil && time.Since(p.begun) > 300*time.Millisecond {
-		fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+		fmt.Fprintf(p.out, "\r\x1b[K%s", whole(line))
 	}
 }
 
@@ -178,7 +178,7 @@ func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
 			continue // the node may be too busy to tell, or gone, which the send will find
 		}
 		if why := st.Store.Held(); why != "" {
-			fmt.Fprintf(a.err, "the node takes no packets now: %s; waiting until it does (Ctrl-C stops waiting)\n", why)
+			fmt.Fprintf(forPeople(a.err), "the node takes no packets now: %s; waiting until it does (Ctrl-C stops waiting)\n", why)
 			return
 		}
 	}

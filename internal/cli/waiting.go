@@ -75,7 +75,7 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 			}
 		}
 		if m.Trouble != "" {
-			fmt.Fprintf(a.err, "node %s does not answer; what waits there is not shown: %s\n", m.Node, m.Trouble)
+			fmt.Fprintf(forPeople(a.err), "node %s does not answer; what waits there is not shown: %s\n", m.Node, m.Trouble)
 		}
 	}
 	if f.show {

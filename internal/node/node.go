@@ -48,8 +48,9 @@ type Config struct {
 	SetAside func(at store.Queue, number uint64, data []byte) error
 	// Durability says what passes through the store.
 	Durability Durability
-	// Print takes what seeds print, a line at a time; nil discards it.
-	Print func(m seed.Manifest, line string)
+	// Print takes what seeds print, a line at a time; nil discards it. Its error fails
+	// the run of an extractor.
+	Print func(m seed.Manifest, line string) error
 	// MaxData is the most bytes that one packet may have; 0 means
 	// [runner.DefaultMaxData].
 	MaxData int64
@@ -153,7 +154,7 @@ func New(cfg Config) *Node {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	if cfg.Print == nil {
-		cfg.Print = func(seed.Manifest, string) {}
+		cfg.Print = func(seed.Manifest, string) error { return nil }
 	}
 	n := &Node{
 		cfg: cfg, patience: patience, pauseAfter: retryDelay, log: cfg.Log, clock: clock{base: time.Now()},

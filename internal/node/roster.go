@@ -194,7 +194,7 @@ func (n *Node) newSeed(ctx context.Context, m seed.Manifest) (*host, error) {
 func (n *Node) openRunner(m seed.Manifest) (runner.Runner, error) {
 	return n.cfg.Open(m, runner.Env{
 		Node: n.cfg.Name, MaxData: n.cfg.MaxData, Stores: n.stored(), Blobs: n.runnerBlobs(), LoadTimeout: n.cfg.LoadTimeout,
-		Print: func(line string) { n.cfg.Print(m, line) },
+		Print: func(line string) error { return n.cfg.Print(m, line) },
 		Warn:  func(line string) { n.log.Warn(line) },
 	})
 }

@@ -97,9 +97,10 @@ type Opener func(m seed.Manifest, env Env) (Runner, error)
 type Env struct {
 	// Node is the node's name.
 	Node string
-	// Print takes what the seed prints, a line at a time without its end.
-	// It is called from several goroutines.
-	Print func(line string)
+	// Print takes what the seed prints, a line at a time without its end. Its error
+	// fails the run of an extractor, whose lines are its results; of other seeds it
+	// is passed over. It is called from several goroutines.
+	Print func(line string) error
 	// Warn takes what the user should look to about the seed; nil discards it.
 	Warn func(line string)
 	// Blobs take and give large data; nil keeps it in memory.

@@ -137,6 +137,8 @@ type bench struct {
 	r     runner.Runner
 	mu    sync.Mutex
 	lines []string
+
+	unwritten error // why nothing can be printed
 }
 
 func open(t *testing.T, k Kind, c Case, change func(*seed.Manifest)) *bench {
@@ -146,10 +148,11 @@ func open(t *testing.T, k Kind, c Case, change func(*seed.Manifest)) *bench {
 		change(&m)
 	}
 	b := &bench{t: t, kind: k}
-	b.r = k.Open(t, c, m, runner.Env{Node: "test", Print: func(line string) {
+	b.r = k.Open(t, c, m, runner.Env{Node: "test", Print: func(line string) error {
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.lines = append(b.lines, line)
-		b.mu.Unlock()
+		return b.unwritten
 	}})
 	if b.r == nil {
 		return nil

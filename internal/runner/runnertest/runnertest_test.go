@@ -350,14 +350,26 @@ func TestAWorkerThatBreaksTheProtocol(t *testing.T) {
 func shell(t *testing.T, source string, max int64, change func(*seed.Manifest)) *bench {
 	m := seed.Manifest{Name: "seed", File: write(t, "seed.sh", "#!/bin/sh\n"+source+"\n"),
 		Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+	return opened(t, process.Open, m, max, change)
+}
+
+// pythonSeed is a bench for the Python seed source.
+func pythonSeed(t *testing.T, source string, change func(*seed.Manifest)) *bench {
+	m := seed.Manifest{Name: "seed", File: write(t, "seed.py", source),
+		Contract: seed.Contract{In: []packet.State{"In:A"}, Out: []packet.State{"Out:B"}}}
+	return opened(t, python.Open, m, 0, change)
+}
+
+func opened(t *testing.T, open runner.Opener, m seed.Manifest, max int64, change func(*seed.Manifest)) *bench {
 	if change != nil {
 		change(&m)
 	}
 	b := &bench{t: t}
-	r, err := process.Open(m, runner.Env{MaxData: max, Print: func(line string) {
+	r, err := open(m, runner.Env{MaxData: max, Print: func(line string) error {
 		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.lines = append(b.lines, line)
-		b.mu.Unlock()
+		return b.unwritten
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -399,6 +411,46 @@ func TestAnExtractorsLines(t *testing.T) {
 	defer b.mu.Unlock()
 	if len(b.lines) != 5000 {
 		t.Errorf("%d of 5,000 lines arrived", len(b.lines))
+	}
+}
+
+// What an extractor prints and nobody can write is no work that was done: its run fails, and later
+// ones do not when it can be written again. Others go on: their lines are for the log.
+func TestAnExtractorsLinesThatCannotBeWritten(t *testing.T) {
+	printing := map[string]func(out []packet.State) *bench{
+		"a program": func(out []packet.State) *bench {
+			return shell(t, "echo a line >&2", 0, func(m *seed.Manifest) { m.Contract.Out = out })
+		},
+		"a program's standard output": func(out []packet.State) *bench {
+			return shell(t, "[ -n \"$1\" ] || echo a line", 0, func(m *seed.Manifest) { m.Contract.Out = out })
+		},
+		"lines": func(out []packet.State) *bench {
+			return lines(t, "while read -r line; do echo $line; done", 0, func(m *seed.Manifest) { m.Contract.Out = out })
+		},
+		"python": func(out []packet.State) *bench {
+			testenv.Need(t, "python3")
+			return pythonSeed(t, "def run(x):\n    print('a line')\n", func(m *seed.Manifest) { m.Contract.Out = out })
+		},
+	}
+	for kind, open := range printing {
+		for _, out := range [][]packet.State{nil, {"Out:B"}} {
+			b := open(out)
+			w := b.worker()
+			for _, full := range []error{errors.New("no space left on device"), nil} {
+				b.mu.Lock()
+				b.unwritten = full
+				b.mu.Unlock()
+				sink, err := b.run(w, "x")
+				if err != nil || len(sink.Dones) != 1 {
+					t.Fatalf("%s: ended with %v, %v", kind, sink.Dones, err)
+				}
+				var fault *runner.Fault
+				failed := errors.As(sink.Dones[0], &fault)
+				if failed != (full != nil && out == nil) || failed && (!fault.Later || !strings.HasSuffix(fault.Reason, "no space left on device")) {
+					t.Errorf("%s that gives %v, with the error %v: the run ended with %v", kind, out, full, sink.Dones[0])
+				}
+			}
+		}
 	}
 }
 

@@ -39,7 +39,9 @@ func (r *workers) start() (*child, error) {
 	if c.process, err = supervise.Start(r.spec); err != nil {
 		return nil, errors.Join(err, c.remove())
 	}
-	c.log = newLog(c.process.Log, r.env.Print)
+	if c.log, err = newLog(c.process.Log, r.env.Print); err != nil {
+		return nil, errors.Join(err, c.process.Close(0, shortGrace), c.remove())
+	}
 	return c, nil
 }
 

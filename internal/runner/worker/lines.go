@@ -153,9 +153,12 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 		switch { // an empty line is no packet, and an extractor's is for people
 		case line == "":
 		case len(l.m.Contract.Out) == 0:
-			l.env.Print(line)
+			l.log.fail(l.env.Print(line))
 		default:
 			err = out.Emit(i, packet.Output{Data: line})
+		}
+		if len(l.m.Contract.Out) == 0 {
+			err = l.log.unwritten()
 		}
 		out.Done(i, err)
 	}

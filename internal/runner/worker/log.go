@@ -1,60 +1,145 @@
 package worker
 
 import (
+	"context"
+	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/recap/pumpkin/internal/runner"
 )
 
-// maxLine is the longest line that is passed on in one piece, in bytes.
-const maxLine = 16 << 10
+const (
+	// maxLine is the longest line that is passed on in one piece, in bytes.
+	maxLine = 16 << 10
+	// logChunk is how much is read at a time.
+	logChunk = 4 << 10
+	// logPipe is what the pipe holds that nobody has read.
+	logPipe = 64 << 10
+)
 
 // A log reads what a worker and its children print, passes it on line by line,
 // and keeps the tail.
 type log struct {
-	print func(string)
+	print func(string) error
+	from  syscall.RawConn
 	done  chan struct{} // closed at the end
 	more  chan struct{} // has an element when something came
 
-	mu   sync.Mutex
-	last []byte // since begin, at most 2*MaxTail
+	taking sync.Mutex
+	chunk  [logChunk]byte
+	line   []byte // what has no end yet
+
+	mu     sync.Mutex
+	last   []byte // since begin, at most 2*MaxTail
+	failed error  // of print, since it was asked for last
 }
 
-func newLog(from *os.File, print func(string)) *log {
-	l := &log{print: print, done: make(chan struct{}), more: make(chan struct{}, 1)}
+func newLog(from *os.File, print func(string) error) (*log, error) {
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	l := &log{print: print, from: raw, done: make(chan struct{}), more: make(chan struct{}, 1)}
 	go l.read(from)
-	return l
+	return l, nil
 }
 
 func (l *log) read(from *os.File) {
 	defer close(l.done)
 	defer from.Close()
-	var line []byte
-	chunk := make([]byte, 4<<10)
 	for {
-		n, err := from.Read(chunk)
-		l.keep(chunk[:n])
-		for _, c := range chunk[:n] {
-			if c != '\n' {
-				line = append(line, c)
-			}
-			if c == '\n' || len(line) == maxLine {
-				l.print(string(line))
-				line = line[:0]
-			}
-		}
-		if err != nil {
-			if len(line) > 0 {
-				l.print(string(line))
-			}
-			return
+		n, err := 0, error(nil)
+		waited := l.from.Read(func(fd uintptr) bool {
+			n, err = l.take(fd)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+		if waited != nil || err != nil || n == 0 {
+			break
 		}
 		select {
 		case l.more <- struct{}{}:
 		default:
 		}
+	}
+	l.taking.Lock()
+	defer l.taking.Unlock()
+	if len(l.line) > 0 {
+		l.pass()
+	}
+}
+
+// take passes on a chunk of what is there, without waiting for it.
+func (l *log) take(fd uintptr) (n int, err error) {
+	l.taking.Lock()
+	defer l.taking.Unlock()
+	for n, err = unix.Read(int(fd), l.chunk[:]); errors.Is(err, unix.EINTR); {
+		n, err = unix.Read(int(fd), l.chunk[:])
+	}
+	n = max(n, 0)
+	l.keep(l.chunk[:n])
+	for _, c := range l.chunk[:n] {
+		if c != '\n' {
+			l.line = append(l.line, c)
+		}
+		if c == '\n' || len(l.line) == maxLine {
+			l.pass()
+		}
+	}
+	return n, err
+}
+
+// pass passes the line on. The caller holds l.taking.
+func (l *log) pass() {
+	l.fail(l.print(string(l.line)))
+	l.line = l.line[:0]
+}
+
+// fail notes that something could not be passed on.
+func (l *log) fail(err error) {
+	if err == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = err
+}
+
+// unwritten is why something could not be passed on since the last call; nil for nothing.
+func (l *log) unwritten() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.failed
+	l.failed = nil
+	if err == nil {
+		return nil
+	}
+	return &runner.Fault{Reason: "what it printed cannot be written: " + err.Error(), Later: true}
+}
+
+// catchUp passes on all that was printed until now, unless ctx ends before: it is passed on as fast
+// as those read it for whom it is.
+func (l *log) catchUp(ctx context.Context) error {
+	caught := make(chan struct{})
+	go func() { // ends with its last write, as what reads the log does
+		defer close(caught)
+		l.from.Control(func(fd uintptr) { // an error says that all has been read
+			for range logPipe / logChunk {
+				if n, _ := l.take(fd); n == 0 {
+					return
+				}
+			}
+		})
+	}()
+	select {
+	case <-caught:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -36,7 +36,7 @@ func Open(m seed.Manifest, env runner.Env, spec supervise.Spec) runner.Runner {
 		env.MaxData = runner.DefaultMaxData
 	}
 	if env.Print == nil {
-		env.Print = func(string) {}
+		env.Print = func(string) error { return nil }
 	}
 	if env.Warn == nil {
 		env.Warn = func(string) {}
@@ -251,7 +251,7 @@ func (r *run) step(ctx context.Context) error {
 		r.clock = time.Now()
 	}
 	for _, line := range r.reply.Log {
-		r.env.Print(line)
+		r.log.fail(r.env.Print(line))
 	}
 	if err := r.emits(); err != nil {
 		return r.broken(ctx, err)
@@ -346,6 +346,10 @@ func (r *run) refusal(i int) error {
 
 // dones gives the verdicts of a frame to the sink.
 func (r *run) dones(ctx context.Context) error {
+	unwritten, err := r.unwritten(ctx)
+	if err != nil {
+		return err
+	}
 	for _, d := range r.reply.Done {
 		if d.N != r.base+int64(r.done) || r.done == r.given {
 			return r.broken(ctx, wire.Violation(fmt.Sprintf("packet %d is done, but %d is running", d.N, r.base+int64(r.done))))
@@ -353,6 +357,9 @@ func (r *run) dones(ctx context.Context) error {
 		var err error
 		if d.Failed {
 			err = faultOf(d.Error, d.Output, d.How)
+		}
+		if err == nil {
+			err = unwritten
 		}
 		if refusal := r.refusal(r.done); refusal != nil {
 			err = refusal
@@ -362,6 +369,18 @@ func (r *run) dones(ctx context.Context) error {
 		r.clock = time.Now()
 	}
 	return nil
+}
+
+// unwritten is why something that an extractor has printed until now could not be written, which is
+// what it was run for; it may be of any packet of a frame. The second error is ctx's.
+func (r *run) unwritten(ctx context.Context) (unwritten, err error) {
+	if len(r.reply.Done) == 0 || !r.m.Contract.Extractor() {
+		return nil, nil
+	}
+	if err := r.log.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return r.log.unwritten(), nil
 }
 
 // stubborn tells whether a packet whose output was refused goes on giving more.
