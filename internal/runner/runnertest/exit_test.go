@@ -34,7 +34,8 @@ func TestHowARunFailed(t *testing.T) {
 			var b *bench
 			switch {
 			case c.python == "":
-				b = shell(t, c.shell, 0, func(m *seed.Manifest) { m.Mode = mode })
+				// One that ends before it has read its line had nothing to do.
+				b = shell(t, "read line; "+c.shell, 0, func(m *seed.Manifest) { m.Mode = mode })
 			case mode == seed.Lines:
 				continue
 			default:

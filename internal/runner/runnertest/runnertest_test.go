@@ -248,7 +248,7 @@ func TestLines(t *testing.T) {
 		Crash:    `while IFS= read -r data; do [ "$data" != die ] || kill -9 $$; printf '%s\n' "$data"; done`,
 		Hang:     `while IFS= read -r data; do while [ "$data" = hang ]; do sleep 1; done; printf '%s\n' "$data"; done`,
 		Tidy:     `trap 'echo tidied >&2; exit 0' TERM; sleep 1000`,
-		Exit:     `exit 3`,
+		Exit:     `read -r data; exit 3`,
 		Print:    `while IFS= read -r data; do echo "a line" >&2; printf '%s\n' "$data"; done`,
 		Orphan:   "while IFS= read -r data; do " + strings.TrimSpace(orphanShell) + "; echo; done",
 		Source:   `echo a; echo; echo b; printf c`, // the last line has no end
