@@ -117,13 +117,13 @@ func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		at := 0
+		left, at := batch, 0 // what sends may look at them once more after Send has failed
 		taken, err := s.client.Send(ctx, func() (web.Parcel, error) {
-			if at == len(batch) {
+			if at == len(left) {
 				return web.Parcel{}, io.EOF
 			}
 			at++
-			return batch[at-1], nil
+			return left[at-1], nil
 		})
 		batch = batch[taken:]
 		s.taken, s.tried = s.taken+taken, s.tried-taken

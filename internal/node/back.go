@@ -17,15 +17,23 @@ import (
 // giveBack takes what a worker had and did not begin, for the next one that is free.
 func (h *host) giveBack(its []item) {
 	n := h.node
-	switch err := h.queue.pushBack(its); {
-	case err != nil && n.snap.Load().hosts[h.manifest.Name] == h: // it begins nothing now
-		if err := h.putBack(n.running, withdrawn{items: its}); err != nil {
-			n.log.Warn("storing what a worker gave back", "seed", h.name, "error", err)
-		}
-		return
-	case err != nil:
-		for i := range its {
-			n.reroute(&its[i], h)
+	if h.queue.pushBack(its) != nil {
+		n.change.Lock()
+		ends, hosted := n.closed, n.snap.Load().hosts[h.manifest.Name] == h
+		n.change.Unlock()
+		switch {
+		case ends:
+			for i := range its {
+				n.abandon(&its[i])
+			}
+		case hosted: // it begins nothing now
+			if err := h.putBack(n.running, withdrawn{items: its}); err != nil {
+				n.log.Warn("storing what a worker gave back", "seed", h.name, "error", err)
+			}
+		default:
+			for i := range its {
+				n.reroute(&its[i], h)
+			}
 		}
 		return
 	}
