@@ -20,8 +20,8 @@ all: build
 test: needs format vet lint cross
 	go build ./...
 	go -C tests test -race -timeout 15m $(ALL)
-	PMK_TEST_DURABILITY=memory go test -race -timeout 5m ./internal/node
-	PMK_TEST_DURABILITY=disk go test -race -timeout 5m ./internal/node
+	PMK_TEST_DURABILITY=memory go test -race -timeout 15m ./internal/node
+	PMK_TEST_DURABILITY=disk go test -race -timeout 15m ./internal/node
 
 needs:
 	@.ci/need $(NEEDS)

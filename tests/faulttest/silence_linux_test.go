@@ -42,6 +42,7 @@ func TestSilenceIsNotDeath(t *testing.T) {
 			}
 		}},
 		{"the owner is killed", func(owner, _ *member) {
+			time.Sleep(time.Second) // what it notes of leases nobody waits for
 			owner.kill()
 			owner.team.start(owner)
 		}},
