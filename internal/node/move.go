@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -15,9 +16,54 @@ type move struct {
 	old  *store.Stored
 	ps   []packet.Packet
 	to   framer
+	// frame has the lease of one that others might lease; nil where nobody can.
+	frame *origin
 	// notes are records of ledgers in other nodes' stores; they are to be
 	// stored before.
 	notes []*commit
+}
+
+// errAtWork is a frame that somebody has leased.
+var errAtWork = errors.New("it is at work")
+
+// leases tells whether the node can lease a frame that it has looked at.
+func (n *Node) leases() bool {
+	_, able := n.store.(taker)
+	return able
+}
+
+// lease leases the frame, which a seed that has ended may still run, and reads what came
+// of it. Where a frame cannot be leased alone it is taken as it is.
+func (m *move) lease() error {
+	n := m.node
+	if !n.leases() {
+		return nil
+	}
+	leases, err := n.store.(taker).Take([]store.Ref{{At: m.at, Number: m.old.Number}})
+	if err != nil {
+		return err
+	}
+	if leases[0] == nil {
+		return errAtWork
+	}
+	m.frame = n.origin(nil, m.at, leases[0], m.ps)
+	if n.hasProgress(m.at, leases[0]) {
+		if err := m.frame.readProgress(n.running); err != nil {
+			m.end()
+			return err
+		}
+	}
+	return nil
+}
+
+// end gives the frame back if it was not moved.
+func (m *move) end() {
+	if m.frame == nil || m.frame.over {
+		return
+	}
+	if err := m.node.giveBack(nil, m.at, m.frame.lease, 0); err != nil {
+		m.node.log.Debug("giving back a frame that stays", "error", err)
+	}
 }
 
 // put puts a packet into lanes of the own store.
@@ -81,8 +127,16 @@ func (m *move) commit(ctx context.Context) error {
 		}
 	}
 	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.old.Number}}}
+	if o := m.frame; o != nil {
+		tx = &store.Tx{Ack: []store.Lease{o.lease}, Delete: o.progressKeys()}
+	}
 	if err := n.commit(tx, m.to.frames); err != nil {
 		return err
+	}
+	if o := m.frame; o != nil {
+		o.over = true
+		n.noteProgress(o, false)
+		n.givenBack.Delete(delivery{nil, m.at, o.lease.Number()})
 	}
 	n.waitingStored(m.to.frames)
 	m.to.free()

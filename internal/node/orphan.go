@@ -68,7 +68,7 @@ func (o *orphans) look(now time.Time) error {
 			delete(o.looked, name)
 		}
 		since[name] = first
-		if now.Sub(first) < n.patience && !snap.ended[name] || o.looked[name] == (sight{snap, c.Frames}) {
+		if now.Sub(first) < n.patience && !(snap.ended[name] && n.leases()) || o.looked[name] == (sight{snap, c.Frames}) {
 			continue
 		}
 		moved, done, err := n.moveInboxAlone(name)
@@ -165,6 +165,10 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, d
 		return 0, 0, nil // what is damaged is told when somebody pulls it
 	}
 	m := move{node: n, at: store.Inbox(name), old: r, ps: ps}
+	if err := m.lease(); err != nil {
+		return 0, 0, err
+	}
+	defer m.end()
 	if !header.Sole {
 		for i := range ps {
 			var end record
@@ -185,6 +189,9 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, d
 		return 0, 0, nil
 	}
 	for i := range ps {
+		if m.frame != nil && m.frame.begun(i, &ps[i]) {
+			continue // what came of it is stored
+		}
 		to := snap.dests(&ps[i])
 		if err := m.noteMove(&ps[i], string(name), to); err != nil {
 			return 0, 0, err
