@@ -47,6 +47,26 @@ func (n *Node) noteLent(peer string, boot packet.ID, frames []store.Ref) {
 	}
 	if err := n.store.Commit(context.Background(), tx); err != nil {
 		n.log.Debug("noting what a peer has leased", "node", peer, "error", err)
+		return
+	}
+	select {
+	case n.noted <- struct{}{}:
+	default: // others are to be written out
+	}
+}
+
+// writeNotesOut has notes reach the disk soon, though nobody waits for that: a store may
+// keep what nobody waits for in memory, where it ends with the process.
+func (n *Node) writeNotesOut() {
+	for {
+		select {
+		case <-n.noted:
+		case <-n.running.Done():
+			return
+		}
+		if err := n.store.Commit(context.Background(), &store.Tx{Durable: true}); err != nil {
+			n.log.Debug("writing out what peers have leased", "error", err)
+		}
 	}
 }
 

@@ -2,13 +2,42 @@ package node
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
+
+// TestNotesOfLeasesOutliveAKill: they are in the files soon, though nobody waits for the
+// disk and nothing else is stored.
+func TestNotesOfLeasesOutliveAKill(t *testing.T) {
+	t.Parallel()
+	dir, inbox := t.TempDir(), store.Inbox("work")
+	life(t, dir, func(w *world) {
+		appendFrame(t, w.store, inbox, packet.FrameHeader{}, somePackets(1, "T:A")...)
+		if leases, err := w.Serve(t.Context(), "b", packet.NewID()).Pull(t.Context(), inbox, 1); err != nil || len(leases) != 1 {
+			t.Fatal(leases, err)
+		}
+		testenv.Eventually(t, 20*time.Second, "a kill would leave the note", func() bool {
+			as := t.TempDir() // the files as they are
+			if err := os.CopyFS(as, os.DirFS(dir)); err != nil {
+				return false // one has just gone
+			}
+			s, err := pebble.Open(t.Context(), pebble.Config{Dir: as})
+			if err != nil {
+				return false
+			}
+			defer s.Close()
+			notes := 0
+			err = s.Scan(t.Context(), lentTable, "", func(string, []byte) bool { notes++; return true })
+			return err == nil && notes == 1
+		})
+	})
+}
 
 // TestWhatWasLeasedWaitsForItsHolder: a node that starts again has what a peer had leased
 // wait until the peer says which of it runs still.

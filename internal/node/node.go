@@ -91,6 +91,7 @@ type Node struct {
 	history    history
 	progressed progressed
 	borrowers  borrowers
+	noted      chan struct{} // has an element when a note of a lease is to be written out
 	turns      turns
 	watch      watch
 	holding    sync.Once
@@ -167,6 +168,7 @@ func New(cfg Config) *Node {
 	if cfg.Blobs != nil {
 		n.blobs = boundedBlobs{cfg.Blobs, n}
 	}
+	n.noted = make(chan struct{}, 1)
 	n.borrowers.of, n.borrowers.known = map[packet.ID]*lent{}, make(chan struct{})
 	n.seen = newSeen(n.store, cfg.Durability, n.clock)
 	n.running, n.stop = context.WithCancel(context.Background())
@@ -282,6 +284,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.goroutines.Go(func() {
 		n.seen.run(n.running, func(err error) { n.log.Warn("removing old ids of packets from outside", "error", err) })
 	})
+	n.goroutines.Go(n.writeNotesOut)
 	n.goroutines.Go(n.moveOrphans)
 	n.goroutines.Go(n.keepSubscriptions)
 	n.goroutines.Go(n.watchBacklogs)

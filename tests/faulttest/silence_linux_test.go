@@ -42,7 +42,6 @@ func TestSilenceIsNotDeath(t *testing.T) {
 			}
 		}},
 		{"the owner is killed", func(owner, _ *member) {
-			time.Sleep(time.Second) // what it notes of leases nobody waits for
 			owner.kill()
 			owner.team.start(owner)
 		}},
@@ -79,18 +78,10 @@ func TestSilenceIsNotDeath(t *testing.T) {
 			for _, id := range runs("begin") {
 				begun[id]++
 			}
-			repeats := 0
 			for id, n := range begun {
 				if n > 1 {
-					t.Logf("packet %s was run %d times", id, n)
-					repeats += n - 1
+					t.Errorf("packet %s was run %d times", id, n)
 				}
-			}
-			// None on a calm machine. On a busy one the silence may last longer than a
-			// lease, or a note of it not be written yet; then what ran at that moment runs
-			// again, and no more than that.
-			if repeats > workers {
-				t.Errorf("%d runs were repeated", repeats)
 			}
 			if len(begun) != packets {
 				t.Errorf("%d packets were run; expected %d", len(begun), packets)
