@@ -165,6 +165,20 @@ func (c *chain) host(ctx context.Context, seeds []seed.Manifest) error {
 	return errors.Join(c.node.Host(ctx, injectors...)...)
 }
 
+// fedOnDisk is a chain on disk without an injector: its packets come from outside.
+func fedOnDisk(ctx context.Context, env Env) (c *chain, closeStore func() error, err error) {
+	on, closeStore, err := disk(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c = &chain{ended: make(chan error, 1)}
+	seeds := []seed.Manifest{goSeed("extract", seed.Contract{In: []packet.State{greeted}}), transform()}
+	if err := c.start(ctx, env, on, seeds, map[seed.Name]gofn.Func{"extract": c.extract, "transform": hello}); err != nil {
+		return nil, nil, errors.Join(err, closeStore())
+	}
+	return c, closeStore, nil
+}
+
 // extract is the function of the chain's last seed.
 func (c *chain) extract(_ context.Context, in packet.Packet, _ gofn.Emit) error {
 	c.take(in.Data)

@@ -13,9 +13,6 @@ import (
 	"github.com/recap/pumpkin/internal/inject"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // manyFiles is how many there are, of less in a measurement of less than 2 s.
@@ -45,14 +42,9 @@ func ingestFiles(ctx context.Context, env Env) (results []Result, err error) {
 			return nil, err
 		}
 	}
-	on, closeStore, err := disk(ctx)
+	c, closeStore, err := fedOnDisk(ctx, env)
 	if err != nil {
 		return nil, err
-	}
-	c := &chain{ended: make(chan error, 1)}
-	seeds := []seed.Manifest{goSeed("extract", seed.Contract{In: []packet.State{greeted}}), transform()}
-	if err := c.start(ctx, env, on, seeds, map[seed.Name]gofn.Func{"extract": c.extract, "transform": hello}); err != nil {
-		return nil, errors.Join(err, closeStore())
 	}
 	rate, err := takeAll(ctx, dir, count, c)
 	if err := errors.Join(err, c.finish(ctx), closeStore()); err != nil {

@@ -15,11 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/front"
-	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 const (
@@ -33,14 +30,9 @@ const (
 // of which sends one packet, and the p99 of their times in ms; and how many a server
 // answers that has no node. The clients are in this process. The packets run through the chain's transform and extract.
 func ingestHTTP(ctx context.Context, env Env) ([]Result, error) {
-	on, closeStore, err := disk(ctx)
+	c, closeStore, err := fedOnDisk(ctx, env)
 	if err != nil {
 		return nil, err
-	}
-	c := &chain{ended: make(chan error, 1)}
-	seeds := []seed.Manifest{goSeed("extract", seed.Contract{In: []packet.State{greeted}}), transform()}
-	if err := c.start(ctx, env, on, seeds, map[seed.Name]gofn.Func{"extract": c.extract, "transform": hello}); err != nil {
-		return nil, errors.Join(err, closeStore())
 	}
 	rate, p99, err := postAll(ctx, env, web.Handler(web.Config{Node: c.node}), &c.sent)
 	if err := errors.Join(err, c.finish(ctx), closeStore()); err != nil {

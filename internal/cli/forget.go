@@ -64,7 +64,7 @@ func (a *app) forget(ctx context.Context, client *web.Client, name string, asJSO
 		fmt.Fprintf(a.err, "nothing is kept for the seed %s any more\n", s)
 	}
 	if out.Routed+out.Dropped > 0 {
-		fmt.Fprintf(a.err, "%s sent on, %s dropped that other seeds had as well\n", english.Plural(out.Routed, "packet", ""), copies(out.Dropped))
+		fmt.Fprintf(a.err, "%s sent on, %s dropped that other seeds had as well\n", english.Plural(out.Routed, "packet", ""), english.Plural(out.Dropped, "copy", "copies"))
 	}
 	return nil
 }
@@ -132,11 +132,4 @@ func awayOf(all web.Network) []node.Away {
 // keptLine says what is kept for a seed.
 func keptLine(s *node.Away) string {
 	return fmt.Sprintf("%s (hosted by %s)", keptFor(s.Seed, s.Packets, []node.Away{*s}), strings.Join(s.Nodes, ", "))
-}
-
-func copies(n int) string {
-	if n == 1 {
-		return "1 copy"
-	}
-	return fmt.Sprintf("%d copies", n)
 }

@@ -134,7 +134,7 @@ func keptFor(name seed.Name, count int, away []node.Away) string {
 	if i := slices.IndexFunc(away, func(s node.Away) bool { return s.Seed == name }); i >= 0 {
 		long = away[i].Text()
 	}
-	return fmt.Sprintf("%s %s kept for %s, %s", copies(count), verb, name, long)
+	return fmt.Sprintf("%s %s kept for %s, %s", english.Plural(count, "copy", "copies"), verb, name, long)
 }
 
 // A progress is one line on a terminal that changes; elsewhere it is nothing.
