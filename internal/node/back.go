@@ -57,7 +57,7 @@ func (h *host) putBack(ctx context.Context, left withdrawn) error {
 	for i := range left.items {
 		it := &left.items[i]
 		n.fit(&it.Packet)
-		l := lane{into: n.backTo(it), queue: store.Inbox(h.manifest.Name), rank: store.Descendant, sole: it.sole}
+		l := lane{into: n.backTo(it), queue: h.inbox, rank: store.Descendant, sole: it.sole}
 		f, err := n.storeIn(n.running, it, []lane{l}, 0, bringer{})
 		switch {
 		case err != nil:
@@ -106,17 +106,27 @@ func (n *Node) putAllBack() {
 // relieve gives other nodes what the workers of a seed will not begin soon: all are
 // at a run that takes long.
 func (n *Node) relieve() {
-	snap, now := n.snap.Load(), n.clock.now()
+	snap, before := n.snap.Load(), int64(n.clock.now()-runner.GiveBack)
 	for name, h := range snap.hosts {
-		if h.queue.length.Load() == 0 || len(snap.net.Replicas(name)) < 2 || !h.stalled(int64(now-runner.GiveBack)) {
+		if h.queue.length.Load() == 0 || len(snap.net.Replicas(name)) < 2 || !h.stalled(before) {
 			continue
 		}
 		n.goroutines.Go(func() {
-			if err := h.putBack(n.running, h.queue.rest()); err != nil {
+			if err := h.putBack(n.running, h.rest(before)); err != nil {
 				n.log.Debug("storing what a seed that takes long was to run", "seed", h.name, "error", err)
 			}
 		})
 	}
+}
+
+// rest takes what is queued, and has nothing pulled until a worker that is stalled has
+// ended its batch.
+func (h *host) rest(before int64) withdrawn {
+	left := h.queue.rest()
+	if !h.stalled(before) { // one has ended meanwhile, and may not look at the queue again
+		h.queue.resume()
+	}
+	return left
 }
 
 // stalled tells whether every worker has been at one batch since before then.
@@ -130,10 +140,10 @@ func (h *host) stalled(before int64) bool {
 }
 
 // doubtful tells whether the peer that the frame came from may have given it to others,
-// before h has begun with it.
+// before h has begun with it. It is asked for each frame of a batch, not for each packet.
 func (o *origin) doubtful(h *host) bool {
 	lease, ok := o.lease.(mesh.Lapsing)
-	return ok && o.at == store.Inbox(h.manifest.Name) && lease.Lapsed()
+	return ok && o.at == h.inbox && lease.Lapsed()
 }
 
 // forgo has what was pulled from a peer that is gone not begin any more: the peer has

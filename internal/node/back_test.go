@@ -222,6 +222,20 @@ func TestALeaverGivesBack(t *testing.T) {
 	}
 }
 
+// TestARestEnds although the worker that was waited for has ended before it began.
+func TestARestEnds(t *testing.T) {
+	c := newCircle(t)
+	w := c.node("a", Disk)
+	var got basket
+	w.host(w.seed("s", "T:S ->", got.run))
+	h := w.snap.Load().hosts["s"]
+	if left := h.rest(int64(w.clock.now())); len(left.all()) > 0 {
+		t.Fatal("something was queued")
+	}
+	appendFrame(t, w.store, h.inbox, packet.FrameHeader{}, somePackets(1, "T:S")...)
+	testenv.Eventually(t, 10*time.Second, "what comes is pulled", func() bool { return got.count() == 1 })
+}
+
 // A doubted lease is one of an owner that is silent, when it says so.
 type doubted struct {
 	store.Lease

@@ -9,7 +9,6 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/recap/pumpkin/internal/runner"
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -139,7 +138,7 @@ func (h *host) after(it *item, d time.Duration, then func(*item)) {
 
 // later stores it in the seed's inbox, to be tried again after d.
 func (h *host) later(it *item, d time.Duration) {
-	if _, err := h.node.storeAlone(h.node.running, it, store.Inbox(h.manifest.Name), d); err != nil {
+	if _, err := h.node.storeAlone(h.node.running, it, h.inbox, d); err != nil {
 		h.node.abandon(it)
 	}
 }

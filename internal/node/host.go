@@ -22,6 +22,7 @@ type host struct {
 	manifest seed.Manifest
 	name     string
 	key      packet.SeedKey
+	inbox    store.Queue
 	runner   runner.Runner
 	queue    queue
 	slots    []*slot
@@ -90,7 +91,7 @@ func (d *dest) lane(it *item) lane {
 
 func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 	h := &host{
-		node: n, manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)),
+		node: n, manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)), inbox: store.Inbox(m.Name),
 		runner: r, streams: m.Kind != seed.Go && m.Mode != seed.Lines, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
 		delayed: map[*time.Timer]item{}, since: time.Now(), starts: starts{now: InjectorStatus{State: InjectorWaiting}},
 	}

@@ -142,7 +142,7 @@ func (h *host) second(ahead int) int {
 // pull leases frames from a store, the own one or a peer's, as long as ctx says.
 // share is how many of the packets that may lie pulled are for this pull.
 func (h *host) pull(ctx context.Context, from *peer, take func(context.Context, store.Queue, int) ([]store.Lease, error), share func(int) int) {
-	n, inbox := h.node, store.Inbox(h.manifest.Name)
+	n, inbox := h.node, h.inbox
 	for wait := minPause; ctx.Err() == nil; {
 		room, hungry, err := h.queue.awaitPull(ctx, h.ahead, share)
 		if err != nil {

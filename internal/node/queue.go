@@ -316,6 +316,14 @@ func (q *queue) rest() withdrawn {
 	return q.empty()
 }
 
+// resume ends a rest.
+func (q *queue) resume() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rested = false
+	q.wakePull()
+}
+
 // empty takes what is left. The caller holds q.mu.
 func (q *queue) empty() withdrawn {
 	left := withdrawn{items: q.alone}

@@ -334,7 +334,7 @@ func (n *Node) reroute(it *item, gone *host) {
 // accepted the packet have theirs, and this one waits for the seed to come back.
 func (n *Node) leave(it *item, gone *host) {
 	n.noteMove(it, gone.name, nil)
-	f, err := n.storeAlone(n.running, it, store.Inbox(gone.manifest.Name), 0)
+	f, err := n.storeAlone(n.running, it, gone.inbox, 0)
 	if err == nil && f != nil {
 		err = f.await(n.running)
 	}

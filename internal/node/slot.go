@@ -225,11 +225,18 @@ func (s *slot) item(i int) item {
 func (s *slot) screen() {
 	b := &s.room
 	kept := 0
+	var asked *origin // whether its lease is doubtful
+	doubt := false
 	for i := range b.packets {
 		p := &b.packets[i]
-		if from := b.from[i]; from != nil && from.frame.peer != nil && from.frame.doubtful(s.host) {
-			s.node.abandon(&item{Packet: *p, from: from})
-			continue
+		if from := b.from[i]; from != nil && from.frame.peer != nil {
+			if from.frame != asked {
+				asked, doubt = from.frame, from.frame.doubtful(s.host)
+			}
+			if doubt {
+				s.node.abandon(&item{Packet: *p, from: from})
+				continue
+			}
 		}
 		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
 			s.host.deadLetter(&item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
