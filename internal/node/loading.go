@@ -212,6 +212,7 @@ func (n *Node) haveLoaded(ctx context.Context, h *host, l *loading, w runner.Wor
 		if before != nil {
 			old = append(old, before)
 			h.inherit(before)
+			n.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)))
 		}
 	}
 	h.take(w)
