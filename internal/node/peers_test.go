@@ -57,7 +57,9 @@ func TestWhatAWeakNodeGivesIsKeptWhereItCameFrom(t *testing.T) {
 			c.meet(a, b)
 			a.inject("T:A", "small", nil)
 			a.inject("T:A", large("large"), nil)
-			testenv.Eventually(t, 10*time.Second, "both wait", func() bool { n, err := a.count(t.Context()); return err == nil && n == 2 && b.quiet() })
+			testenv.Eventually(t, 10*time.Second, "both wait at a, and nothing is under way", func() bool {
+				return len(lying(t, a.store, store.Waiting("T:NOBODY"))) == 2 && len(lying(t, a.store, store.Inbox("work"))) == 0 && b.quiet()
+			})
 			c.part(a, b)
 			if left := len(lying(t, b.store, store.Waiting("T:NOBODY"))); left > 0 {
 				t.Errorf("%d frames wait in the weak node's store", left)
