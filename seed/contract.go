@@ -145,6 +145,16 @@ func (c Contract) Takes(state packet.State) bool { return slices.Contains(c.In, 
 // Gives tells whether state is among the states that the seed may give.
 func (c Contract) Gives(state packet.State) bool { return slices.Contains(c.Out, state) }
 
+// Same tells whether both say the same, whatever the order of their states.
+func (c Contract) Same(other Contract) bool {
+	return c.Join == other.Join && sameStates(c.In, other.In) && sameStates(c.Out, other.Out)
+}
+
+func sameStates(a, b []packet.State) bool {
+	sorted := func(states []packet.State) []packet.State { return slices.Compact(slices.Sorted(slices.Values(states))) }
+	return slices.Equal(sorted(a), sorted(b))
+}
+
 // String is the contract as [ParseContract] reads it; equal contracts are
 // equal texts.
 func (c Contract) String() string {

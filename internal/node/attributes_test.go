@@ -151,27 +151,26 @@ func TestHopsNameTheVersion(t *testing.T) {
 // they were due, with pmk-once nothing more, else the node's start and how many have failed.
 func TestInjectorRuns(t *testing.T) {
 	due := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	host := func(run, version string, once bool, every time.Duration) *host {
-		n := New(Config{Name: "n", Run: run})
+	host := func(version string, once bool, every time.Duration) *host {
 		m := newWorld(t).seed("inject", "-> A:A", nil)
 		m.Version, m.Once, m.Every = version, once, every
-		return newHost(n, m, nil)
+		return newHost(m, nil)
 	}
-	plain := host("run", "1", false, 0).injection(due, 0)
-	once := host("run", "1", true, 0).injection(due, 0)
-	every := host("run", "1", false, time.Hour).injection(due, 0)
+	plain := host("1", false, 0).injection("run", due, 0)
+	once := host("1", true, 0).injection("run", due, 0)
+	every := host("1", false, time.Hour).injection("run", due, 0)
 	for what, same := range map[string]bool{
-		"another time":                plain == host("run", "1", false, 0).injection(due.Add(1), 0),
-		"another start, once":         once == host("other", "1", true, 0).injection(due.Add(1), 0),
-		"another start, every":        every == host("other", "1", false, time.Hour).injection(due.In(time.FixedZone("", 3600)), 0),
-		"not another start":           plain != host("other", "1", false, 0).injection(due, 0),
-		"not after a failure":         plain != host("run", "1", false, 0).injection(due, 1),
-		"after a failure, once":       once == host("run", "1", true, 0).injection(due, 1),
-		"after a failure, every":      every == host("run", "1", false, time.Hour).injection(due, 1),
-		"not another version":         plain != host("run", "2", false, 0).injection(due, 0),
-		"not another version, once":   once != host("run", "2", true, 0).injection(due, 0),
-		"not another time, every":     every != host("run", "1", false, time.Hour).injection(due.Add(1), 0),
-		"not another version, every":  every != host("run", "2", false, time.Hour).injection(due, 0),
+		"another time":                plain == host("1", false, 0).injection("run", due.Add(1), 0),
+		"another start, once":         once == host("1", true, 0).injection("other", due.Add(1), 0),
+		"another start, every":        every == host("1", false, time.Hour).injection("other", due.In(time.FixedZone("", 3600)), 0),
+		"not another start":           plain != host("1", false, 0).injection("other", due, 0),
+		"not after a failure":         plain != host("1", false, 0).injection("run", due, 1),
+		"after a failure, once":       once == host("1", true, 0).injection("run", due, 1),
+		"after a failure, every":      every == host("1", false, time.Hour).injection("run", due, 1),
+		"not another version":         plain != host("2", false, 0).injection("run", due, 0),
+		"not another version, once":   once != host("2", true, 0).injection("run", due, 0),
+		"not another time, every":     every != host("1", false, time.Hour).injection("run", due.Add(1), 0),
+		"not another version, every":  every != host("2", false, time.Hour).injection("run", due, 0),
 		"once, every and plain apart": plain != once && once != every && every != plain,
 	} {
 		if !same {

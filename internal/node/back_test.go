@@ -263,7 +263,7 @@ func TestWhatMayHaveLapsedDoesNotBegin(t *testing.T) {
 		ps := []packet.Packet{{ID: packet.NewID(), State: "T:S", Data: fmt.Sprint(i)}}
 		lease := &doubted{Lease: idleLease{}}
 		leases = append(leases, lease)
-		h.enqueue(ps, w.origin(&peer{node: w.Node, name: "owner"}, store.Inbox("s"), lease, ps).units)
+		w.enqueue(h, ps, w.origin(&peer{name: "owner"}, store.Inbox("s"), lease, ps).units)
 	}
 	leases[0].lapsed.Store(true)
 	leases[2].lapsed.Store(true)

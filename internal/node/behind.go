@@ -46,19 +46,19 @@ func (b *backlogs) behind() (out []Behind) {
 
 // watchBacklogs looks at the inboxes until the node ends, and says which seed
 // falls behind, and which has caught up.
-func (n *Node) watchBacklogs() {
+func (s *sorter) watchBacklogs() {
 	tick := time.NewTicker(predict.LookEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case now := <-tick.C:
-			places, err := n.store.Queues(n.pulling)
+			places, err := s.store.Queues(s.pulling)
 			if err != nil {
-				n.log.Debug("looking at the inboxes", "error", err)
+				s.log.Debug("looking at the inboxes", "error", err)
 				continue
 			}
-			n.lookAtBacklogs(now, places)
-		case <-n.pulling.Done():
+			s.lookAtBacklogs(now, places)
+		case <-s.pulling.Done():
 			return
 		}
 	}
@@ -66,15 +66,15 @@ func (n *Node) watchBacklogs() {
 
 // lookAtBacklogs is one look. What no node hosts, or is paused, waits, and does not
 // fall behind.
-func (n *Node) lookAtBacklogs(now time.Time, places []store.Count) {
-	snap := n.snap.Load()
+func (s *sorter) lookAtBacklogs(now time.Time, places []store.Count) {
+	snap := s.snap.Load()
 	counts := map[seed.Name]store.Count{}
 	for _, c := range places {
 		if name, ok := c.Queue.Seed(); ok && snap.hosted(name) && !snap.stands(name) {
 			counts[name] = c
 		}
 	}
-	b := &n.backlogs
+	b := &s.backlogs
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.of == nil {
@@ -91,10 +91,10 @@ func (n *Node) lookAtBacklogs(now time.Time, places []store.Count) {
 		w.behind, news = w.Look(now, packets, snap.drain(name, packets))
 		switch {
 		case news && w.behind.Is():
-			n.log.Warn(fmt.Sprintf("seed %s falls behind: for %v its backlog in the store has grown, to %s now and by %.0f each second; add workers, or another node with the seed",
+			s.log.Warn(fmt.Sprintf("seed %s falls behind: for %v its backlog in the store has grown, to %s now and by %.0f each second; add workers, or another node with the seed",
 				name, now.Sub(w.behind.Since).Round(time.Second), english.Plural(packets, "packet", ""), w.behind.Growth))
 		case news:
-			n.log.Info(fmt.Sprintf("seed %s has caught up: %s left in the store for it", name, english.Plural(packets, "packet", "")))
+			s.log.Info(fmt.Sprintf("seed %s has caught up: %s left in the store for it", name, english.Plural(packets, "packet", "")))
 		}
 		if packets == 0 { // nothing to watch
 			delete(b.of, name)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 
 // setApart puts the data that is too large for a frame beside it, and adds what
 // it put to own.
-func (n *Node) setApart(frames []*filling, own []packet.Sum) ([]packet.Sum, error) {
+func (s *ownStore) setApart(frames []*filling, own []packet.Sum) ([]packet.Sum, error) {
 	large := false
 	put := map[packet.ID]*packet.Blob{} // copies of one packet have one blob
 	for _, f := range frames {
@@ -25,7 +24,7 @@ func (n *Node) setApart(frames []*filling, own []packet.Sum) ([]packet.Sum, erro
 			if len(p.Data) > store.MaxInline {
 				b := put[p.ID]
 				if b == nil {
-					got, err := n.putData(p)
+					got, err := s.putData(p)
 					if err != nil {
 						return own, err
 					}
@@ -39,47 +38,36 @@ func (n *Node) setApart(frames []*filling, own []packet.Sum) ([]packet.Sum, erro
 		}
 	}
 	if large {
-		n.holdLeft()
+		s.holdLeft()
 	}
 	return own, nil
 }
 
-// blobsOf is the large data that packets of one frame name, each once: a frame
-// holds it once.
-func blobsOf(ps []packet.Packet) (sums []packet.Sum) {
-	for i := range ps {
-		if b := ps[i].Blob; b != nil && !slices.Contains(sums, b.Sum) {
-			sums = append(sums, b.Sum)
-		}
-	}
-	return sums
-}
-
 // holdBlobs holds what a frame of these packets names.
-func (n *Node) holdBlobs(ps []packet.Packet) {
+func (s *ownStore) holdBlobs(ps []packet.Packet) {
 	for _, sum := range blobsOf(ps) {
-		n.blobs.Hold(sum)
+		s.blobs.Hold(sum)
 	}
 }
 
 // dropBlobs is the opposite, for a frame that was not stored.
-func (n *Node) dropBlobs(ps []packet.Packet) { n.drop(blobsOf(ps)) }
+func (s *ownStore) dropBlobs(ps []packet.Packet) { s.drop(blobsOf(ps)) }
 
-func (n *Node) drop(sums []packet.Sum) {
+func (s *ownStore) drop(sums []packet.Sum) {
 	for _, sum := range sums {
-		if err := n.blobs.Drop(sum); err != nil {
-			n.log.Warn("removing large data that no packet needs any more", "error", err)
+		if err := s.blobs.Drop(sum); err != nil {
+			s.log.Warn("removing large data that no packet needs any more", "error", err)
 		}
 	}
 }
 
 // runnerBlobs are what runners put large data into. Without a store on the way
 // it stays in memory.
-func (n *Node) runnerBlobs() runner.Blobs {
-	if !n.stored() || n.blobs == nil {
+func (s *ownStore) runnerBlobs() runner.Blobs {
+	if !s.stored() || s.blobs == nil {
 		return nil
 	}
-	return n.blobs
+	return s.blobs
 }
 
 // ackedFor is how long large data is kept after the frame that names it was
@@ -89,43 +77,20 @@ const ackedFor = 2 * time.Second
 
 // dropLater drops blobs once the frame that named them is surely gone. What is
 // left when the node ends is swept at the next start.
-func (n *Node) dropLater(sums []packet.Sum) {
+func (s *ownStore) dropLater(sums []packet.Sum) {
 	if len(sums) == 0 {
 		return
 	}
 	time.AfterFunc(ackedFor, func() {
-		if n.running.Err() == nil {
-			n.drop(sums)
+		if s.running.Err() == nil {
+			s.drop(sums)
 		}
 	})
 }
 
-// load gives the packets of the batch their large data, for a seed that takes
-// all of it at once. Packets whose data cannot be read fail; false means that
-// none is left.
-func (s *slot) load() bool {
-	b := &s.room
-	kept := 0
-	for i := range b.packets {
-		it := item{Packet: b.packets[i], from: b.from[i]}
-		if it.Blob != nil {
-			data, err := s.node.read(*it.Blob)
-			if err != nil {
-				s.host.fail(&it, &runner.Fault{Reason: err.Error()})
-				continue
-			}
-			it.Data, it.Blob = data, nil
-		}
-		b.packets[kept], b.from[kept] = it.Packet, it.from
-		kept++
-	}
-	b.packets, b.from = b.packets[:kept], b.from[:kept]
-	return kept > 0
-}
-
 // read is all of a blob.
-func (n *Node) read(b packet.Blob) (string, error) {
-	file, err := n.blobs.Open(b)
+func (s *ownStore) read(b packet.Blob) (string, error) {
+	file, err := s.blobs.Open(b)
 	if err != nil {
 		return "", err
 	}
@@ -142,35 +107,43 @@ func (n *Node) read(b packet.Blob) (string, error) {
 // frame that names such data is stored, and none is taken out: one that was
 // moved meanwhile would be looked at neither where it was nor where it is, and
 // its data be taken for what nobody needs; a new one would be counted twice.
-func (n *Node) holdLeft() {
-	n.holding.Do(func() {
-		n.waits.hands.Lock() // nor does anybody retry or drop
-		defer n.waits.hands.Unlock()
-		if err := n.holdStored(n.running); err != nil && n.running.Err() == nil {
-			n.log.Warn("looking for large data that no packet needs any more: it stays", "error", err)
+func (s *ownStore) holdLeft() {
+	s.holding.Do(func() {
+		s.hands.Lock() // nor does anybody retry or drop
+		defer s.hands.Unlock()
+		if err := s.holdStored(s.running); err != nil && s.running.Err() == nil {
+			s.log.Warn("looking for large data that no packet needs any more: it stays", "error", err)
 		}
 	})
 }
 
 // holdStored holds what the frames of an earlier process name, and removes what
 // none of them does.
-func (n *Node) holdStored(ctx context.Context) error {
-	if n.blobs == nil {
+func (s *ownStore) holdStored(ctx context.Context) error {
+	if s.blobs == nil {
 		return nil
 	}
-	left, err := n.blobs.Any()
+	left, err := s.blobs.Any()
 	if err != nil {
 		return err
 	}
 	if !left {
-		return n.blobs.Sweep()
+		return s.blobs.Sweep()
 	}
-	named, ok := n.store.(store.Naming)
+	named, ok := s.store.(store.Naming)
 	if !ok {
 		return errors.New("the store does not say which of it packets need")
 	}
-	if err := named.Blobs(ctx, n.blobs.Hold); err != nil {
+	if err := named.Blobs(ctx, s.blobs.Hold); err != nil {
 		return err
 	}
-	return n.blobs.Sweep()
+	return s.blobs.Sweep()
+}
+
+// putData stores the data of a packet as large data, held once.
+func (s *ownStore) putData(p *packet.Packet) (packet.Blob, error) {
+	if s.blobs == nil {
+		return packet.Blob{}, fmt.Errorf("packet %s has %d bytes of data, more than a frame takes, and the node has no place for large data", p.ID, len(p.Data))
+	}
+	return s.blobs.Put(s.running, strings.NewReader(p.Data), s.cfg.MaxData)
 }

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -21,9 +20,8 @@ import (
 // thousands. All copies of a packet are in one commit. What descends from a
 // frame is stored by a [finisher].
 type committer struct {
-	node *Node
-	into *peer // whose store it is; nil is the node's own
-	rank store.Rank
+	*writer
+	target
 
 	// room is for what waits to be stored, in bytes: see [weight].
 	room *semaphore.Weighted
@@ -57,7 +55,7 @@ type commit struct {
 	framer
 	of     *committer
 	from   []*unit // of packets that descend from a frame of another store
-	claims []broughtClaim
+	claims []*claim
 	weight int64
 	own    []packet.Sum  // held until the commit has landed
 	done   chan struct{} // closed when err is set
@@ -72,17 +70,11 @@ type commit struct {
 // A bringer is who brings a packet from outside, with the claim on its id; either
 // may be nil.
 type bringer struct {
-	by    *Intake
+	by    *sender
 	claim *claim
 	// entry, unless nil, is stored in the ledger with the packet.
 	entry  *packet.Packet
 	ledger lane
-}
-
-// A broughtClaim is one on the id of a packet that this intake has brought.
-type broughtClaim struct {
-	*claim
-	by *Intake
 }
 
 // A target is where a committer leads.
@@ -91,14 +83,8 @@ type target struct {
 	rank store.Rank
 }
 
-// committer is the one for the target.
-func (n *Node) committer(t target) *committer {
-	if c, ok := n.committers.Load(t); ok {
-		return c.(*committer)
-	}
-	made := &committer{node: n, into: t.into, rank: t.rank, room: semaphore.NewWeighted(maxFilled * fullCommitBytes)}
-	actual, _ := n.committers.LoadOrStore(t, made)
-	return actual.(*committer)
+func newCommitter(w *writer, t target) *committer {
+	return &committer{writer: w, target: t, room: semaphore.NewWeighted(maxFilled * fullCommitBytes)}
 }
 
 // rank is whose room p takes that has no frame yet: what a seed gave for a
@@ -131,7 +117,7 @@ func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Dur
 	f := c.queue[len(c.queue)-1]
 	f.weight += w
 	for _, l := range to {
-		f.framer.add(l, c.node.frameMost(l.queue), &it.Packet, size, after, from.by)
+		f.framer.add(l, c.most(l.queue), &it.Packet, size, after, from.by)
 	}
 	if from.entry != nil {
 		f.framer.add(from.ledger, store.MaxPackets, from.entry, storedSize(from.entry), 0, from.by)
@@ -140,11 +126,12 @@ func (c *committer) add(ctx context.Context, it *item, to []lane, after time.Dur
 		f.from = append(f.from, it.from)
 	}
 	if from.claim != nil {
-		f.claims = append(f.claims, broughtClaim{from.claim, from.by})
+		from.claim.by = from.by
+		f.claims = append(f.claims, from.claim)
 	}
 	if c.flying == 0 || c.flying < maxFlying && f.worth() {
 		c.flying++
-		c.node.goroutines.Go(c.fly)
+		c.goroutines.Go(c.fly)
 	}
 	return f, nil
 }
@@ -180,7 +167,7 @@ const cutHops = 100
 
 // fit cuts the history of a packet that is in and would not fit into a frame, and
 // tells whether it did: better that than to lose the packet.
-func (n *Node) fit(p *packet.Packet) bool {
+func (s *ownStore) fit(p *packet.Packet) bool {
 	if size := storedSize(p); size <= store.MaxFrame-maxFrameHead {
 		return false
 	}
@@ -188,7 +175,7 @@ func (n *Node) fit(p *packet.Packet) bool {
 	for h := p.Trail; h != nil && len(hops) < cutHops; h = h.Prev {
 		hops = append(hops, packet.Hop{Seed: h.Seed, Node: h.Node, Version: h.Version, At: h.At})
 	}
-	n.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and its history is too large for the store: only the last %d are kept, without their data", p.ID, p.Hops(), len(hops)))
+	s.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and its history is too large for the store: only the last %d are kept, without their data", p.ID, p.Hops(), len(hops)))
 	p.Trail = nil
 	for i := len(hops) - 1; i >= 0; i-- {
 		hops[i].Prev, hops[i].Depth = p.Trail, len(hops)-i
@@ -224,17 +211,14 @@ func (c *committer) next() *commit {
 // fly stores commits until there is nothing more.
 func (c *committer) fly() {
 	for f := c.next(); f != nil; f = c.next() {
-		f.err = c.store(f)
+		f.err = c.land(f)
 		c.finish(f)
 	}
 }
 
 // finish ends the counts of what the commit's packets came from.
 func (c *committer) finish(f *commit) {
-	if f.err == nil && c.into == nil {
-		c.node.waitingStored(f.frames)
-	}
-	c.node.drop(f.own)
+	c.drop(f.own)
 	c.mu.Lock()
 	claims := f.claims
 	f.claims = nil
@@ -284,9 +268,9 @@ func (f *commit) over() bool {
 	}
 }
 
-// withdraw takes out what the intake has brought, and tells whether it did: what
+// withdraw takes out what the sender has brought, and tells whether it did: what
 // is stored stays there. It waits while the store has the commit.
-func (f *commit) withdraw(in *Intake) bool {
+func (f *commit) withdraw(sent *sender) bool {
 	c := f.of
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -303,41 +287,34 @@ func (f *commit) withdraw(in *Intake) bool {
 		return false
 	}
 	for _, fr := range f.frames { // those that are empty now may fill again
-		fr.without(in)
+		fr.without(sent)
 	}
-	f.claims = slices.DeleteFunc(f.claims, func(c broughtClaim) bool {
-		if c.by == in {
+	f.claims = slices.DeleteFunc(f.claims, func(c *claim) bool {
+		if c.by == sent {
 			c.end(false)
 		}
-		return c.by == in
+		return c.by == sent
 	})
 	return true
 }
 
-// The pauses between attempts to store.
-const (
-	minPause = 5 * time.Millisecond
-	maxPause = 500 * time.Millisecond
-)
-
-// store stores a commit. While the store is full or cannot be written, what has
+// land stores a commit. While the store is full or cannot be written, what has
 // no other frame to come from waits here, and those who sent it with it; other
 // packets are given up, and run again from the frames they came from.
-func (c *committer) store(f *commit) error {
-	n := c.node
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		if err := n.running.Err(); err != nil {
+func (c *committer) land(f *commit) error {
+	for wait := storePauses; ; {
+		if err := c.running.Err(); err != nil {
 			return err // the node ends, and knew no routes any more
 		}
 		err := c.try(f)
-		if err == nil || n.running.Err() != nil {
+		if err == nil || c.running.Err() != nil {
 			return err
 		}
-		n.storeTrouble(err)
+		c.storeTrouble(err)
 		if len(f.from) > 0 || !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) {
 			return err
 		}
-		if !pause.For(n.injecting, wait) {
+		if !wait.For(c.injecting) {
 			return ErrDraining
 		}
 	}
@@ -361,70 +338,18 @@ func (c *committer) try(f *commit) error {
 }
 
 func (c *committer) put(f *commit) error {
-	n := c.node
 	if len(f.frames) == 0 {
 		return nil
 	}
 	var err error
-	if f.own, err = n.setApart(f.frames, f.own); err != nil {
+	if f.own, err = c.setApart(f.frames, f.own); err != nil {
 		return err
 	}
-	if c.into != nil {
-		return c.into.appendFrames(n.running, f.frames, nil)
+	tx, done := &store.Tx{Durable: true}, func(bool) {}
+	if c.into == nil {
+		done = c.seen.put(tx, f.claims)
 	}
-	tx := &store.Tx{Durable: true}
-	done := n.seen.put(tx, f.claims)
-	err = n.commit(tx, f.frames)
+	err = c.write(c.into, tx, f.frames, nil)
 	done(err == nil)
 	return err
 }
-
-// commit does tx with these frames appended in the own store, and holds the
-// large data that they name.
-func (n *Node) commit(tx *store.Tx, frames []*filling) error {
-	for _, f := range frames {
-		tx.Append = append(tx.Append, f.encode())
-		n.holdBlobs(f.packets)
-	}
-	began := n.clock.now()
-	// What is ready when the node ends is stored all the same.
-	err := n.store.Commit(context.Background(), tx)
-	if tx.Durable {
-		n.appends.add(n.clock.now() - began)
-	}
-	if err != nil && notStored(err) { // else it may have been; the next start finds out
-		for _, f := range frames {
-			n.dropBlobs(f.packets)
-		}
-	}
-	return err
-}
-
-// notStored tells whether after this error nothing was stored.
-func notStored(err error) bool {
-	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBroken) || errors.Is(err, store.ErrLapsed)
-}
-
-// storeTrouble says once why the store takes nothing, until it takes packets
-// again.
-func (n *Node) storeTrouble(err error) {
-	n.failed.Store(int64(n.clock.now()))
-	if n.trouble.Swap(true) {
-		return
-	}
-	n.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost: they continue when there is room ('pmk ps' shows what waits)", err))
-	n.goroutines.Go(func() {
-		for pause.For(n.running, maxPause) {
-			quiet := n.clock.now()-time.Duration(n.failed.Load()) > troubleTime
-			if st := n.store.State(); quiet && st.Err == nil && (st.Size == 0 || st.Used < st.Size) {
-				n.trouble.Store(false)
-				n.log.Info("the store takes packets again")
-				return
-			}
-		}
-	})
-}
-
-// troubleTime is how long no commit has failed before the store is said to be
-// well: at its brim it takes one packet and refuses the next.
-const troubleTime = 4 * maxPause

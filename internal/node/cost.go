@@ -114,28 +114,3 @@ func (c *cost) rounded(before time.Duration) time.Duration {
 
 // cheap tells whether a seed's packets are to be run where they are.
 func (c *cost) cheap() bool { return c.quick.Load() }
-
-// A clock reads the time cheaply: a reading is the time since it was made.
-type clock struct{ base time.Time }
-
-func (c clock) now() time.Duration { return time.Since(c.base) }
-
-func (c clock) at(d time.Duration) time.Time { return c.base.Add(d) }
-
-// hopGrain is how long an injector's packets share one hop: their times are
-// that exact.
-const hopGrain = time.Millisecond
-
-// extend is the trail of what a seed gives for p.
-func (h *host) extend(p *packet.Packet, at time.Time) *packet.Hop {
-	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.manifest.Version, Node: h.node.cfg.Name, At: at, Depth: p.Hops() + 1}
-}
-
-// trail is that of what the slot's batch gives for p. What is given one after the
-// other shares its hop.
-func (s *slot) trail(p *packet.Packet) *packet.Hop {
-	if s.hop == nil || s.hop.Prev != p.Trail || s.hopAt != s.now {
-		s.hop, s.hopAt = s.host.extend(p, s.node.clock.at(s.now)), s.now
-	}
-	return s.hop
-}

@@ -16,14 +16,14 @@ func counters(c seed.Contract) (in, out []atomic.Uint64) {
 	return all[:ins:ins], all[ins:]
 }
 
-// countIn counts the packets of a batch by their states.
-func (s *slot) countIn(batch []packet.Packet) {
+// countIn counts the packets of a batch by their states, which the contract names.
+func (s *slot) countIn(states []packet.State, batch []packet.Packet) {
 	if len(s.in) == 1 {
 		s.in[0].Add(uint64(len(batch)))
 		return
 	}
 	for i := range batch {
-		for k, state := range s.host.manifest.Contract.In {
+		for k, state := range states {
 			if state == batch[i].State {
 				s.in[k].Add(1)
 				break

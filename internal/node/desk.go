@@ -31,11 +31,11 @@ func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
 
 // Show gives the packets that wait in a state, oldest first, until visit
 // returns false.
-func (n *Node) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
-	return n.store.Look(ctx, store.Waiting(state), 0, func(r store.Stored) bool {
+func (s *sorter) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
+	return s.store.Look(ctx, store.Waiting(state), 0, func(r store.Stored) bool {
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
-			n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
+			s.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
 			return true
 		}
 		for i := range ps {
@@ -50,9 +50,9 @@ func (n *Node) Show(ctx context.Context, state packet.State, visit func(packet.P
 // Retry sends the packets of a selection on their way again, and returns how
 // many: one that failed gets its state back and goes to the seed that failed,
 // any other is routed anew. They have all their attempts again.
-func (n *Node) Retry(ctx context.Context, sel Selection) (int, error) {
-	return n.handle(ctx, sel, func(m *move, p *packet.Packet) error {
-		if err := n.unfollow(m, p); err != nil {
+func (s *sorter) Retry(ctx context.Context, sel Selection) (int, error) {
+	return s.handle(ctx, sel, func(m *move, p *packet.Packet) error {
+		if err := m.unfollow(p); err != nil {
 			return err
 		}
 		queue := store.Waiting(p.State)
@@ -64,7 +64,7 @@ func (n *Node) Retry(ctx context.Context, sel Selection) (int, error) {
 		}
 		p.DeadLetters, p.Attempt = 0, 0
 		if _, inbox := queue.Seed(); !inbox {
-			if to := n.snap.Load().dests(p); len(to) > 0 {
+			if to := s.snap.Load().dests(p); len(to) > 0 {
 				m.put(p, m.lanesTo(p, to))
 				return nil
 			}
@@ -75,32 +75,32 @@ func (n *Node) Retry(ctx context.Context, sel Selection) (int, error) {
 }
 
 // Drop ends the packets of a selection, and returns how many.
-func (n *Node) Drop(ctx context.Context, sel Selection) (int, error) {
-	return n.handle(ctx, sel, n.unfollow)
+func (s *sorter) Drop(ctx context.Context, sel Selection) (int, error) {
+	return s.handle(ctx, sel, (*move).unfollow)
 }
 
 // handle gives each packet of the selection to do, which says with the move where
 // it goes; it is a copy, which do may change. It returns when they are where they
 // are to be. The error names what was not found.
-func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet.Packet) error) (count int, err error) {
-	n.entering.Add(1)
-	defer n.entering.Add(-1)
-	if n.running.Err() != nil {
+func (s *sorter) handle(ctx context.Context, sel Selection, do func(*move, *packet.Packet) error) (count int, err error) {
+	s.entering.Add(1)
+	defer s.entering.Add(-1)
+	if s.running.Err() != nil {
 		return 0, ErrDraining
 	}
-	n.holdLeft() // which needs what is held from here on
-	_, done, err := n.alone()
+	s.holdLeft() // which needs what is held from here on
+	_, done, err := s.alone()
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	places, err := n.store.Queues(ctx)
+	places, err := s.store.Queues(ctx)
 	if err != nil {
 		return 0, err
 	}
 	whole := map[packet.State]bool{}
-	for _, s := range sel.States {
-		whole[s] = true
+	for _, state := range sel.States {
+		whole[state] = true
 	}
 	ids := map[packet.ID]bool{}
 	for _, id := range sel.IDs {
@@ -109,7 +109,7 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet
 	// Whoever asked is told of it: one wait for the disk is for all of it.
 	defer func() {
 		if count > 0 {
-			err = errors.Join(err, n.store.Commit(context.WithoutCancel(ctx), &store.Tx{Durable: true}))
+			err = errors.Join(err, s.store.Commit(context.WithoutCancel(ctx), &store.Tx{Durable: true}))
 		}
 	}()
 	for _, c := range places {
@@ -118,7 +118,7 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet
 			continue
 		}
 		found := map[packet.ID]bool{}
-		k, err := n.handleState(ctx, state, c.Frames, func(p *packet.Packet) bool {
+		k, err := s.handleState(ctx, state, c.Frames, func(p *packet.Packet) bool {
 			if ids[p.ID] {
 				found[p.ID] = true
 			}
@@ -141,9 +141,9 @@ func (n *Node) handle(ctx context.Context, sel Selection, do func(*move, *packet
 // missing names what of the selection no packet had.
 func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool) error {
 	var names []string
-	for _, s := range sel.States {
-		if whole[s] {
-			names = append(names, string(s))
+	for _, state := range sel.States {
+		if whole[state] {
+			names = append(names, string(state))
 		}
 	}
 	for _, id := range sel.IDs {
@@ -159,11 +159,11 @@ func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool)
 
 // handleState does it to the packets of one state, in the oldest frames of that
 // number: what comes back because it fails again is not retried once more.
-func (n *Node) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
-	n.waits.hands.Lock()
-	defer n.waits.hands.Unlock()
+func (s *sorter) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
+	s.hands.Lock()
+	defer s.hands.Unlock()
 	for next := uint64(0); ; {
-		found, err := n.some(ctx, state, next)
+		found, err := s.some(ctx, state, next)
 		if err != nil || len(found) == 0 {
 			return count, err
 		}
@@ -172,7 +172,7 @@ func (n *Node) handleState(ctx context.Context, state packet.State, frames int, 
 				return count, nil
 			}
 			next = found[i].Number + 1
-			k, err := n.handleFrame(ctx, state, &found[i], match, do)
+			k, err := s.handleFrame(ctx, state, &found[i], match, do)
 			count += k
 			if err != nil {
 				return count, err
@@ -181,13 +181,13 @@ func (n *Node) handleState(ctx context.Context, state packet.State, frames int, 
 	}
 }
 
-func (n *Node) handleFrame(ctx context.Context, state packet.State, r *store.Stored, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
+func (s *sorter) handleFrame(ctx context.Context, state packet.State, r *store.Stored, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
 	_, ps, err := packet.ParseFrame(r.Data)
 	if err != nil {
-		n.damaged(store.Waiting(state), &lookedAt{n, store.Waiting(state), r}, err)
+		s.damaged(store.Waiting(state), &lookedAt{s.store, store.Waiting(state), r}, err)
 		return 0, nil
 	}
-	m := move{node: n, at: store.Waiting(state), old: r, ps: ps}
+	m := move{flow: s.flow, at: store.Waiting(state), old: r, ps: ps}
 	for i := range ps {
 		if !match(&ps[i]) {
 			m.stay(&ps[i])

@@ -27,6 +27,23 @@ func (n *Node) Drain(ctx context.Context) error {
 	return n.settle(ctx)
 }
 
+// putAllBack has what no seed has begun lie in stores, when the node stops.
+func (n *Node) putAllBack() {
+	n.change.Lock()
+	hosts := n.snap.Load().hosts
+	n.swap(maps.Clone(hosts), nil) // what seeds still give goes to inboxes
+	left := make(map[*host]withdrawn, len(hosts))
+	for _, h := range hosts {
+		left[h] = h.withdraw()
+	}
+	n.change.Unlock()
+	for h, w := range left {
+		if err := n.putBack(n.running, h, w); err != nil {
+			n.log.Warn("storing what a seed was to run", "seed", h.name, "error", err)
+		}
+	}
+}
+
 // Finish stops the injectors, takes nothing more from outside, and returns when
 // everything has ended that the node's seeds take, what lies in the store
 // included; retries are not delayed any more, unless the store outlives the
@@ -54,7 +71,7 @@ func (n *Node) settle(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for _, h := range n.snap.Load().hosts {
-			h.hasten()
+			n.hasten(h)
 		}
 		if n.quiet() {
 			return nil
@@ -89,15 +106,7 @@ func (n *Node) quiet() bool {
 // rested tells whether nothing is on its way into the store, or, unless the node
 // pulls no more, out of it.
 func (n *Node) rested() bool {
-	idle := true
-	n.committers.Range(func(_, c any) bool {
-		idle = c.(*committer).idle()
-		return idle
-	})
-	n.finishers.Range(func(_, f any) bool {
-		idle = idle && f.(*finisher).idle()
-		return idle
-	})
+	idle := n.allStored()
 	if !idle || n.pulling.Err() != nil {
 		return idle
 	}
@@ -112,16 +121,6 @@ func (n *Node) rested() bool {
 		}
 	}
 	return true
-}
-
-// taken counts the packets that seeds were given.
-func (n *Node) taken() uint64 {
-	var sum uint64
-	for _, h := range n.snap.Load().hosts {
-		in, _, _ := h.counts()
-		sum += in
-	}
-	return sum
 }
 
 // Unfinished is what a seed of the node has before it.

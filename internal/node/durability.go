@@ -31,13 +31,3 @@ func (d *Durability) Set(s string) error {
 
 // Type names the values of a flag.
 func (*Durability) Type() string { return "disk|memory|none" }
-
-// stored tells whether roots are stored before they are in.
-func (n *Node) stored() bool { return n.cfg.Durability != None }
-
-// durable tells whether what lies in the store outlives the node.
-func (n *Node) durable() bool { return n.cfg.Durability == Disk }
-
-// Remembers tells whether the node knows at its next start that an injector
-// with pmk-once has ended.
-func (n *Node) Remembers() bool { return n.durable() }

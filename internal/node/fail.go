@@ -15,12 +15,12 @@ import (
 // fail takes the packet of a failed run: it is tried again later, or, after
 // its last attempt, goes to the state Error:<seed>. If the run was cut off
 // because the node ends, that was no attempt.
-func (h *host) fail(it *item, err error) {
+func (f *flow) fail(h *host, it *item, err error) {
 	var run *runner.Fault
-	if errors.As(err, &run) && run.Cut && h.cutOff(it, err) {
+	if errors.As(err, &run) && run.Cut && f.cutOff(h, it, err) {
 		return
 	}
-	h.attempted(it, err)
+	f.attempted(h, it, err)
 }
 
 // cutTime is how long after a run was cut off the node may be told to end for it
@@ -31,37 +31,37 @@ const cutTime = 2 * time.Second
 // cutOff takes the packet of a run that a signal from outside has ended, until it
 // is known whether the node ends as well: it is then where the next start finds it. It tells
 // whether it took the packet: one that is lost with the node is better tried now.
-func (h *host) cutOff(it *item, err error) bool {
-	if it.from == nil || !h.node.durable() {
+func (f *flow) cutOff(h *host, it *item, err error) bool {
+	if it.from == nil || !f.durable() {
 		return false
 	}
 	held := h.queue.hold()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.node.pulling.Err() != nil:
+	case f.pulling.Err() != nil:
 		h.queue.unhold(1)
-		h.node.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err)
-		h.node.goroutines.Go(func() { h.later(it, 0) })
+		f.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err)
+		f.goroutines.Go(func() { f.later(h, it, 0) })
 		return true
 	case h.hurried || held > maxDelayed:
 		h.queue.unhold(1)
 		return false
 	}
-	h.after(it, cutTime, func(it *item) {
+	f.after(h, it, cutTime, func(it *item) {
 		h.queue.unhold(1)
-		h.attempted(it, err)
+		f.attempted(h, it, err)
 	})
 	return true
 }
 
 // attempted counts the attempt of a packet whose run failed.
-func (h *host) attempted(it *item, err error) {
-	delay, again := nextTry(&h.manifest, &it.Packet, err, h.node.pauseAfter, time.Now())
+func (f *flow) attempted(h *host, it *item, err error) {
+	delay, again := nextTry(&h.manifest, &it.Packet, err, f.pauseAfter, time.Now())
 	it.Attempt++
 	h.slots[0].failed.Add(1)
 	if !again {
-		h.deadLetter(it, err)
+		f.deadLetter(h, it, err)
 		return
 	}
 	if h.manifest.RetryFor > 0 && it.Extra.Since() == 0 {
@@ -72,22 +72,22 @@ func (h *host) attempted(it *item, err error) {
 	if h.manifest.RetryFor > 0 {
 		of = ""
 	}
-	h.faults.warn(h.node, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
+	h.faults.warn(f.log, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
 		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
-	h.delay(it, delay)
+	f.delay(h, it, delay)
 }
 
 // again puts packets back that a broken worker had, to be run one at a time.
-func (h *host) again(its []item) { h.pushAlone(0, its...) }
+func (f *flow) again(h *host, its []item) { f.pushAlone(h, 0, its...) }
 
-func (h *host) pushAlone(released int, its ...item) {
+func (f *flow) pushAlone(h *host, released int, its ...item) {
 	if err := h.queue.pushAlone(released, its...); err != nil {
 		for i := range its {
-			h.node.reroute(&its[i], h)
+			f.reroute(&its[i], h)
 		}
 		return
 	}
-	h.kick()
+	h.wake()
 }
 
 const (
@@ -100,85 +100,70 @@ const (
 )
 
 // delay brings it back after d.
-func (h *host) delay(it *item, d time.Duration) {
+func (f *flow) delay(h *host, it *item, d time.Duration) {
 	held := h.queue.hold()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.hurried && !(it.from != nil && h.node.durable()):
-		h.node.goroutines.Go(func() { h.pushAlone(1, *it) })
+	case h.hurried && !(it.from != nil && f.durable()):
+		f.goroutines.Go(func() { f.pushAlone(h, 1, *it) })
 		return
 	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried):
 		h.queue.unhold(1)
-		h.node.goroutines.Go(func() { h.later(it, d) })
+		f.goroutines.Go(func() { f.later(h, it, d) })
 		return
 	}
-	h.after(it, d, func(it *item) { h.pushAlone(1, *it) })
+	f.after(h, it, d, func(it *item) { f.pushAlone(h, 1, *it) })
 }
 
 // after keeps it in memory for d, and then hands it on, unless it was taken
 // before. The caller holds h.mu.
-func (h *host) after(it *item, d time.Duration, then func(*item)) {
+func (f *flow) after(h *host, it *item, d time.Duration, then func(*item)) {
 	var timer *time.Timer
 	timer = time.AfterFunc(d, func() {
 		h.mu.Lock()
 		it, mine := h.delayed[timer]
 		delete(h.delayed, timer)
 		if mine {
-			h.node.entering.Add(1) // what moves may start a goroutine
+			f.entering.Add(1) // what moves may start a goroutine
 		}
 		h.mu.Unlock()
 		if mine {
 			then(&it)
-			h.node.entering.Add(-1)
+			f.entering.Add(-1)
 		}
 	})
 	h.delayed[timer] = *it
 }
 
 // later stores it in the seed's inbox, to be tried again after d.
-func (h *host) later(it *item, d time.Duration) {
-	if _, err := h.node.storeAlone(h.node.running, it, h.inbox, d); err != nil {
-		h.node.abandon(it)
+func (f *flow) later(h *host, it *item, d time.Duration) {
+	if _, err := f.storeAlone(f.running, it, h.inbox, d); err != nil {
+		f.abandon(it)
 	}
-}
-
-// undelay takes the packets that wait for their next attempt, and lets later
-// ones not wait.
-func (h *host) undelay() []item {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.hurried = true
-	out := make([]item, 0, len(h.delayed))
-	for timer, it := range h.delayed {
-		timer.Stop()
-		out = append(out, it)
-	}
-	clear(h.delayed)
-	return out
 }
 
 // hasten ends the waiting of those that wait for their next attempt, and lets
 // later ones not wait.
-func (h *host) hasten() {
+func (f *flow) hasten(h *host) {
 	for _, it := range h.undelay() {
-		if it.from != nil && h.node.durable() {
+		if it.from != nil && f.durable() {
 			h.queue.unhold(1)
-			h.later(&it, 0)
+			f.later(h, &it, 0)
 		} else {
-			h.pushAlone(1, it)
+			f.pushAlone(h, 1, it)
 		}
 	}
 }
 
 // deadLetter sends it to Error:<seed> with its data unchanged.
-func (h *host) deadLetter(it *item, err error) {
+func (f *flow) deadLetter(h *host, it *item, err error) {
 	h.gaveUps.Add(1)
 	after := ""
 	if it.Attempt > 0 { // it was run, and did not end its node
 		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
 	}
-	h.faults.warn(h.node, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
+	h.faults.warn(f.log, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {
@@ -190,15 +175,15 @@ func (h *host) deadLetter(it *item, err error) {
 		failed.Extra = failed.Extra.FailingSince(0)
 	}
 	failed.DeadLetters++
-	failed.Trail = h.extend(&it.Packet, time.Now())
-	if hops := failed.Hops(); h.node.fit(&failed.Packet) {
+	failed.Trail = h.extend(&it.Packet, f.cfg.Name, time.Now())
+	if hops := failed.Hops(); f.fit(&failed.Packet) {
 		fault.Error = brief(fmt.Sprintf("%s (of the %d seeds that it came through only the last %d are named)", fault.Error, hops, failed.Hops()))
 	}
-	snap := h.node.snap.Load()
+	snap := f.snap.Load()
 	to := snap.within(h, snap.dests(&failed.Packet))
-	h.node.noteMove(&failed, h.name, to)
-	if err := h.node.route(h.node.running, nil, &failed, to); err != nil {
-		h.node.abandon(&failed)
+	f.noteMove(&failed, h.name, to)
+	if err := f.route(f.running, nil, &failed, to); err != nil {
+		f.abandon(&failed)
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ const (
 // quiet is how long a kind of line is not written again.
 const quiet = 10 * time.Second
 
-func (f *faultLog) warn(n *Node, kind faultKind, what string, err error) {
+func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error) {
 	var run *runner.Fault
 	output := ""
 	if errors.As(err, &run) {
@@ -48,7 +49,7 @@ func (f *faultLog) warn(n *Node, kind faultKind, what string, err error) {
 	if now.Sub(line.told) < quiet {
 		line.more++
 		f.mu.Unlock()
-		n.log.Debug(what, "error", err)
+		log.Debug(what, "error", err)
 		return
 	}
 	more := line.more
@@ -61,7 +62,7 @@ func (f *faultLog) warn(n *Node, kind faultKind, what string, err error) {
 	if more > 0 {
 		args = append(args, "left_out", more)
 	}
-	n.log.Warn(what, args...)
+	log.Warn(what, args...)
 }
 
 // note remembers a failure that somebody else tells.

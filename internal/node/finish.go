@@ -6,6 +6,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/packet"
 )
 
 // A finisher ends frames: for each it stores, in one transaction, what descends
@@ -16,12 +17,12 @@ import (
 // Where the store is full, each packet of a frame is on its own: what there is no
 // room for is given up and runs again with the frame, which is released.
 type finisher struct {
-	node      *Node
+	*writer
 	finishing // which frames it ends
 
-	mu      sync.Mutex
-	list    []*origin
-	running bool
+	mu   sync.Mutex
+	list []*origin
+	busy bool
 }
 
 // finishing is which frames a finisher ends.
@@ -33,18 +34,8 @@ type finishing struct {
 	into *peer
 }
 
-// finisher is the one for the frame.
-func (n *Node) finisher(o *origin) *finisher {
-	kind := finishing{o.peer != nil, o.into()}
-	if f, ok := n.finishers.Load(kind); ok {
-		return f.(*finisher)
-	}
-	f, _ := n.finishers.LoadOrStore(kind, &finisher{node: n, finishing: kind})
-	return f.(*finisher)
-}
-
-// tell has the finisher look at the frame.
-func (f *finisher) tell(o *origin) {
+// look has the finisher look at the frame.
+func (f *finisher) look(o *origin) {
 	o.mu.Lock()
 	told := o.waits
 	o.waits = true
@@ -55,9 +46,19 @@ func (f *finisher) tell(o *origin) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, o)
-	if !f.running {
-		f.running = true
-		f.node.goroutines.Go(f.run)
+	if !f.busy {
+		f.busy = true
+		f.goroutines.Go(f.run)
+	}
+}
+
+// lingered has the finisher look at a frame of which something is pending. A node that
+// ends does not need it: all units end.
+func (f *finisher) lingered(o *origin) {
+	f.entering.Add(1) // it may start a goroutine
+	defer f.entering.Add(-1)
+	if f.running.Err() == nil {
+		f.look(o)
 	}
 }
 
@@ -65,7 +66,7 @@ func (f *finisher) tell(o *origin) {
 func (f *finisher) idle() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.running
+	return !f.busy
 }
 
 // take is what has come; none means that the caller is to end.
@@ -74,7 +75,7 @@ func (f *finisher) take() []*origin {
 	defer f.mu.Unlock()
 	list := f.list
 	f.list = nil
-	f.running = len(list) > 0
+	f.busy = len(list) > 0
 	return list
 }
 
@@ -141,7 +142,7 @@ func (f *finisher) storeAll(parts []*part) {
 			}
 			n++
 		}
-		if err := f.store(parts[:n]); err != nil {
+		if err := f.storeParts(parts[:n]); err != nil {
 			for _, p := range parts[:n] {
 				f.storeOne(p)
 			}
@@ -157,13 +158,13 @@ const tries = 3
 func (f *finisher) storeOne(p *part) {
 	var err error
 	for i := range tries {
-		if err = f.store([]*part{p}); err == nil {
+		if err = f.storeParts([]*part{p}); err == nil {
 			return
 		}
-		if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) || !pause.For(f.node.running, minPause<<i) {
+		if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBroken) || !pause.For(f.running, minPause<<i) {
 			break
 		}
-		f.node.storeTrouble(err)
+		f.storeTrouble(err)
 	}
 	switch {
 	case f.foreign:
@@ -172,8 +173,8 @@ func (f *finisher) storeOne(p *part) {
 		f.storeUnits(p)
 		return
 	case errors.Is(err, store.ErrLapsed): // somebody else has the frame
-	case f.node.running.Err() == nil:
-		f.node.log.Warn("storing what came of a frame: it runs again", "queue", p.frame.at, "error", err)
+	case f.running.Err() == nil:
+		f.log.Warn("storing what came of a frame: it runs again", "queue", p.frame.at, "error", err)
 	}
 	f.release(p)
 }
@@ -198,7 +199,7 @@ func (f *finisher) storeUnits(p *part) {
 				one.began = append(one.began, outs[j].copy())
 			}
 		}
-		if f.store([]*part{one}) == nil {
+		if f.storeParts([]*part{one}) == nil {
 			done = one.done
 			continue
 		}
@@ -213,7 +214,7 @@ func (f *finisher) storeUnits(p *part) {
 	if !p.last {
 		return
 	}
-	if err := f.store([]*part{{frame: o, done: done, last: true, lost: p.lost}}); err != nil {
+	if err := f.storeParts([]*part{{frame: o, done: done, last: true, lost: p.lost}}); err != nil {
 		f.release(&part{frame: o})
 	}
 }
@@ -223,31 +224,29 @@ func (out *output) copy() copyOf {
 	return copyOf{out.packet.ID, out.lane.queue, out.packet.State}
 }
 
-// store stores parts in one transaction.
-func (f *finisher) store(parts []*part) error {
+// storeParts stores parts in one transaction.
+func (f *finisher) storeParts(parts []*part) error {
 	var fr framer
 	tx := &store.Tx{Durable: f.foreign}
+	there := map[packet.Sum]bool{} // what the frames hold where they lie
 	for _, p := range parts {
+		if f.into != nil {
+			for _, sum := range p.frame.blobs {
+				there[sum] = true
+			}
+		}
 		for i := range p.outs {
 			out := &p.outs[i]
-			fr.add(out.lane, f.node.frameMost(out.lane.queue), &out.packet, out.size, out.after, nil)
+			fr.add(out.lane, f.most(out.lane.queue), &out.packet, out.size, out.after, nil)
 		}
 		if !f.foreign {
 			p.record(tx)
 		}
 	}
-	var err error
-	switch {
-	case f.into != nil:
-		err = f.into.appendFrames(f.node.running, fr.frames, parts)
-	case len(fr.frames) > 0 || len(tx.Ack) > 0 || len(tx.Put) > 0:
-		err = f.node.commit(tx, fr.frames)
-	}
-	if err != nil {
-		return err
-	}
-	if f.into == nil {
-		f.node.waitingStored(fr.frames)
+	if len(fr.frames) > 0 || len(tx.Ack) > 0 || len(tx.Put) > 0 {
+		if err := f.write(f.into, tx, fr.frames, there); err != nil {
+			return err
+		}
 	}
 	fr.free()
 	for _, p := range parts {
@@ -261,11 +260,11 @@ func (p *part) record(tx *store.Tx) {
 	o := p.frame
 	if p.last && !p.lost {
 		tx.Ack = append(tx.Ack, o.lease)
-		tx.Delete = append(tx.Delete, o.progressKeys()...)
+		tx.Delete = append(tx.Delete, progressKeys(o.ref(), o.records)...)
 		return
 	}
 	if p.progresses() {
-		tx.Put = append(tx.Put, o.progress(p))
+		tx.Put = append(tx.Put, progressRecord(o.ref(), o.records, &p.done, p.began))
 	}
 }
 
@@ -276,12 +275,12 @@ func (p *part) progresses() bool {
 
 // after does what follows once a part is stored.
 func (f *finisher) after(p *part) {
-	o, n := p.frame, f.node
+	o := p.frame
 	o.mu.Lock()
 	o.forget(p.outs)
 	if !f.foreign && p.progresses() {
 		o.records++
-		n.noteProgress(o, true)
+		f.noteProgress(o.ref(), true)
 	}
 	if !p.last && o.pending > 0 {
 		o.timer.Reset(linger)
@@ -294,26 +293,26 @@ func (f *finisher) after(p *part) {
 	var err error
 	switch {
 	case p.lost && o.untouched.Load():
-		err = n.giveBack(o.peer, o.at, o.lease, 0)
+		err = f.giveBack(o.peer, o.at, o.lease, 0)
 	case p.lost:
-		err = n.giveBack(o.peer, o.at, o.lease, releaseDelay)
+		err = f.giveBack(o.peer, o.at, o.lease, releaseDelay)
 	case f.foreign:
 		if err = o.lease.Ack(); err == nil {
-			n.givenBack.Delete(delivery{o.peer, o.at, o.lease.Number()})
+			f.givenBack.Delete(delivery{o.peer, o.at, o.lease.Number()})
 		}
 	default:
-		n.givenBack.Delete(delivery{nil, o.at, o.lease.Number()})
+		f.givenBack.Delete(delivery{nil, o.at, o.lease.Number()})
 		if o.records > 0 {
-			n.noteProgress(o, false)
+			f.noteProgress(o.ref(), false)
 		}
-		n.dropLater(o.blobs)
+		f.dropLater(o.blobs)
 	}
 	if o.peer != nil { // they are copies: those beside the frame are the peer's
-		n.drop(o.blobs)
+		f.drop(o.blobs)
 	}
-	n.drop(o.passed)
+	f.drop(o.passed)
 	if err != nil { // the frame comes again, which does no harm
-		n.log.Debug("ending a frame", "error", err)
+		f.log.Debug("ending a frame", "error", err)
 	}
 }
 
@@ -323,4 +322,22 @@ func (f *finisher) release(p *part) {
 	p.last, p.lost = true, true
 	p.done, p.began = marks{}, nil // nothing of it was stored
 	f.after(p)
+}
+
+// apart puts the output's data beside the frame if it is too large for one.
+func (f *finisher) apart(out *output) error {
+	p := &out.packet
+	if len(p.Data) <= store.MaxInline {
+		if p.Blob != nil {
+			f.holdLeft()
+		}
+		return nil
+	}
+	b, err := f.putData(p)
+	if err != nil {
+		return err
+	}
+	out.own, p.Blob, p.Data = b.Sum, &b, ""
+	f.holdLeft()
+	return nil
 }

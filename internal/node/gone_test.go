@@ -87,7 +87,7 @@ func TestWhatASeedThatHasEndedStillRuns(t *testing.T) {
 	w.host(w.seed("b", "T:S ->", b.run))
 	w.Unhost("a")
 	testenv.Eventually(t, 10*time.Second, "the seed has ended", func() bool { return w.snap.Load().ended["a"] })
-	o := &orphans{node: w.Node, since: map[seed.Name]time.Time{}, looked: map[seed.Name]sight{}}
+	o := &orphans{sorter: w.sorter, since: map[seed.Name]time.Time{}, looked: map[seed.Name]sight{}}
 	if err := o.look(time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -16,9 +17,9 @@ import (
 
 // A host is one seed on this node: its queue and the slots that its workers
 // run in. A packet for the seed is in the queue, in a slot that runs, or waits
-// for a retry; never in two of them.
+// for a retry; never in two of them. A host does nothing by itself: it is what those who
+// route packets, run them and bring them from stores know of the seed.
 type host struct {
-	node     *Node
 	manifest seed.Manifest
 	name     string
 	key      packet.SeedKey
@@ -32,11 +33,18 @@ type host struct {
 	ports    atomic.Pointer[[]port]
 	faults   faultLog
 	retries  atomic.Uint64         // of its packets
+	gaveUps  atomic.Uint64         // packets that went to Error:<seed>
 	shared   map[packet.State]bool // of a seed that is gone: states that other seeds accept as well
 
 	since time.Time // when a seed of this name and contract was first hosted here
 	pulls pulls
 	gate  gate
+
+	// wake sees to it that somebody works on the queue. runHere runs a packet that a run
+	// has given on the goroutine of that, if the seed is cheap and has a free slot and an
+	// empty queue: false means that it did not. The item's count stays its caller's.
+	wake    func()
+	runHere func(by *caller, it *item) bool
 
 	// stop ends an injector's runs, and ended is closed after the last one.
 	stop   context.CancelFunc
@@ -49,11 +57,18 @@ type host struct {
 
 	// resumed is closed when the seed runs again; nil while it is not paused.
 	resumed atomic.Pointer[chan struct{}]
-	gaveUps atomic.Uint64 // packets that went to Error:<seed>
 
 	mu      sync.Mutex
 	delayed map[*time.Timer]item
 	hurried bool // the node drains: a retry does not wait any more
+}
+
+// A caller is the run that a packet comes from, as far as it matters to the next one.
+type caller struct {
+	now    time.Duration // when its batch began, by the node's clock
+	depth  int           // calls around it on its goroutine
+	timing bool          // away counts every output, not only those that blocked
+	away   time.Duration // spent in outputs, not in the seed
 }
 
 // A port is one output state of a seed with where its packets go, worked out
@@ -81,17 +96,9 @@ type dest struct {
 	sole bool
 }
 
-// lane leads into the seed's inbox, in the store where the packet belongs.
-func (d *dest) lane(it *item) lane {
-	if d.loading != nil {
-		d.loading.want()
-	}
-	return lane{into: it.into(), queue: d.inbox, rank: rank(it), sole: d.sole}
-}
-
-func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
+func newHost(m seed.Manifest, r runner.Runner) *host {
 	h := &host{
-		node: n, manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)), inbox: store.Inbox(m.Name),
+		manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)), inbox: store.Inbox(m.Name),
 		runner: r, streams: m.Kind != seed.Go && m.Mode != seed.Lines, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
 		delayed: map[*time.Timer]item{}, since: time.Now(), starts: starts{now: InjectorStatus{State: InjectorWaiting}},
 	}
@@ -103,94 +110,66 @@ func newHost(n *Node, m seed.Manifest, r runner.Runner) *host {
 		count = 1
 	}
 	for range count {
-		s := &slot{host: h, node: n}
+		s := &slot{freed: make(chan struct{}, 1)}
 		s.in, s.out = counters(m.Contract)
 		h.slots = append(h.slots, s)
 	}
 	return h
 }
 
-// load opens the workers of a Go function, which cost nothing.
-func (h *host) load(ctx context.Context) error {
-	for _, s := range h.slots {
-		s.mu.Lock()
-		err := s.open(ctx)
-		s.mu.Unlock()
-		if err != nil {
-			return err
+// base is how people call what the seed is loaded from.
+func (h *host) base() string {
+	if h.manifest.File == "" {
+		return h.name
+	}
+	return filepath.Base(h.manifest.File)
+}
+
+// inherit makes h the successor of a seed of its name.
+func (h *host) inherit(before *host) {
+	if before.manifest.Contract.Same(h.manifest.Contract) {
+		h.since = before.since
+	}
+}
+
+// held tells whether nothing is to be brought to the seed: it is paused or not loaded.
+func (h *host) held() bool { return h.paused() || h.unloaded.Load() != nil }
+
+// stuck tells whether the seed's inbox does not shrink, as far as is known: it is
+// paused, or could not be loaded.
+func (h *host) stuck() bool {
+	l := h.unloaded.Load()
+	return h.paused() || l != nil && l.why() != nil
+}
+
+func (h *host) paused() bool { return h.resumed.Load() != nil }
+
+// awaitResume returns once the seed is not paused; the error is ctx's.
+func (h *host) awaitResume(ctx context.Context) error {
+	for {
+		resumed := h.resumed.Load()
+		if resumed == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-*resumed:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return nil
 }
 
-// acquire takes a free slot, or nil. The caller owns it until it unlocks it.
-func (h *host) acquire() *slot {
-	for _, s := range h.slots {
-		if s.mu.TryLock() {
-			if !s.retired {
-				return s
-			}
-			s.mu.Unlock()
+// awaitLoaded returns once the seed is loaded; the error is ctx's.
+func (h *host) awaitLoaded(ctx context.Context) error {
+	for {
+		l := h.unloaded.Load()
+		if l == nil {
+			return ctx.Err()
 		}
-	}
-	return nil
-}
-
-// kick sees to it that somebody works on the queue.
-func (h *host) kick() {
-	if s := h.acquire(); s != nil {
-		h.node.goroutines.Go(s.pump)
-	}
-}
-
-// retire ends the seed: it takes no more packets, what runs is finished, and
-// what is left in the queue is routed anew. It blocks until all is done.
-func (h *host) retire() {
-	if h.stop != nil {
-		h.stop()
-		<-h.ended
-	}
-	h.endLoading()
-	h.pulls.end()
-	left := h.queue.close()
-	rest := append(left.all(), h.undelay()...)
-	for i := range rest {
-		h.node.reroute(&rest[i], h)
-	}
-	h.closeSlots()
-}
-
-// closeSlots waits for every run and ends the workers, each in its own time.
-func (h *host) closeSlots() {
-	var all sync.WaitGroup
-	for _, s := range h.slots {
-		all.Go(func() {
-			s.mu.Lock()
-			s.retired = true
-			s.close()
-			s.mu.Unlock()
-		})
-	}
-	all.Wait()
-}
-
-// reap ends the workers that have had nothing to do for a while.
-func (h *host) reap(now time.Duration) {
-	keep := h.manifest.KeepIdle()
-	if h.manifest.Kind == seed.Go || keep == seed.Never {
-		return // a function costs nothing
-	}
-	for _, s := range h.slots {
-		if !s.mu.TryLock() {
-			continue
-		}
-		if w := s.worker; w != nil && now-s.idleSince > keep {
-			s.worker = nil
-			h.node.goroutines.Go(func() { h.node.closeWorker(h, w) }) // which may take its time
-		}
-		s.mu.Unlock()
-		if h.queue.length.Load() > 0 {
-			h.kick() // for a packet that came while the slot was held
+		select {
+		case <-l.loaded:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -202,20 +181,96 @@ func (h *host) idle() bool {
 }
 
 // busy counts the slots that run.
-func (h *host) busy() int {
-	running := 0
+func (h *host) busy() (running int) {
 	for _, s := range h.slots {
-		if s.mu.TryLock() {
-			s.mu.Unlock()
-		} else {
+		if s.taken() {
 			running++
 		}
 	}
-	// A packet that came while the look held a slot may not have been kicked.
-	if h.queue.length.Load() > 0 {
-		h.kick()
-	}
 	return running
+}
+
+// stalled tells whether every worker has been at one batch since before then.
+func (h *host) stalled(before int64) bool {
+	for _, s := range h.slots {
+		if since := s.busy.Load(); since == 0 || since > before {
+			return false
+		}
+	}
+	return true
+}
+
+// withdraw closes the queue and gives what was in it or waited for another attempt.
+func (h *host) withdraw() withdrawn {
+	h.pulls.rest()
+	left := h.queue.close()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for timer, it := range h.delayed {
+		timer.Stop()
+		left.items = append(left.items, it)
+	}
+	h.queue.unhold(len(h.delayed))
+	clear(h.delayed)
+	return left
+}
+
+// undelay takes the packets that wait for their next attempt, and lets later
+// ones not wait.
+func (h *host) undelay() []item {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hurried = true
+	out := make([]item, 0, len(h.delayed))
+	for timer, it := range h.delayed {
+		timer.Stop()
+		out = append(out, it)
+	}
+	clear(h.delayed)
+	return out
+}
+
+// ahead is how many packets may lie pulled.
+func (h *host) ahead() int {
+	workers := len(h.slots)
+	known := h.cost.get()
+	if known == 0 {
+		return workers
+	}
+	return int(max(min(int64(pulledTime)*int64(workers)/int64(known), maxPulled), int64(workers)))
+}
+
+// grace is how long the seed may be full before its pulls from peers are called off.
+// That leaves what comes there to other nodes; but calling a dozen nodes off and asking
+// them again for every packet is work as well. So they are called off at once where
+// packets would wait long, and where one pull brings so many that it is seldom.
+func (h *host) grace() time.Duration {
+	if c := h.cost.get(); c < time.Millisecond || c > batchTime {
+		return 0
+	}
+	return batchTime
+}
+
+// second is the share of the second pull from a store. A slow seed has none: what its
+// workers cannot begin soon is for other nodes.
+func (h *host) second(ahead int) int {
+	if ahead <= 2*len(h.slots) {
+		return 0
+	}
+	return ahead / 2
+}
+
+// runID is the id of the seed's run on p; an injector's has it already.
+func (h *host) runID(p *packet.Packet) packet.ID {
+	if len(h.manifest.Contract.In) == 0 {
+		return p.ID
+	}
+	return packet.RunID(h.key, p.Round(), p.ID)
+}
+
+// extend is the trail of what the seed gives for p on the node of that name.
+func (h *host) extend(p *packet.Packet, node string, at time.Time) *packet.Hop {
+	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.manifest.Version, Node: node, At: at, Depth: p.Hops() + 1}
 }
 
 // port finds the output that a seed means by state.

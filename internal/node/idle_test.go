@@ -27,16 +27,16 @@ func TestIdleWorkersEndUnlessTheyAreTheOnlyOne(t *testing.T) {
 		m := w.seed("work", c.contract, give("x"))
 		m.Kind = seed.Process
 		c.change(&m)
-		h := newHost(w.Node, m, nil)
+		h := newHost(m, nil)
 		r, err := w.cfg.Open(seed.Manifest{Name: "work"}, runner.Env{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.runner = r
-		if err := h.load(t.Context()); err != nil {
+		if err := w.openAll(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}
-		h.reap(w.clock.now() + 90*time.Second)
+		w.reap(h, w.clock.now() + 90*time.Second)
 		if stays := h.slots[0].worker != nil; stays != c.stays {
 			t.Errorf("%s: the worker stays: %v", name, stays)
 		}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
-	"sync/atomic"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -16,24 +14,12 @@ import (
 // each to reach the store, so that many of them get there together. It is safe
 // for concurrent use.
 type Intake struct {
-	node *Node
-
-	// flying are the commits that hold packets of this intake and have not
-	// landed, and perhaps some that have. The list is never changed: thousands
-	// read it, and would queue for a lock.
-	flying atomic.Pointer[[]flight]
-	failed atomic.Pointer[error] // of a commit that is no longer in flying
-	mu     sync.Mutex            // held to replace flying
-}
-
-// A flight is a commit that holds something of an intake.
-type flight struct {
-	*commit
-	records bool // of a ledger alone
+	flow *flow
+	flights
 }
 
 // Intake begins to take packets.
-func (n *Node) Intake() *Intake { return &Intake{node: n} }
+func (f *flow) Intake() *Intake { return &Intake{flow: f} }
 
 // Put takes a packet in as [Node.Inject] does, but returns once it has a place
 // on its way: [Intake.Flush] tells that it is safe. A packet with the id of one that
@@ -45,21 +31,21 @@ func (in *Intake) Put(ctx context.Context, p packet.Packet) error {
 
 // take is Put; it completes p.
 func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
-	n := in.node
-	n.entering.Add(1)
-	defer n.entering.Add(-1)
-	if n.injecting.Err() != nil {
+	f := in.flow
+	f.entering.Add(1)
+	defer f.entering.Add(-1)
+	if f.injecting.Err() != nil {
 		return ErrDraining
 	}
 	named := !p.ID.IsZero()
-	if err := n.admit(p); err != nil {
+	if err := f.admit(p); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(n.injecting, cancel)()
+	defer context.AfterFunc(f.injecting, cancel)()
 	err := in.enter(ctx, p, named)
-	if err != nil && n.injecting.Err() != nil {
+	if err != nil && f.injecting.Err() != nil {
 		return ErrDraining
 	}
 	return err
@@ -67,138 +53,53 @@ func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 
 // enter sends a packet on its way, unless one of its id was taken before.
 func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error {
-	n := in.node
+	f := in.flow
 	var mine *claim // none on an id that was just drawn
 	if named {
 		var err error
-		if mine, err = n.seen.claim(ctx, p.ID); mine == nil {
+		if mine, err = f.seen.claim(ctx, p.ID); mine == nil {
 			if err == nil {
 				followNot(p)
 			}
 			return err
 		}
 	}
-	n.traceRoot(p, "")
-	n.bear(p, "")
-	err := in.put(ctx, &item{Packet: *p}, n.snap.Load().dests(p), mine)
-	if err != nil || !n.stored() {
+	f.traceRoot(p, "")
+	f.bear(p, "")
+	err := in.put(ctx, &item{Packet: *p}, f.snap.Load().dests(p), mine)
+	if err != nil || !f.stored() {
 		mine.end(err == nil)
 	}
 	return err
 }
 
-// followNot takes out of a packet's wish that it is followed.
-func followNot(p *packet.Packet) {
-	if _, ok := followed(p); ok {
-		wish := *p.Wish
-		wish.Follow = packet.ID{}
-		p.Wish = &wish
-	}
-}
-
 // put sends a root on its way. The commit that stores it ends the claim on its id.
 func (in *Intake) put(ctx context.Context, it *item, to []dest, mine *claim) error {
-	n, from := in.node, bringer{by: in, claim: mine}
+	f, from := in.flow, bringer{by: &in.sender, claim: mine}
 	if _, ok := followed(&it.Packet); ok {
 		var r record
 		r.beginAll(&it.Packet, to)
-		ledger, wanted := n.ledgerOf(&it.Packet, &r)
+		ledger, wanted := f.ledgerOf(&it.Packet, &r)
 		switch parts := r.parts(); {
 		case !wanted:
-		case n.stored() && n.keeper(&it.Packet) == nil && len(parts) == 1:
+		case f.stored() && f.keeper(&it.Packet) == nil && len(parts) == 1:
 			// In one transaction: else what comes of the packet could be in the
 			// ledger before it is.
 			from.entry, from.ledger = entryOf(&it.Packet, parts[0]), lane{queue: store.Ledger(ledger), rank: store.Descendant}
 		default:
-			f, err := n.note(ctx, it, &r)
+			c, err := f.note(ctx, it, &r)
 			if err != nil {
 				return err
 			}
-			in.started(f, true)
+			in.started(c, true)
 		}
 	}
-	if !n.stored() {
-		return n.route(ctx, nil, it, to)
+	if !f.stored() {
+		return f.route(ctx, nil, it, to)
 	}
-	f, err := n.storeFor(ctx, it, to, from)
+	c, err := f.storeFor(ctx, it, to, from)
 	if err == nil {
-		in.started(f, false)
-	}
-	return err
-}
-
-// started notes a commit that holds something of this intake. Most packets are in
-// the commit of the one before.
-func (in *Intake) started(f *commit, records bool) {
-	if f == nil || in.knows(f) {
-		return
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.knows(f) {
-		return
-	}
-	var flying []flight
-	for _, old := range in.list() {
-		if !old.over() {
-			flying = append(flying, old)
-		} else if old.err != nil {
-			in.failed.CompareAndSwap(nil, &old.err)
-		}
-	}
-	flying = append(flying, flight{f, records})
-	in.flying.Store(&flying)
-}
-
-func (in *Intake) list() []flight {
-	if flying := in.flying.Load(); flying != nil {
-		return *flying
-	}
-	return nil
-}
-
-// knows tells whether the commit was noted.
-func (in *Intake) knows(f *commit) bool {
-	flying := in.list()
-	for i := len(flying) - 1; i >= 0; i-- {
-		if flying[i].commit == f {
-			return true
-		}
-	}
-	return false
-}
-
-// Flush returns when everything that was put before is as safe as the node's
-// durability says, or one of it could not be made so. If ctx ends before, what is
-// not stored by then never will be, and the error is ctx's; it is nil if all was
-// stored.
-func (in *Intake) Flush(ctx context.Context) error {
-	list := in.list()
-	for _, f := range list {
-		if err := f.await(ctx); err != nil {
-			if ctx.Err() != nil {
-				return in.withdraw(ctx, list)
-			}
-			return err
-		}
-	}
-	if failed := in.failed.Load(); failed != nil {
-		return *failed
-	}
-	return nil
-}
-
-// withdraw takes back what is not stored. A record of a ledger that stays does no
-// harm: nobody asks for it.
-func (in *Intake) withdraw(ctx context.Context, list []flight) error {
-	var err error
-	if failed := in.failed.Load(); failed != nil {
-		err = *failed
-	}
-	for _, f := range list {
-		if f.withdraw(in) && !f.records {
-			err = ctx.Err()
-		}
+		in.started(c, false)
 	}
 	return err
 }
@@ -207,11 +108,11 @@ func (in *Intake) withdraw(ctx context.Context, list []flight) error {
 // the node's durability says. Without a store that is a place in the queue of
 // every seed that accepts it. A packet without an id is given one, and a ship
 // unless it has one.
-func (n *Node) Inject(ctx context.Context, p packet.Packet) error { return n.inject(ctx, &p) }
+func (f *flow) Inject(ctx context.Context, p packet.Packet) error { return f.injectPacket(ctx, &p) }
 
-// inject is Inject; it completes p.
-func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
-	in := n.Intake()
+// injectPacket is Inject; it completes p.
+func (f *flow) injectPacket(ctx context.Context, p *packet.Packet) error {
+	in := f.Intake()
 	if err := in.take(ctx, p); err != nil {
 		return err
 	}
@@ -221,57 +122,57 @@ func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
 // InjectData is Inject for a packet whose data r gives: of that size in bytes,
 // or -1 if it is not known. Large data goes by without being held in memory
 // where packets pass through a store. An error of r is returned as it is.
-func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
-	return n.Take(ctx, &p, r, size)
+func (f *flow) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+	return f.Take(ctx, &p, r, size)
 }
 
 // Take is InjectData; it completes p, so that the caller learns an id that was drawn.
 // One that was taken before is not followed: its ledger would stay empty.
-func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64) error {
-	if n.injecting.Err() != nil {
+func (f *flow) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64) error {
+	if f.injecting.Err() != nil {
 		return ErrDraining
 	}
 	// A node that ends does not wait for a sender that is slow to give the
 	// data: only Inject is counted as on its way in.
-	if size > n.cfg.MaxData {
-		return n.tooLarge(p, size)
+	if size > f.cfg.MaxData {
+		return f.tooLarge(p, size)
 	}
-	if n.stored() && n.blobs != nil && (size < 0 || size > store.MaxInline) {
-		if err := n.fits(p, size); err != nil {
+	if f.stored() && f.blobs != nil && (size < 0 || size > store.MaxInline) {
+		if err := f.fits(p, size); err != nil {
 			return err
 		}
-		if err := n.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
+		if err := f.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
 			return err
 		}
 		if size < 0 { // its room was not asked for, and the reserve is not for it
-			r = &boundedReader{ctx: ctx, node: n, from: r, rank: store.Root}
+			r = f.bound(ctx, r, store.Root)
 		}
-		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
+		b, err := f.blobs.Put(ctx, r, f.cfg.MaxData)
 		if err != nil {
 			return err
 		}
-		defer n.drop([]packet.Sum{b.Sum})
-		if err := n.fits(p, b.Size); err != nil {
+		defer f.drop([]packet.Sum{b.Sum})
+		if err := f.fits(p, b.Size); err != nil {
 			return err
 		}
 		p.Data, p.Blob = "", &b
 		if b.Size <= store.MaxInline {
-			if p.Data, err = n.read(b); err != nil {
+			if p.Data, err = f.read(b); err != nil {
 				return err
 			}
 			p.Blob = nil
 		}
-		return n.inject(ctx, p)
+		return f.injectPacket(ctx, p)
 	}
-	data, err := readText(r, size, n.cfg.MaxData)
+	data, err := readText(r, size, f.cfg.MaxData)
 	if err != nil {
 		return err
 	}
-	if got := int64(len(data)); got > n.cfg.MaxData {
-		return n.tooLarge(p, got)
+	if got := int64(len(data)); got > f.cfg.MaxData {
+		return f.tooLarge(p, got)
 	}
 	p.Data = data
-	return n.inject(ctx, p)
+	return f.injectPacket(ctx, p)
 }
 
 // readText reads what r gives, at most one byte more than limit. The size that is
@@ -288,27 +189,27 @@ func readText(r io.Reader, size, limit int64) (string, error) {
 }
 
 // fits says that data of that size never fits into the store.
-func (n *Node) fits(p *packet.Packet, size int64) error {
-	if most := n.store.State().Size; most > 0 && size > most {
+func (f *flow) fits(p *packet.Packet, size int64) error {
+	if most := f.store.State().Size; most > 0 && size > most {
 		return fmt.Errorf("packet %s: %w: it has %d bytes, and the whole store takes %d (--store-size)", p.ID, store.ErrTooLarge, size, most)
 	}
 	return nil
 }
 
-func (n *Node) tooLarge(p *packet.Packet, size int64) error {
-	return fmt.Errorf("packet %s: %w: it has %d bytes; at most %d are allowed (--max-packet)", p.ID, store.ErrTooLarge, size, n.cfg.MaxData)
+func (f *flow) tooLarge(p *packet.Packet, size int64) error {
+	return fmt.Errorf("packet %s: %w: it has %d bytes; at most %d are allowed (--max-packet)", p.ID, store.ErrTooLarge, size, f.cfg.MaxData)
 }
 
 // admit checks a packet from outside and completes it.
-func (n *Node) admit(p *packet.Packet) error {
+func (f *flow) admit(p *packet.Packet) error {
 	if _, err := packet.ParseState(string(p.State)); err != nil {
 		return err
 	}
 	if p.ID.IsZero() {
 		p.ID = packet.NewID()
 	}
-	if size := int64(len(p.Data)); size > n.cfg.MaxData {
-		return n.tooLarge(p, size)
+	if size := int64(len(p.Data)); size > f.cfg.MaxData {
+		return f.tooLarge(p, size)
 	}
 	if err := p.Extra.Check(); err != nil {
 		return fmt.Errorf("packet %s: %w", p.ID, err)
@@ -317,7 +218,7 @@ func (n *Node) admit(p *packet.Packet) error {
 		p.Ship.Root = p.ID
 	}
 	if p.Ship.Node == "" {
-		p.Ship.Node = n.cfg.Name
+		p.Ship.Node = f.cfg.Name
 	}
 	if size := packet.FrameSize(p); size-len(p.Data) > maxBeside {
 		return tooLong(p, storedSize(p))

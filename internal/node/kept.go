@@ -9,85 +9,44 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A keeping is the run that a slot has under way, if it is to be kept.
+// A keeping is what is to be kept of a packet's run that is under way.
 type keeping struct {
 	on    bool
 	began time.Duration // by the node's clock
-	away  time.Duration // the slot's, when the run began
+	away  time.Duration // the caller's, when the run began
 	given []packet.State
 	out   []trace.Data
 }
 
-// begin is called before packet i of the batch runs. Most are not kept, so it
-// has to cost next to nothing.
-func (s *slot) begin(i int) {
-	p := &s.batch[i]
-	s.kept.on = p.Wish != nil || s.node.history.samples(p.Ship.Root)
-	if s.kept.on {
-		s.kept = keeping{on: true, began: s.node.clock.now(), away: s.away}
-		s.timing = s.timing || s.host.inline // what it took is kept, its outputs not counted
-	}
-}
-
-// gave notes an output of the run under way.
-func (s *slot) gave(child *item) {
-	k := &s.kept
+// gave notes an output of the run, to a packet with that wish.
+func (k *keeping) gave(child *packet.Packet, wish *packet.Wish, seed string) {
 	if len(k.given) < trace.MaxGiven {
 		k.given = append(k.given, child.State)
 	}
-	wish := s.batch[s.emitting].Wish
-	if wish == nil || !wish.Track || wish.Stop != s.host.name || len(k.out) >= trace.MaxGiven {
+	if wish == nil || !wish.Track || wish.Stop != seed || len(k.out) >= trace.MaxGiven {
 		return
 	}
-	k.out = append(k.out, *dataOf(&child.Packet))
-}
-
-// ran keeps the run of packet i, which is over. The time that takes is none of the
-// seed's, whose cost would seem higher than what its other runs take.
-func (s *slot) ran(i int, err error) {
-	now := s.node.clock.now()
-	defer func() { s.away += s.node.clock.now() - now }()
-	began, away := s.now, time.Duration(0)
-	if s.kept.on {
-		began, away = s.kept.began, s.away-s.kept.away
-	}
-	r := s.host.runOf(&s.batch[i], err)
-	r.At, r.Took = s.node.clock.at(began), max(now-began-away, 0)
-	r.Given, r.Out = s.kept.given, s.kept.out
-	if s.emitting == i {
-		r.Gave = int(s.index)
-	}
-	if wish := s.batch[i].Wish; wish != nil {
-		r.Stopped = err == nil && wish.Stop == s.host.name
-		if wish.Track {
-			r.Data = dataOf(&s.batch[i])
-		}
-	}
-	s.kept = keeping{}
-	if parent := s.untraced(i); parent != nil {
-		s.node.cfg.Tracer.Ran(parent.Trace, s.batch[i].Wish.Trace, &r)
-	}
-	s.node.keep(&r, s.batch[i].Wish)
+	k.out = append(k.out, *dataOf(child))
 }
 
 // keep adds a run to the history.
-func (n *Node) keep(r *trace.Run, wish *packet.Wish) {
+func (f *flow) keep(r *trace.Run, wish *packet.Wish) {
 	if wish != nil {
-		n.history.addAsked(*r)
+		f.history.addAsked(*r)
 	} else {
-		n.history.add(*r)
+		f.history.add(*r)
 	}
 }
 
-// runOf is a run of the seed on p, without what only a slot knows. It holds on
+// runOf is a run of the seed on p, without what only the run itself knows. It holds on
 // to nothing of the frame that p came in.
-func (h *host) runOf(p *packet.Packet, err error) trace.Run {
+func (f *flow) runOf(h *host, p *packet.Packet, err error) trace.Run {
 	r := trace.Run{
-		Packet: p.ID, Ship: keptShip(p.Ship), Seed: h.name, Node: h.node.cfg.Name, At: time.Now(),
+		Packet: p.ID, Ship: keptShip(p.Ship), Seed: h.name, Node: f.cfg.Name, At: time.Now(),
 		State: unique.Make(p.State).Value(), Attempt: int(p.Attempt) + 1, Round: p.Round(), Sink: len(h.manifest.Contract.Out) == 0,
 	}
 	if err != nil {
-		_, again := nextTry(&h.manifest, p, err, h.node.pauseAfter, time.Now())
+		_, again := nextTry(&h.manifest, p, err, f.pauseAfter, time.Now())
 		r.Error, r.Last = strings.Clone(brief(err.Error())), !again
 	}
 	return r
@@ -95,12 +54,12 @@ func (h *host) runOf(p *packet.Packet, err error) trace.Run {
 
 // bear keeps that a packet came in, from the injector of that name or, with "",
 // from outside.
-func (n *Node) bear(p *packet.Packet, injector string) {
-	if p.Wish == nil && !n.history.samples(p.Ship.Root) {
+func (f *flow) bear(p *packet.Packet, injector string) {
+	if p.Wish == nil && !f.history.samples(p.Ship.Root) {
 		return
 	}
-	n.keep(&trace.Run{
-		Packet: p.ID, Ship: keptShip(p.Ship), Born: true, Seed: injector, Node: n.cfg.Name, State: unique.Make(p.State).Value(), At: time.Now(),
+	f.keep(&trace.Run{
+		Packet: p.ID, Ship: keptShip(p.Ship), Born: true, Seed: injector, Node: f.cfg.Name, State: unique.Make(p.State).Value(), At: time.Now(),
 		File: keptFile(p),
 	}, p.Wish)
 }

@@ -2,12 +2,17 @@ package node
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
+
+// A sender stands for whoever brought packets from outside: it can be told from others, and
+// what it brought be withdrawn.
+type sender struct{ _ byte }
 
 // A lane is what packets of one frame have in common.
 type lane struct {
@@ -36,14 +41,14 @@ type framer struct {
 type filling struct {
 	lane    lane
 	packets []packet.Packet // a list of few or of many
-	by      []*Intake       // who brought each packet, if that matters
+	by      []*sender       // of each packet, if that matters
 	bytes   int
 	after   time.Duration // the longest that one of them is delayed
 }
 
 // add puts a packet of that size into a lane whose frames hold at most most
 // packets.
-func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.Duration, by *Intake) {
+func (fr *framer) add(l lane, most int, p *packet.Packet, size int, after time.Duration, by *sender) {
 	f := fr.last
 	if f == nil || f.lane != l {
 		f = fr.open[l]
@@ -120,11 +125,11 @@ func (f *filling) encode() store.Append {
 	}}
 }
 
-// without takes the packets out that the intake has brought.
-func (f *filling) without(in *Intake) {
+// without takes the packets out that this sender has brought.
+func (f *filling) without(sent *sender) {
 	kept := 0
 	for i, by := range f.by { // nil, or as long as packets
-		if by != in {
+		if by != sent {
 			f.packets[kept], f.by[kept] = f.packets[i], by
 			kept++
 		}
@@ -135,14 +140,6 @@ func (f *filling) without(in *Intake) {
 	}
 }
 
-// frameMost is how many packets a frame of the queue may hold.
-func (n *Node) frameMost(q store.Queue) int {
-	if name, ok := q.Seed(); ok {
-		return n.snap.Load().frame(name)
-	}
-	return store.MaxPackets
-}
-
 // storedSize is how many bytes the packet adds to a frame once large data lies
 // beside it.
 func storedSize(p *packet.Packet) int {
@@ -151,4 +148,15 @@ func storedSize(p *packet.Packet) int {
 		size -= len(p.Data)
 	}
 	return size
+}
+
+// blobsOf is the large data that packets of one frame name, each once: a frame
+// holds it once.
+func blobsOf(ps []packet.Packet) (sums []packet.Sum) {
+	for i := range ps {
+		if b := ps[i].Blob; b != nil && !slices.Contains(sums, b.Sum) {
+			sums = append(sums, b.Sum)
+		}
+	}
+	return sums
 }

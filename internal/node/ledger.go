@@ -65,27 +65,27 @@ func followed(p *packet.Packet) (packet.ID, bool) {
 
 // note writes a record into the ledger of it, whose frame is not acknowledged
 // before that is stored. The commit tells when, for a packet without a frame.
-func (n *Node) note(ctx context.Context, it *item, r *record) (*commit, error) {
-	ledger, ok := n.ledgerOf(&it.Packet, r)
+func (f *flow) note(ctx context.Context, it *item, r *record) (*commit, error) {
+	ledger, ok := f.ledgerOf(&it.Packet, r)
 	if !ok {
 		return nil, nil
 	}
-	to := []lane{{into: n.keeper(&it.Packet), queue: store.Ledger(ledger), rank: store.Descendant}}
+	to := []lane{{into: f.keeper(&it.Packet), queue: store.Ledger(ledger), rank: store.Descendant}}
 	parts := r.parts()
 	for i, lines := range parts {
 		entry := &item{Packet: *entryOf(&it.Packet, lines), from: it.from}
 		entry.from.hold()
-		f, err := n.storeIn(ctx, entry, to, 0, bringer{})
+		c, err := f.storeIn(ctx, entry, to, 0, bringer{})
 		if err != nil {
-			n.abandon(entry)
+			f.abandon(entry)
 			return nil, err
 		}
 		if i == len(parts)-1 {
-			return f, nil
+			return c, nil
 		}
 		// What ends stands in the last part, and counts after what begins.
-		if f != nil {
-			if err := f.await(ctx); err != nil {
+		if c != nil {
+			if err := c.await(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -94,9 +94,9 @@ func (n *Node) note(ctx context.Context, it *item, r *record) (*commit, error) {
 }
 
 // ledgerOf is the ledger that r is to be written into, if there is one.
-func (n *Node) ledgerOf(p *packet.Packet, r *record) (packet.ID, bool) {
+func (f *flow) ledgerOf(p *packet.Packet, r *record) (packet.ID, bool) {
 	ledger, ok := followed(p)
-	return ledger, ok && r.lines.Len() > 0 && n.ledgers.wants(ledger)
+	return ledger, ok && r.lines.Len() > 0 && f.ledgers.wants(ledger)
 }
 
 // entryOf is the packet that holds lines of a record about p.
@@ -107,52 +107,36 @@ func entryOf(p *packet.Packet, lines string) *packet.Packet {
 // keeper is the peer in whose store the ledger of p is kept, where it was
 // injected; nil is the own store, and also where what is written waits for the
 // peer to be met again.
-func (n *Node) keeper(p *packet.Packet) *peer {
-	if p.Ship.Node == n.cfg.Name {
+func (f *flow) keeper(p *packet.Packet) *peer {
+	if p.Ship.Node == f.cfg.Name {
 		return nil
 	}
-	if to := n.peer(p.Ship.Node); to != nil && to.store != nil {
+	if to := f.met(p.Ship.Node); to != nil && to.store != nil {
 		return to
 	}
 	return nil
 }
 
-// ledgerOwner is the node that keeps the ledger of a frame's records; "" is what
-// cannot be read.
-func ledgerOwner(frame []byte) string {
-	_, ps, err := packet.ParseFrame(frame)
-	if err != nil || len(ps) == 0 {
-		return ""
-	}
-	return ps[0].Ship.Node
-}
-
 // noteMove writes down that it goes from one place to others.
-func (n *Node) noteMove(it *item, from string, to []dest) {
+func (f *flow) noteMove(it *item, from string, to []dest) {
 	if _, ok := followed(&it.Packet); !ok {
 		return
 	}
 	var r record
 	r.end(it.ID, from)
 	r.beginAll(&it.Packet, to)
-	if _, err := n.note(n.running, it, &r); err != nil {
-		n.log.Debug("writing a ledger", "error", err)
+	if _, err := f.note(f.running, it, &r); err != nil {
+		f.log.Debug("writing a ledger", "error", err)
 	}
 }
 
-// unfollow notes that a waiting packet waits no more, and follows it no
-// further: who followed it was told that it waits.
-func (n *Node) unfollow(m *move, p *packet.Packet) error {
-	if _, ok := followed(p); !ok {
-		return nil
+// followNot takes out of a packet's wish that it is followed.
+func followNot(p *packet.Packet) {
+	if _, ok := followed(p); ok {
+		wish := *p.Wish
+		wish.Follow = packet.ID{}
+		p.Wish = &wish
 	}
-	var r record
-	r.end(p.ID, waitsIn+string(p.State))
-	if err := m.note(p, &r); err != nil {
-		return err
-	}
-	followNot(p)
-	return nil
 }
 
 // A Ledger is what became of the packets that somebody follows.
@@ -193,11 +177,11 @@ func (l *ledgers) wants(id packet.ID) bool {
 const oldLedger = 7 * 24 * time.Hour
 
 // clearLedgers removes old ledgers: who waited for them has long gone.
-func (n *Node) clearLedgers(ctx context.Context) error {
-	places, err := n.store.Queues(ctx)
+func (f *flow) clearLedgers(ctx context.Context) error {
+	places, err := f.store.Queues(ctx)
 	for _, c := range places {
 		if _, ok := c.Queue.Ledger(); ok && err == nil && time.Since(c.Since) > oldLedger {
-			err = n.store.Commit(ctx, &store.Tx{Clear: []store.Queue{c.Queue}})
+			err = f.store.Commit(ctx, &store.Tx{Clear: []store.Queue{c.Queue}})
 		}
 	}
 	return err
@@ -223,21 +207,21 @@ const (
 )
 
 // Ledger sums a ledger up.
-func (n *Node) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
-	n.ledgers.mu.Lock()
-	l := n.ledgers.open[id]
+func (f *flow) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
+	f.ledgers.mu.Lock()
+	l := f.ledgers.open[id]
 	if l == nil {
 		l = &ledger{stays: map[stay]standing{}}
-		n.ledgers.open[id] = l
+		f.ledgers.open[id] = l
 	}
-	n.ledgers.mu.Unlock()
+	f.ledgers.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := n.store.Look(ctx, store.Ledger(id), l.next, func(r store.Stored) bool {
+	err := f.store.Look(ctx, store.Ledger(id), l.next, func(r store.Stored) bool {
 		l.next = r.Number + 1
 		_, ps, err := packet.ParseFrame(r.Data)
 		if err != nil {
-			n.log.Error(fmt.Sprintf("frame %d of the ledger %s: %v", r.Number, id, err))
+			f.log.Error(fmt.Sprintf("frame %d of the ledger %s: %v", r.Number, id, err))
 			return true
 		}
 		for i := range ps {
@@ -245,7 +229,7 @@ func (n *Node) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 		}
 		return true
 	})
-	return l.sum(n.snap.Load()), err
+	return l.sum(f.snap.Load()), err
 }
 
 // add takes a record.
@@ -295,13 +279,13 @@ func (l *ledger) sum(snap *snapshot) Ledger {
 }
 
 // Forget removes a ledger.
-func (n *Node) Forget(ctx context.Context, id packet.ID) error {
-	n.ledgers.mu.Lock()
-	delete(n.ledgers.open, id)
-	if len(n.ledgers.over) >= maxOver {
-		clear(n.ledgers.over)
+func (f *flow) Forget(ctx context.Context, id packet.ID) error {
+	f.ledgers.mu.Lock()
+	delete(f.ledgers.open, id)
+	if len(f.ledgers.over) >= maxOver {
+		clear(f.ledgers.over)
 	}
-	n.ledgers.over[id] = true
-	n.ledgers.mu.Unlock()
-	return n.store.Commit(ctx, &store.Tx{Clear: []store.Queue{store.Ledger(id)}})
+	f.ledgers.over[id] = true
+	f.ledgers.mu.Unlock()
+	return f.store.Commit(ctx, &store.Tx{Clear: []store.Queue{store.Ledger(id)}})
 }

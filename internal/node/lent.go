@@ -7,17 +7,9 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 )
 
-const (
-	// A lease outlives the silence of the peer that has it by runsOutlived times what
-	// a run takes, and within these bounds: a peer that comes back goes on with its
-	// runs, and one that has died holds nothing up for ever.
-	runsOutlived = 3
-	minOutlived  = 10 * time.Second
-	maxOutlived  = 10 * time.Minute
-	// spokenTime is how long a node that has started holds back what it had leased to
-	// peers, for them to say what they still have.
-	spokenTime = 10 * time.Second
-)
+// spokenTime is how long a node that has started holds back what it had leased to peers,
+// for them to say what they still have.
+const spokenTime = 10 * time.Second
 
 // outlived is how long a lease outlives silence: run is what a run is known to take,
 // and held how long the lease has lasted, since the first run may take longer.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -20,15 +19,9 @@ import (
 // ends; like the lease, it does not wait for the disk.
 const lentTable store.Table = "lent"
 
-// A taker is a store that leases the frames that it is told.
-type taker interface {
-	Take(frames []store.Ref) ([]store.Lease, error)
-}
-
 // notesLent tells whether the node writes down what is leased to peers.
 func (n *Node) notesLent() bool {
-	_, able := n.store.(taker)
-	return able && n.durable()
+	return n.leases() && n.durable()
 }
 
 func lentKey(f store.Ref) store.Key {
@@ -91,16 +84,7 @@ func (n *Node) restoreLent() {
 	if !n.notesLent() {
 		return
 	}
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := n.tryRestoreLent()
-		if err == nil || n.running.Err() != nil {
-			return
-		}
-		n.storeTrouble(err)
-		if !pause.For(n.running, wait) {
-			return
-		}
-	}
+	_ = storePauses.Until(n.running, n.tryRestoreLent, n.storeTrouble)
 }
 
 func (n *Node) tryRestoreLent() error {

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,20 +24,19 @@ type item struct {
 
 // An origin is a frame that was leased. Its packets are its units; when all of
 // them have ended, what is to be stored of their descendants is stored and the
-// frame acknowledged in one transaction, by the [finisher]. If one of them had to
+// frame acknowledged in one transaction, by an [ender]. If one of them had to
 // be given up, the frame is released and leased again; by its record of progress
 // the others are then left out.
 type origin struct {
-	node     *Node
-	lease    store.Lease
-	peer     *peer       // in whose store the frame lies; nil is the node's own
-	at       store.Queue // the frame's
-	sole     bool        // its packets went to no other seed than the one whose inbox it was in
-	finisher *finisher
-	units    []unit
-	blobs    []packet.Sum // that the frame holds
-	before   *before      // what an earlier lease of the frame has stored; nil for nothing
-	batch    *leasedBatch // of which it is one; nil where the store need not be told of runs
+	lease  store.Lease
+	peer   *peer       // in whose store the frame lies; nil is the node's own
+	at     store.Queue // the frame's
+	sole   bool        // its packets went to no other seed than the one whose inbox it was in
+	ender  ender
+	units  []unit
+	blobs  []packet.Sum // that the frame holds
+	before *before      // what an earlier lease of the frame has stored; nil for nothing
+	batch  *leasedBatch // of which it is one; nil where the store need not be told of runs
 
 	mu      sync.Mutex
 	left    int           // units that have not ended
@@ -108,27 +105,46 @@ func (o *origin) into() *peer {
 	return o.peer
 }
 
-// releaseDelay is how long a frame that had to be given up is not leased.
-const releaseDelay = time.Second
+// An ender ends frames.
+type ender interface {
+	// look has it look at a frame: all of it has ended, or something is to be stored.
+	look(*origin)
+	// lingered is look for a frame whose outputs have waited long enough.
+	lingered(*origin)
+	// apart puts an output's data beside the frame if it is too large for one.
+	apart(*output) error
+	// drop lets go of large data.
+	drop([]packet.Sum)
+}
 
-// origin is the lineage of a frame that was pulled from a peer's store, or, if
+// newOrigin is the lineage of a frame that was pulled from a peer's store, or, if
 // that is nil, from the own one.
-func (n *Node) origin(from *peer, at store.Queue, lease store.Lease, ps []packet.Packet) *origin {
-	o := &origin{node: n, peer: from, lease: lease, at: at, left: len(ps), units: make([]unit, len(ps))}
+func newOrigin(from *peer, at store.Queue, lease store.Lease, ps []packet.Packet) *origin {
+	o := &origin{peer: from, lease: lease, at: at, left: len(ps), units: make([]unit, len(ps)), blobs: blobsOf(ps)}
 	for i := range o.units {
 		u := &o.units[i]
 		u.frame, u.index = o, int32(i) //nolint:gosec // at most 256
 		u.live.Store(1)
 	}
-	o.blobs = blobsOf(ps)
-	o.finisher = n.finisher(o)
 	return o
 }
 
-// A beginner is a store that counts the deaths of processes which had begun to
-// work on a frame, so that what was only pulled ahead is not blamed for them.
-type beginner interface {
-	Begin(ctx context.Context, leases []store.Lease) error
+// ref names the frame.
+func (o *origin) ref() store.Ref { return store.Ref{At: o.at, Number: o.lease.Number()} }
+
+// has tells whether an earlier lease of the unit's frame has stored the packet in
+// that queue.
+func (u *unit) has(in store.Queue, p *packet.Packet) bool {
+	return u != nil && u.frame.before != nil && u.frame.before.stored[copyOf{p.ID, in, p.State}]
+}
+
+// anew tells whether nothing of the unit's frame was stored before.
+func (u *unit) anew() bool { return u == nil || u.frame.before == nil }
+
+// begun tells whether an earlier lease of the frame has brought its packet i to
+// its end, or stored it to be tried again.
+func (o *origin) begun(i int, p *packet.Packet) bool {
+	return o.before != nil && (o.before.done.has(i) || o.units[i].has(o.at, p))
 }
 
 // A leasedBatch are frames that were pulled together, of those that were delivered
@@ -136,41 +152,6 @@ type beginner interface {
 type leasedBatch struct {
 	told   atomic.Bool
 	leases []store.Lease
-}
-
-// deliveredBefore are those frames of a pull from the own store that were delivered
-// before; nil for none.
-func deliveredBefore(pulled []store.Lease) *leasedBatch {
-	var b *leasedBatch
-	for _, l := range pulled {
-		if l.Deliveries() > 1 {
-			if b == nil {
-				b = &leasedBatch{}
-			}
-			b.leases = append(b.leases, l)
-		}
-	}
-	return b
-}
-
-// begin tells the store that runs of packets with these units begin. It takes the
-// rest of their pulls for begun as well, which are due within milliseconds, so that
-// one fsync does for all.
-func (n *Node) begin(from []*unit) {
-	var leases []store.Lease
-	for _, u := range from {
-		if u != nil && u.frame.batch != nil && !u.frame.batch.told.Swap(true) {
-			leases = append(leases, u.frame.batch.leases...)
-		}
-	}
-	if len(leases) == 0 {
-		return
-	}
-	if s, ok := n.store.(beginner); ok {
-		if err := s.Begin(n.running, leases); err != nil {
-			n.log.Debug("noting that frames which were delivered before run again", "error", err)
-		}
-	}
 }
 
 // hold counts one more item. The caller holds a count already. A nil unit counts
@@ -211,7 +192,7 @@ func (o *origin) ended(u *unit) {
 	}
 	o.mu.Unlock()
 	if last {
-		o.finisher.tell(o)
+		o.ender.look(o)
 	}
 }
 
@@ -228,7 +209,7 @@ func (o *origin) settled(out *output) {
 	o.pending--
 	o.bytes -= out.size
 	if out.own != (packet.Sum{}) {
-		o.node.drop([]packet.Sum{out.own})
+		o.ender.drop([]packet.Sum{out.own})
 	}
 	if o.room != nil && o.roomy() {
 		close(o.room)
@@ -251,7 +232,7 @@ func (u *unit) store(ctx context.Context, it *item, l lane, after time.Duration)
 		return nil
 	}
 	out := output{unit: int(u.index), lane: l, packet: it.Packet, after: after}
-	if err := o.node.setApartOne(&out); err != nil {
+	if err := o.ender.apart(&out); err != nil {
 		return err
 	}
 	if out.size = storedSize(&out.packet); out.size > store.MaxFrame-maxFrameHead {
@@ -259,7 +240,7 @@ func (u *unit) store(ctx context.Context, it *item, l lane, after time.Duration)
 	}
 	if err := o.awaitRoom(ctx); err != nil {
 		if out.own != (packet.Sum{}) {
-			o.node.drop([]packet.Sum{out.own})
+			o.ender.drop([]packet.Sum{out.own})
 		}
 		return err
 	}
@@ -269,26 +250,16 @@ func (u *unit) store(ctx context.Context, it *item, l lane, after time.Duration)
 	o.bytes += out.size
 	full := !o.roomy()
 	if o.timer == nil {
-		o.timer = time.AfterFunc(linger, o.lingered)
+		o.timer = time.AfterFunc(linger, func() { o.ender.lingered(o) })
 	} else if !o.waits && o.pending == 1 {
 		o.timer.Reset(linger)
 	}
 	o.mu.Unlock()
 	if full {
-		o.finisher.tell(o)
+		o.ender.look(o)
 	}
 	u.end(1)
 	return nil
-}
-
-// lingered has the finisher look at a frame of which something is pending. A node
-// that ends does not need it: all units end.
-func (o *origin) lingered() {
-	o.node.entering.Add(1) // it may start a goroutine
-	defer o.node.entering.Add(-1)
-	if o.node.running.Err() == nil {
-		o.finisher.tell(o)
-	}
 }
 
 // awaitRoom waits while too much of the frame is pending.
@@ -319,71 +290,4 @@ func (o *origin) keep(sum packet.Sum) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.passed = append(o.passed, sum)
-}
-
-// A delivery names a frame that this node gave back.
-type delivery struct {
-	from   *peer // nil is the own store
-	at     store.Queue
-	number uint64
-}
-
-// giveBack ends a lease without a verdict on its frame, and notes that: the
-// next delivery comes of this, not of a node's death.
-func (n *Node) giveBack(from *peer, at store.Queue, lease store.Lease, after time.Duration) error {
-	n.noteReturn(from, at, lease)
-	return lease.Release(after)
-}
-
-// noteReturn notes that a frame comes again, and not because of a node's death.
-func (n *Node) noteReturn(from *peer, at store.Queue, lease store.Lease) {
-	count, _ := n.givenBack.LoadOrStore(delivery{from, at, lease.Number()}, new(atomic.Int64))
-	count.(*atomic.Int64).Add(1)
-}
-
-// deaths is how many deliveries of a frame in the own store, this one apart, have
-// ended without a verdict although nobody gave it back. A peer counts for itself.
-func (n *Node) deaths(at store.Queue, lease store.Lease) int {
-	back := 0
-	if count, ok := n.givenBack.Load(delivery{nil, at, lease.Number()}); ok {
-		back = int(count.(*atomic.Int64).Load())
-	}
-	return max(lease.Deliveries()-1-back, 0)
-}
-
-// abandon takes one item off the count that got nowhere: the frame is to run
-// again. What has no frame to run again is counted as abandoned.
-func (n *Node) abandon(it *item) {
-	if it.from == nil {
-		n.abandoned.Add(1)
-		return
-	}
-	it.from.lost.Store(true)
-	it.from.end(1)
-}
-
-// setApartOne puts the output's data beside the frame if it is too large for one.
-func (n *Node) setApartOne(out *output) error {
-	p := &out.packet
-	if len(p.Data) <= store.MaxInline {
-		if p.Blob != nil {
-			n.holdLeft()
-		}
-		return nil
-	}
-	b, err := n.putData(p)
-	if err != nil {
-		return err
-	}
-	out.own, p.Blob, p.Data = b.Sum, &b, ""
-	n.holdLeft()
-	return nil
-}
-
-// putData stores the data of a packet as large data, held once.
-func (n *Node) putData(p *packet.Packet) (packet.Blob, error) {
-	if n.blobs == nil {
-		return packet.Blob{}, fmt.Errorf("packet %s has %d bytes of data, more than a frame takes, and the node has no place for large data", p.ID, len(p.Data))
-	}
-	return n.blobs.Put(n.running, strings.NewReader(p.Data), n.cfg.MaxData)
 }

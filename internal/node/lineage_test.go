@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
-	"golang.org/x/sync/errgroup"
 )
 
 // eachNetwork runs test with seeds of random networks: the same ones every
@@ -54,7 +55,7 @@ type trial struct {
 func newTrial(rnd *rand.Rand, roots int) *trial {
 	tr := &trial{model: newModel(rnd), rec: newRecorder(pebble.InMemory(pebble.Config{}))}
 	tr.rec.due = tr.due(tr.rec)
-	tr.want = outcome{runs: map[run]int{}, waits: map[parked]int{}}
+	tr.want = outcome{runs: map[ranOn]int{}, waits: map[parked]int{}}
 	for i := 0; i < roots && tr.want.total < maxTree/4; i++ {
 		p := packet.Packet{ID: packet.HashID("root", strconv.Itoa(i)), Data: strconv.Itoa(2 + rnd.IntN(4))}
 		p.State = packet.State("T:S" + strconv.Itoa(rnd.IntN(8)))

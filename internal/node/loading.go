@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/pause"
@@ -28,63 +26,12 @@ const (
 	slowLoad = time.Second
 )
 
-// A loading is the way of a host to its first worker, or, after one could not be
-// started, to the next. A host that has one is an acceptor like others, but nothing is
-// brought to it: its packets wait in its inbox.
-type loading struct {
-	turns  *turns
-	stop   context.CancelFunc
-	turn   chan struct{} // closed when it may begin; guarded by turns
-	wanted atomic.Bool   // packets wait for it
-	again  bool          // it was loaded before
-	tried  chan struct{} // closed after the first attempt
-	loaded chan struct{} // closed when the host has a worker
-	ended  chan struct{} // closed when nobody tries any more
-
-	mu  sync.Mutex
-	err error // of the last attempt; nil before
-}
-
-// why is the error of the last attempt; nil while there was none.
-func (l *loading) why() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
-func (l *loading) fail(err error) {
-	l.mu.Lock()
-	first := l.err == nil
-	l.err = err
-	l.mu.Unlock()
-	if first {
-		close(l.tried)
-	}
-}
-
-// want has the seed loaded before those that no packets wait for.
-func (l *loading) want() {
-	if !l.wanted.Load() && !l.wanted.Swap(true) {
-		l.turns.hurry()
-	}
-}
-
-// held tells whether nothing is to be brought to the seed: it is paused or not loaded.
-func (h *host) held() bool { return h.paused() || h.unloaded.Load() != nil }
-
-// stuck tells whether the seed's inbox does not shrink, as far as is known: it is
-// paused, or could not be loaded.
-func (h *host) stuck() bool {
-	l := h.unloaded.Load()
-	return h.paused() || l != nil && l.why() != nil
-}
-
 // startLoading brings h to a worker in the background, and tries again as long as
 // that fails. failed is why the worker before could not be started, nil at first. The
 // caller holds n.change.
 func (n *Node) startLoading(h *host, failed error) {
 	ctx, stop := context.WithCancel(n.pulling)
-	l := &loading{turns: &n.turns, stop: stop, again: failed != nil, tried: make(chan struct{}), loaded: make(chan struct{}), ended: make(chan struct{})}
+	l := &loading{hurry: n.turns.hurry, stop: stop, again: failed != nil, tried: make(chan struct{}), loaded: make(chan struct{}), ended: make(chan struct{})}
 	if h.manifest.Contract.Injector() || failed != nil {
 		l.want()
 	}
@@ -141,14 +88,6 @@ func (n *Node) openFirst(ctx context.Context, h *host, l *loading) (w runner.Wor
 		}
 	}
 	return h.runner.Open(ctx)
-}
-
-// base is how people call what the seed is loaded from.
-func (h *host) base() string {
-	if h.manifest.File == "" {
-		return h.name
-	}
-	return filepath.Base(h.manifest.File)
 }
 
 // sayNotLoaded says why a seed could not be loaded, unless that was said before.
@@ -215,7 +154,7 @@ func (n *Node) haveLoaded(ctx context.Context, h *host, l *loading, w runner.Wor
 			n.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)))
 		}
 	}
-	h.take(w)
+	n.employ(h, w)
 	if l.why() != nil {
 		n.log.Info(fmt.Sprintf("seed %s of %s is loaded now", h.name, where(h.manifest)))
 	}
@@ -231,35 +170,22 @@ func (n *Node) haveLoaded(ctx context.Context, h *host, l *loading, w runner.Wor
 	n.startInjector(h)
 }
 
-// inherit makes h the successor of a seed of its name.
-func (h *host) inherit(before *host) {
-	if sameContract(before.manifest.Contract, h.manifest.Contract) {
-		h.since = before.since
-	}
-}
-
-// take makes w the worker of a slot that has none.
-func (h *host) take(w runner.Worker) {
+// employ makes w the worker of a slot that has none.
+func (n *Node) employ(h *host, w runner.Worker) {
 	for _, s := range h.slots {
-		if !s.mu.TryLock() {
+		if !s.take() {
 			continue
 		}
-		free := s.worker == nil && !s.retired
+		free := s.worker == nil
 		if free {
-			s.worker, s.idleSince = w, h.node.clock.now()
+			s.worker, s.idleSince = w, n.clock.now()
 		}
-		s.mu.Unlock()
+		s.release()
 		if free {
 			return
 		}
 	}
-	h.node.closeWorker(h, w) // all have theirs
-}
-
-func (n *Node) closeWorker(h *host, w runner.Worker) {
-	if err := w.Close(); err != nil {
-		n.log.Warn("ending a worker of seed "+h.name, "error", err)
-	}
+	n.closeWorker(h, w) // all have theirs
 }
 
 // unload has nothing brought to h any more until a worker of it can be started: one
@@ -284,7 +210,7 @@ func (n *Node) unload(h *host, err error, its []item) bool {
 			n.abandon(&it)
 		}
 	case hosted:
-		if err := h.putBack(n.running, left); err != nil {
+		if err := n.putBack(n.running, h, left); err != nil {
 			n.log.Warn("storing what a seed that is not loaded was to run", "seed", h.name, "error", err)
 		}
 	default:
@@ -300,21 +226,6 @@ func (h *host) endLoading() {
 	if l := h.unloaded.Load(); l != nil {
 		l.stop()
 		<-l.ended
-	}
-}
-
-// awaitLoaded returns once the seed is loaded; the error is ctx's.
-func (h *host) awaitLoaded(ctx context.Context) error {
-	for {
-		l := h.unloaded.Load()
-		if l == nil {
-			return ctx.Err()
-		}
-		select {
-		case <-l.loaded:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 
@@ -377,18 +288,3 @@ func (n *Node) wantStored(ctx context.Context) {
 		}
 	}
 }
-
-// items are the packets of the batch that the slot has taken, with their counts.
-func (b *batch) items() []item {
-	its := make([]item, len(b.packets))
-	for i := range b.packets {
-		its[i] = item{Packet: b.packets[i], from: b.from[i]}
-		if from := b.from[i]; from != nil {
-			its[i].sole = from.frame.sole
-		}
-	}
-	return its
-}
-
-// errNoWorker is a run that did not begin, since no worker could be started.
-var errNoWorker = errors.New("no worker could be started")

@@ -150,9 +150,12 @@ func TestAWorkerThatCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := w.snap.Load().hosts["m"].slots[0]
-	s.mu.Lock()
-	s.close() // as after it had nothing to do for a while
-	s.mu.Unlock()
+	if !s.await(t.Context()) { // as after it had nothing to do for a while
+		t.Fatal("the slot is not free")
+	}
+	w.closeWorker(w.snap.Load().hosts["m"], s.worker)
+	s.worker = nil
+	s.release()
 	for _, data := range []string{"2", "3"} {
 		w.inject("A:A", data, nil)
 	}

@@ -21,23 +21,23 @@ const (
 // Trace tells what the node knows of the ship that an id means, that of the ship
 // or of one of its packets. It looks through the store as well, if stored. Where
 // the id means several ships, it names them alone.
-func (n *Node) Trace(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
-	share := trace.Share{Node: n.cfg.Name, Keeps: n.history.keeps()}
+func (f *flow) Trace(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
+	share := trace.Share{Node: f.cfg.Name, Keeps: f.history.keeps()}
 	see := func(ship packet.Ship) bool {
 		if !slices.Contains(share.Ships, ship) {
 			share.Ships = append(share.Ships, keptShip(ship))
 		}
 		return len(share.Ships) < trace.MaxShips
 	}
-	n.history.each(func(r *trace.Run) bool {
+	f.history.each(func(r *trace.Run) bool {
 		return !id.Means(r.Packet) && !id.Means(r.Ship.Root) || see(r.Ship)
 	})
 	if !stored {
-		n.tell(&share)
+		f.tell(&share)
 		return share, nil
 	}
 	if len(share.Ships) == 0 {
-		partial, err := n.browse(ctx, func(p *packet.Packet, _ trace.Rest) bool {
+		partial, err := f.browse(ctx, func(p *packet.Packet, _ trace.Rest) bool {
 			return !id.Means(p.ID) && !id.Means(p.Ship.Root) || see(p.Ship)
 		})
 		share.Partial = partial
@@ -45,13 +45,13 @@ func (n *Node) Trace(ctx context.Context, id trace.Prefix, stored bool) (trace.S
 			return share, err
 		}
 	}
-	n.tell(&share)
+	f.tell(&share)
 	if len(share.Ships) != 1 {
 		return share, nil
 	}
-	partial, err := n.browse(ctx, func(p *packet.Packet, r trace.Rest) bool {
+	partial, err := f.browse(ctx, func(p *packet.Packet, r trace.Rest) bool {
 		if p.Ship == share.Ships[0] {
-			share.Rests = append(share.Rests, n.restOf(p, r))
+			share.Rests = append(share.Rests, f.restOf(p, r))
 		}
 		return len(share.Rests) < maxFound
 	})
@@ -60,11 +60,11 @@ func (n *Node) Trace(ctx context.Context, id trace.Prefix, stored bool) (trace.S
 }
 
 // tell adds the runs of the only ship.
-func (n *Node) tell(share *trace.Share) {
+func (f *flow) tell(share *trace.Share) {
 	if len(share.Ships) != 1 {
 		return
 	}
-	n.history.each(func(r *trace.Run) bool {
+	f.history.each(func(r *trace.Run) bool {
 		if r.Ship == share.Ships[0] {
 			share.Runs = append(share.Runs, *r)
 		}
@@ -74,21 +74,21 @@ func (n *Node) tell(share *trace.Share) {
 
 // browse gives the packets in the store to visit until it returns false,
 // with where they lie, and tells whether that were not all.
-func (n *Node) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest) bool) (partial bool, err error) {
+func (f *flow) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest) bool) (partial bool, err error) {
 	limit, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	places, err := n.store.Queues(limit)
+	places, err := f.store.Queues(limit)
 	looked := 0
 	for _, c := range places {
 		if !c.Queue.Packets() || partial || err != nil {
 			continue
 		}
-		err = n.store.Look(limit, c.Queue, 0, func(r store.Stored) bool {
+		err = f.store.Look(limit, c.Queue, 0, func(r store.Stored) bool {
 			_, ps, err := packet.ParseFrame(r.Data)
 			if err != nil {
 				return true // whoever takes it out finds that as well, and says so
 			}
-			rest := trace.Rest{Node: n.cfg.Name, Since: r.Since}
+			rest := trace.Rest{Node: f.cfg.Name, Since: r.Since}
 			if name, inbox := c.Queue.Seed(); inbox {
 				rest.Seed, rest.NotBefore = string(name), r.NotBefore
 			}
@@ -107,9 +107,9 @@ func (n *Node) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest
 }
 
 // restOf completes what is told of a packet that lies in the store.
-func (n *Node) restOf(p *packet.Packet, r trace.Rest) trace.Rest {
+func (f *flow) restOf(p *packet.Packet, r trace.Rest) trace.Rest {
 	r.Packet, r.State, r.Failed = p.ID, p.State, int(p.Attempt)
-	snap := n.snap.Load()
+	snap := f.snap.Load()
 	switch {
 	case r.Seed == "" && len(snap.dests(p)) == 0:
 		r.Why = snap.whyWaits(p)

@@ -26,7 +26,7 @@ type model struct {
 	spill bool
 
 	mu   sync.Mutex
-	runs map[run]int // that succeeded
+	runs map[ranOn]int // that succeeded
 }
 
 type modelSeed struct {
@@ -34,8 +34,8 @@ type modelSeed struct {
 	late bool // hosted when packets are under way
 }
 
-// A run is one seed on one packet.
-type run struct {
+// ranOn is one seed on one packet.
+type ranOn struct {
 	seed seed.Name
 	id   packet.ID
 }
@@ -76,7 +76,7 @@ func (s *modelSeed) fate(id packet.ID, depth int) fate {
 
 // newModel draws a network.
 func newModel(rnd *rand.Rand) *model {
-	m := &model{takes: map[packet.State][]*modelSeed{}, runs: map[run]int{}}
+	m := &model{takes: map[packet.State][]*modelSeed{}, runs: map[ranOn]int{}}
 	states := make([]packet.State, 4+rnd.IntN(4))
 	for i := range states {
 		states[i] = packet.State("T:S" + strconv.Itoa(i))
@@ -164,7 +164,7 @@ func (m *model) fn(s *modelSeed) gofn.Func {
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.runs[run{s.Name, in.ID}]++
+		m.runs[ranOn{s.Name, in.ID}]++
 		return nil
 	}
 }
@@ -172,7 +172,7 @@ func (m *model) fn(s *modelSeed) gofn.Func {
 // An outcome is what becomes of packets: the runs that succeed, and what waits
 // in the end.
 type outcome struct {
-	runs  map[run]int
+	runs  map[ranOn]int
 	waits map[parked]int
 	total int
 }
@@ -189,7 +189,7 @@ func (m *model) expect(o *outcome, p *packet.Packet) {
 	for _, s := range to {
 		ok, children := m.outputs(s, p)
 		if ok {
-			o.runs[run{s.Name, p.ID}]++
+			o.runs[ranOn{s.Name, p.ID}]++
 		}
 		for i := range children {
 			m.expect(o, &children[i])
@@ -250,7 +250,7 @@ func (m *model) seed(name seed.Name) *modelSeed {
 // complete tells whether s has run p and all that this gave is placed.
 func (m *model) complete(rec *recorder, s *modelSeed, p *packet.Packet) bool {
 	ok, children := m.outputs(s, p)
-	if ok && m.runs[run{s.Name, p.ID}] == 0 {
+	if ok && m.runs[ranOn{s.Name, p.ID}] == 0 {
 		return false
 	}
 	for i := range children {

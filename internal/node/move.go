@@ -11,7 +11,7 @@ import (
 // A move takes one frame that nobody has leased out of a queue of the own store
 // and puts its packets elsewhere, in one transaction.
 type move struct {
-	node *Node
+	flow *flow
 	at   store.Queue
 	old  *store.Stored
 	ps   []packet.Packet
@@ -26,32 +26,24 @@ type move struct {
 // errAtWork is a frame that somebody has leased.
 var errAtWork = errors.New("it is at work")
 
-// leases tells whether the node can lease a frame that it has looked at.
-func (n *Node) leases() bool {
-	_, able := n.store.(taker)
-	return able
-}
-
 // lease leases the frame, which a seed that has ended may still run, and reads what came
 // of it. Where a frame cannot be leased alone it is taken as it is.
 func (m *move) lease() error {
-	n := m.node
-	if !n.leases() {
+	f := m.flow
+	if !f.leases() {
 		return nil
 	}
-	leases, err := n.store.(taker).Take([]store.Ref{{At: m.at, Number: m.old.Number}})
+	leases, err := f.store.(taker).Take([]store.Ref{{At: m.at, Number: m.old.Number}})
 	if err != nil {
 		return err
 	}
 	if leases[0] == nil {
 		return errAtWork
 	}
-	m.frame = n.origin(nil, m.at, leases[0], m.ps)
-	if n.hasProgress(m.at, leases[0]) {
-		if err := m.frame.readProgress(n.running); err != nil {
-			m.end()
-			return err
-		}
+	m.frame = f.origin(nil, m.at, leases[0], m.ps)
+	if err := f.learnBefore(m.frame); err != nil {
+		m.end()
+		return err
 	}
 	return nil
 }
@@ -61,8 +53,8 @@ func (m *move) end() {
 	if m.frame == nil || m.frame.over {
 		return
 	}
-	if err := m.node.giveBack(nil, m.at, m.frame.lease, 0); err != nil {
-		m.node.log.Debug("giving back a frame that stays", "error", err)
+	if err := m.flow.giveBack(nil, m.at, m.frame.lease, 0); err != nil {
+		m.flow.log.Debug("giving back a frame that stays", "error", err)
 	}
 }
 
@@ -70,7 +62,7 @@ func (m *move) end() {
 func (m *move) put(p *packet.Packet, to []lane) {
 	size := storedSize(p)
 	for _, l := range to {
-		m.to.add(l, m.node.frameMost(l.queue), p, size, 0, nil)
+		m.to.add(l, m.flow.most(l.queue), p, size, 0, nil)
 	}
 }
 
@@ -93,19 +85,19 @@ func (m *move) lanesTo(p *packet.Packet, to []dest) []lane {
 
 // note writes a record into the ledger of p with the move.
 func (m *move) note(p *packet.Packet, r *record) error {
-	ledger, ok := m.node.ledgerOf(p, r)
+	ledger, ok := m.flow.ledgerOf(p, r)
 	if !ok {
 		return nil
 	}
-	if m.node.keeper(p) == nil {
+	if m.flow.keeper(p) == nil {
 		for _, lines := range r.parts() {
 			m.put(entryOf(p, lines), []lane{{queue: store.Ledger(ledger), rank: store.Descendant}})
 		}
 		return nil
 	}
-	f, err := m.node.note(m.node.running, &item{Packet: *p}, r)
-	if f != nil {
-		m.notes = append(m.notes, f)
+	c, err := m.flow.note(m.flow.running, &item{Packet: *p}, r)
+	if c != nil {
+		m.notes = append(m.notes, c)
 	}
 	return err
 }
@@ -120,26 +112,40 @@ func (m *move) noteMove(p *packet.Packet, from string, to []dest) error {
 
 // commit does it, without waiting for the disk.
 func (m *move) commit(ctx context.Context) error {
-	n := m.node
-	for _, f := range m.notes {
-		if err := f.await(ctx); err != nil {
+	f := m.flow
+	for _, c := range m.notes {
+		if err := c.await(ctx); err != nil {
 			return err
 		}
 	}
 	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.old.Number}}}
 	if o := m.frame; o != nil {
-		tx = &store.Tx{Ack: []store.Lease{o.lease}, Delete: o.progressKeys()}
+		tx = &store.Tx{Ack: []store.Lease{o.lease}, Delete: progressKeys(o.ref(), o.records)}
 	}
-	if err := n.commit(tx, m.to.frames); err != nil {
+	if err := f.write(nil, tx, m.to.frames, nil); err != nil {
 		return err
 	}
 	if o := m.frame; o != nil {
 		o.over = true
-		n.noteProgress(o, false)
-		n.givenBack.Delete(delivery{nil, m.at, o.lease.Number()})
+		f.noteProgress(o.ref(), false)
+		f.givenBack.Delete(delivery{nil, m.at, o.lease.Number()})
 	}
-	n.waitingStored(m.to.frames)
 	m.to.free()
-	n.dropLater(blobsOf(m.ps))
+	f.dropLater(blobsOf(m.ps))
+	return nil
+}
+
+// unfollow notes that a waiting packet waits no more, and follows it no
+// further: who followed it was told that it waits.
+func (m *move) unfollow(p *packet.Packet) error {
+	if _, ok := followed(p); !ok {
+		return nil
+	}
+	var r record
+	r.end(p.ID, waitsIn+string(p.State))
+	if err := m.note(p, &r); err != nil {
+		return err
+	}
+	followNot(p)
 	return nil
 }

@@ -6,124 +6,38 @@ package node
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/runner"
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
-// Config is what a node is made from.
-type Config struct {
-	// Name names the node; see [NewName].
-	Name string
-	// Group is the name space its seeds and packets live in; "" means
-	// "default".
-	Group string
-	// Version is that of the program, for people.
-	Version string
-	// Run names this start of the node: injectors' packets take their ids
-	// from it. "" draws one.
-	Run string
-	// Open makes the runner of a seed.
-	Open runner.Opener
-	// LoadTimeout is how long a worker may take until its seed is loaded; 0 is as long
-	// as its process lives.
-	LoadTimeout time.Duration
-	// Store is where packets rest; every node needs one. The node does not
-	// close it.
-	Store store.Store
-	// Blobs keep the data that is too large for a frame; nil means that such
-	// data cannot be stored.
-	Blobs store.Blobs
-	// SetAside keeps the bytes of a frame that cannot be read; nil leaves it
-	// in the store.
-	SetAside func(at store.Queue, number uint64, data []byte) error
-	// Durability says what passes through the store.
-	Durability Durability
-	// Print takes what seeds print, a line at a time; nil discards it. Its error fails
-	// the run of an extractor.
-	Print func(m seed.Manifest, line string) error
-	// MaxData is the most bytes that one packet may have; 0 means
-	// [runner.DefaultMaxData].
-	MaxData int64
-	// Away is how long a seed stays an acceptor while no node hosts it, by the time
-	// that this node runs; 0 means [DefaultAway].
-	Away time.Duration
-	// Tracer makes spans of the runs; nil makes none.
-	Tracer Tracer
-	// Log takes what happens; nil discards it.
-	Log *slog.Logger
-}
-
-// DefaultGroup is the group of a node that names none.
-const DefaultGroup = "default"
-
 // A Node hosts seeds and routes packets between them. All its methods are safe
 // for concurrent use.
+//
+// It is made in layers, of which each knows only those below it: a [lifetime], the [ownStore],
+// the [outlets] into stores, the [flow] from seed to seed, the [sorter] of what lies in the
+// store, and, here, which seeds and peers there are.
 type Node struct {
-	cfg   Config
-	log   *slog.Logger
-	clock clock
-
-	boot    packet.ID // drawn for this process
-	snap    atomic.Pointer[snapshot]
-	said    atomic.Pointer[said]
-	store   store.Store
-	blobs   store.Blobs
-	changed chan struct{} // has an element when the snapshot is new
-
-	committers sync.Map                           // of target: *committer
-	finishers  sync.Map                           // of finishing: *finisher
-	patience   time.Duration                      // with inboxes whose seed has no host
-	pauseAfter func(failures int32) time.Duration // before the next attempt
-	givenBack  sync.Map                           // of delivery: how often, an *atomic.Int64
-	waits      *waits
-	ledgers    ledgers
-	backlogs   backlogs
-	history    history
-	progressed progressed
-	borrowers  borrowers
-	noted      chan struct{} // has an element when a note of a lease is to be written out
-	turns      turns
-	watch      watch
-	holding    sync.Once
-	recalled   sync.Once
-	emptying   sync.Mutex    // held while frames leave an inbox that nobody pulls from
-	toSave     chan struct{} // has an element when subscriptions are to be written down
-	orphaned   chan struct{} // has an element when one has ended
-	seen       *seen
-	trouble    atomic.Bool  // the store takes no packets, and that was said
-	failed     atomic.Int64 // when an append failed last, by the node's clock
-
-	// running ends when the node does; injecting already when it drains.
-	running    context.Context
-	stop       context.CancelFunc
-	injecting  context.Context
-	stopInject context.CancelFunc
-	pulling    context.Context // ends when nothing more is to come out of the store
-	stopPull   context.CancelFunc
-	goroutines sync.WaitGroup
-
-	entering  atomic.Int64 // calls from outside that move packets
-	moving    atomic.Int64 // packets that come to seeds from what waits or was pulled
-	abandoned atomic.Int64 // packets given up because the node ended
-	damage    atomic.Int64 // frames that could not be read
-	lapsed    atomic.Int64 // leases that peers have lost: they were silent for too long, or died
-	appends   appendTimes
+	*sorter
+	borrowers borrowers
+	said      atomic.Pointer[said]
+	folders   atomic.Pointer[func() []Folder]
+	turns     turns
+	recalled  sync.Once
+	changed   chan struct{} // has an element when the snapshot is new
+	noted     chan struct{} // has an element when a note of a lease is to be written out
+	toSave    chan struct{} // has an element when subscriptions are to be written down
+	lapsed    atomic.Int64  // leases that peers have lost: they were silent for too long, or died
 
 	change  sync.Mutex     // held while seeds come and go
 	leaving map[*host]bool // seeds that finish what they have
 	ran     bool           // Run was called
 	begun   bool           // injectors may run
-	folders atomic.Pointer[func() []Folder]
 	closed  bool
 	peers   []*peer // by name
 	refused map[seed.Name]mesh.Refused
@@ -134,56 +48,21 @@ type Node struct {
 	toldAway map[seed.Name]bool
 	unsaved  map[subKey]bool
 	halted   map[seed.Name]chan struct{} // paused seeds; closed when they run again
-	onced    map[seed.Name]bool          // injectors with pmk-once that have ended, as far as is known without the store
 }
 
 // New makes a node. It hosts nothing yet and starts nothing.
 func New(cfg Config) *Node {
-	if cfg.Group == "" {
-		cfg.Group = DefaultGroup
-	}
-	if cfg.Run == "" {
-		cfg.Run = packet.NewID().String()[:8]
-	}
-	if cfg.MaxData == 0 {
-		cfg.MaxData = runner.DefaultMaxData
-	}
-	if cfg.Away == 0 {
-		cfg.Away = DefaultAway
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	}
-	if cfg.Print == nil {
-		cfg.Print = func(seed.Manifest, string) error { return nil }
-	}
+	f := newFlow(newOwnStore(newLifetime(cfg)))
 	n := &Node{
-		cfg: cfg, patience: patience, pauseAfter: retryDelay, log: cfg.Log, clock: clock{base: time.Now()},
-		store: cfg.Store, waits: newWaits(), ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, changed: make(chan struct{}, 1), onced: map[seed.Name]bool{}, leaving: map[*host]bool{},
-		boot: packet.NewID(), refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
+		sorter: newSorter(f), changed: make(chan struct{}, 1), noted: make(chan struct{}, 1), toSave: make(chan struct{}, 1),
+		leaving: map[*host]bool{}, refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
 		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},
-		toSave: make(chan struct{}, 1), orphaned: make(chan struct{}, 1),
-		watch: watch{woken: make(chan struct{}, 1)},
+		borrowers: borrowers{of: map[packet.ID]*lent{}, known: make(chan struct{})},
 	}
-	if cfg.Blobs != nil {
-		n.blobs = boundedBlobs{cfg.Blobs, n}
-	}
-	n.noted = make(chan struct{}, 1)
-	n.borrowers.of, n.borrowers.known = map[packet.ID]*lent{}, make(chan struct{})
-	n.seen = newSeen(n.store, cfg.Durability, n.clock)
-	n.running, n.stop = context.WithCancel(context.Background())
-	n.injecting, n.stopInject = context.WithCancel(n.running)
-	n.pulling, n.stopPull = context.WithCancel(n.running)
-	n.snap.Store(n.newSnapshot(nil, nil, nil))
+	f.noWorker = n.unload
 	n.say()
 	return n
 }
-
-// Boot names this process of the node.
-func (n *Node) Boot() packet.ID { return n.boot }
-
-// Name is the node's name.
-func (n *Node) Name() string { return n.cfg.Name }
 
 // Started tells whether the node runs: its injectors may, and what lies in its store moves.
 func (n *Node) Started() bool {
@@ -191,21 +70,6 @@ func (n *Node) Started() bool {
 	defer n.change.Unlock()
 	return n.begun
 }
-
-// Leaving tells whether the node finishes what it has, or has ended.
-func (n *Node) Leaving() bool { return n.injecting.Err() != nil }
-
-// Ended is closed when the node ends.
-func (n *Node) Ended() <-chan struct{} { return n.running.Done() }
-
-// MaxData is the most data that a packet may have, in bytes.
-func (n *Node) MaxData() int64 { return n.cfg.MaxData }
-
-// RunName names this start of the node.
-func (n *Node) RunName() string { return n.cfg.Run }
-
-// Group is the node's group.
-func (n *Node) Group() string { return n.cfg.Group }
 
 // Run starts the injectors and keeps the node going until ctx ends, then
 // ends it at once: call [Node.Drain] before to have what is in flight
@@ -308,7 +172,7 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 		case <-tick.C:
 			for _, h := range n.snap.Load().hosts {
-				h.reap(n.clock.now())
+				n.reap(h, n.clock.now())
 			}
 		case <-ctx.Done():
 			n.close()
@@ -329,7 +193,7 @@ func (n *Node) close() {
 	n.change.Lock()
 	n.closed = true
 	snap := n.snap.Load()
-	n.snap.Store(n.newSnapshot(nil, nil, nil)) // what still moves finds nothing and waits
+	n.snap.Store(newSnapshot(n.cfg.Name, nil, nil, nil, true)) // what still moves finds nothing and waits
 	n.change.Unlock()
 	n.stop()
 	n.borrowers.stop()
@@ -350,7 +214,7 @@ func (n *Node) close() {
 		n.abandon(&left[i])
 	}
 	for _, h := range snap.hosts {
-		n.goroutines.Go(h.closeSlots)
+		n.goroutines.Go(func() { n.closeSlots(h) })
 	}
 	n.goroutines.Wait()
 }
@@ -388,9 +252,6 @@ func (n *Node) count(ctx context.Context) (count int, err error) {
 	return count, err
 }
 
-// ErrDraining is a packet that comes while the node ends.
-var ErrDraining = errors.New("the node is ending and takes no more packets")
-
 // NewName draws a node's name: the host's, and eight digits that set apart the
 // nodes on it.
 func NewName(host string) string {
@@ -408,3 +269,6 @@ func NewName(host string) string {
 	}
 	return string(name) + "-" + packet.NewID().String()[:8]
 }
+
+// Lapsed counts the leases that peers have lost because they were gone.
+func (n *Node) Lapsed() int64 { return n.lapsed.Load() }

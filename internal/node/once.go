@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/seed"
 )
 
 // onceTable remembers which injectors have ended, by name, with the time, 8 bytes
@@ -15,53 +16,72 @@ import (
 // injector that has brought in all its data does not ask for all of it again.
 const onceTable store.Table = "once"
 
-func onceKey(h *host) store.Key { return store.Key{In: onceTable, Key: h.name} }
+func onceKey(name seed.Name) store.Key { return store.Key{In: onceTable, Key: string(name)} }
 
-// endedBefore tells whether the store remembers that the injector has ended,
-// and says so. It waits for the store if need be.
-func (n *Node) endedBefore(ctx context.Context, h *host) bool {
-	if !n.durable() {
-		return false // n.onced knows
+// onced are the injectors with pmk-once that have ended, as far as that is known without
+// the store.
+type onced struct {
+	mu    sync.Mutex
+	names map[seed.Name]bool
+}
+
+func (o *onced) add(name seed.Name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.names == nil {
+		o.names = map[seed.Name]bool{}
+	}
+	o.names[name] = true
+}
+
+func (o *onced) has(name seed.Name) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.names[name]
+}
+
+// endedBefore tells whether the injector has ended, in this start of the node or, as the
+// store remembers, in another, and says so. It waits for the store if need be.
+func (s *ownStore) endedBefore(ctx context.Context, name seed.Name) bool {
+	if s.onced.has(name) {
+		s.log.Info(fmt.Sprintf("injector %s says pmk-once and has ended: it does not run again", name))
+		return true
+	}
+	if !s.durable() {
+		return false
 	}
 	var since time.Time
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		value, ok, err := n.store.Get(ctx, onceKey(h))
-		if err == nil {
-			if ok && len(value) == 8 {
-				since = time.Unix(0, int64(binary.LittleEndian.Uint64(value))) //nolint:gosec // as it was written
-			}
-			break
+	err := storePauses.Until(ctx, func() error {
+		value, ok, err := s.store.Get(ctx, onceKey(name))
+		if err == nil && ok && len(value) == 8 {
+			since = time.Unix(0, int64(binary.LittleEndian.Uint64(value))) //nolint:gosec // as it was written
 		}
-		n.log.Debug("looking whether an injector has ended before", "seed", h.name, "error", err)
-		if !pause.For(ctx, wait) {
-			return true // the node ends
-		}
+		return err
+	}, func(err error) {
+		s.log.Debug("looking whether an injector has ended before", "seed", name, "error", err)
+	})
+	if err != nil {
+		return true // the node ends
 	}
 	if since.IsZero() {
 		return false
 	}
-	n.log.Info(fmt.Sprintf("injector %s says pmk-once and ended on %s: it does not run again; another pmk-name makes it a new one",
-		h.name, since.Local().Format("2006-01-02 15:04:05")))
-	n.setOnced(h)
+	s.log.Info(fmt.Sprintf("injector %s says pmk-once and ended on %s: it does not run again; another pmk-name makes it a new one",
+		name, since.Local().Format("2006-01-02 15:04:05")))
+	s.onced.add(name)
 	return true
 }
 
 // rememberEnd writes down that the injector has ended. All that it gave is
 // stored by then.
-func (n *Node) rememberEnd(ctx context.Context, h *host) {
-	n.setOnced(h)
-	if !n.durable() {
+func (s *ownStore) rememberEnd(ctx context.Context, name seed.Name) {
+	s.onced.add(name)
+	if !s.durable() {
 		return
 	}
 	now := binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
-	tx := &store.Tx{Put: []store.Record{{Key: onceKey(h), Value: now}}, Durable: true}
-	if err := n.store.Commit(ctx, tx); err != nil {
-		n.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but this could not be recorded: it runs again when the node starts again", h.name), "error", err)
+	tx := &store.Tx{Put: []store.Record{{Key: onceKey(name), Value: now}}, Durable: true}
+	if err := s.store.Commit(ctx, tx); err != nil {
+		s.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but this could not be recorded: it runs again when the node starts again", name), "error", err)
 	}
-}
-
-func (n *Node) setOnced(h *host) {
-	n.change.Lock()
-	n.onced[h.manifest.Name] = true
-	n.change.Unlock()
 }

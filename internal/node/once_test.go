@@ -186,11 +186,7 @@ func TestOnceInMemory(t *testing.T) {
 			for i := range 2 {
 				l := live(t, s, d, give)
 				testenv.Eventually(t, 10*time.Second, "the run", func() bool { return len(lie(t, s, loaded)) == i+1 })
-				testenv.Eventually(t, 10*time.Second, "its end", func() bool {
-					l.change.Lock()
-					defer l.change.Unlock()
-					return l.onced["load"]
-				})
+				testenv.Eventually(t, 10*time.Second, "its end", func() bool { return l.onced.has("load") })
 				l.host(t, "edited")
 				l.told(t, again, 1)
 				l.end()

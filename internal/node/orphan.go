@@ -17,7 +17,7 @@ const patience = 60 * time.Second
 
 // orphans are the inboxes whose seed has no host.
 type orphans struct {
-	node   *Node
+	*sorter
 	since  map[seed.Name]time.Time
 	looked map[seed.Name]sight
 }
@@ -32,31 +32,30 @@ type sight struct {
 // moveOrphans routes packets anew that went to one seed alone which has ended, or,
 // where it was never known to the store, has had no host for a while, until the node
 // ends. Others stay: there are copies of them elsewhere.
-func (n *Node) moveOrphans() {
-	o := &orphans{node: n, since: map[seed.Name]time.Time{}, looked: map[seed.Name]sight{}}
-	tick := time.NewTicker(n.patience / 6)
+func (s *sorter) moveOrphans() {
+	o := &orphans{sorter: s, since: map[seed.Name]time.Time{}, looked: map[seed.Name]sight{}}
+	tick := time.NewTicker(s.patience / 6)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-		case <-n.orphaned:
-		case <-n.pulling.Done():
+		case <-s.orphaned:
+		case <-s.pulling.Done():
 			return
 		}
-		if err := o.look(time.Now()); err != nil && n.pulling.Err() == nil {
-			n.log.Debug("looking for inboxes whose seed has no host", "error", err)
+		if err := o.look(time.Now()); err != nil && s.pulling.Err() == nil {
+			s.log.Debug("looking for inboxes whose seed has no host", "error", err)
 		}
 	}
 }
 
 // look goes through the inboxes whose time has come.
 func (o *orphans) look(now time.Time) error {
-	n := o.node
-	places, err := n.store.Queues(n.pulling)
+	places, err := o.store.Queues(o.pulling)
 	if err != nil {
 		return err
 	}
-	snap, since := n.snap.Load(), map[seed.Name]time.Time{}
+	snap, since := o.snap.Load(), map[seed.Name]time.Time{}
 	for _, c := range places {
 		name, inbox := c.Queue.Seed()
 		if !inbox || snap.keeps(name) {
@@ -68,12 +67,12 @@ func (o *orphans) look(now time.Time) error {
 			delete(o.looked, name)
 		}
 		since[name] = first
-		if now.Sub(first) < n.patience && !(snap.ended[name] && n.leases()) || o.looked[name] == (sight{snap, c.Frames}) {
+		if now.Sub(first) < o.patience && !(snap.ended[name] && o.leases()) || o.looked[name] == (sight{snap, c.Frames}) {
 			continue
 		}
-		moved, done, err := n.moveInboxAlone(name)
+		moved, done, err := o.moveInboxAlone(name)
 		if moved > 0 {
-			n.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on", english.Plural(moved, "packet", ""), name))
+			o.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on", english.Plural(moved, "packet", ""), name))
 		}
 		if err != nil {
 			return err
@@ -88,28 +87,28 @@ func (o *orphans) look(now time.Time) error {
 
 // emptyInbox takes everything out of an inbox: what only its seed had goes on, and the
 // copies of what others have as well end. The caller holds n.emptying.
-func (n *Node) emptyInbox(name seed.Name) (routed, dropped int, err error) {
-	_, release, err := n.alone()
+func (s *sorter) emptyInbox(name seed.Name) (routed, dropped int, err error) {
+	_, release, err := s.alone()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer release()
-	m, err := n.moveInbox(name, true)
+	m, err := s.moveInbox(name, true)
 	// Whoever asked is told of it.
-	err = errors.Join(err, n.store.Commit(n.running, &store.Tx{Durable: true}))
+	err = errors.Join(err, s.store.Commit(s.running, &store.Tx{Durable: true}))
 	return m.routed, m.dropped, err
 }
 
 // moveInboxAlone is moveInbox while no other node that shares the store does it.
-func (n *Node) moveInboxAlone(name seed.Name) (moved int, done bool, err error) {
-	n.emptying.Lock()
-	defer n.emptying.Unlock()
-	_, release, err := n.alone()
+func (s *sorter) moveInboxAlone(name seed.Name) (moved int, done bool, err error) {
+	s.emptying.Lock()
+	defer s.emptying.Unlock()
+	_, release, err := s.alone()
 	if err != nil {
 		return 0, false, err
 	}
 	defer release()
-	m, err := n.moveInbox(name, false)
+	m, err := s.moveInbox(name, false)
 	return m.routed, m.done, err
 }
 
@@ -122,11 +121,11 @@ type moved struct {
 
 // moveInbox moves what it can out of an inbox, and with drop ends the copies that are
 // in it.
-func (n *Node) moveInbox(name seed.Name, drop bool) (m moved, err error) {
+func (s *sorter) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 	m.done = true
 	for next := uint64(0); ; {
 		var found []store.Stored
-		err := n.store.Look(n.pulling, store.Inbox(name), next, func(r store.Stored) bool {
+		err := s.store.Look(s.pulling, store.Inbox(name), next, func(r store.Stored) bool {
 			if r.Number == 0 {
 				m.done = false // a delayed one has no place yet from which it could be taken
 				return true
@@ -139,14 +138,14 @@ func (n *Node) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 		}
 		for i := range found {
 			next = found[i].Number + 1
-			if n.snap.Load().keeps(name) {
+			if s.snap.Load().keeps(name) {
 				m.done = false
 				return m, nil
 			}
-			routed, dropped, err := n.moveOrphan(name, &found[i], drop)
+			routed, dropped, err := s.moveOrphan(name, &found[i], drop)
 			m.routed += routed
 			m.dropped += dropped
-			if n.pulling.Err() != nil {
+			if s.pulling.Err() != nil {
 				m.done = false
 				return m, err
 			}
@@ -157,14 +156,14 @@ func (n *Node) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 
 // moveOrphan moves one frame, if another seed accepts one of its packets by now or its
 // own accepts nothing any more, and returns when it has gone or stays.
-func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, dropped int, err error) {
-	n.moving.Add(1)
-	defer n.moving.Add(-1)
+func (s *sorter) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, dropped int, err error) {
+	s.moving.Add(1)
+	defer s.moving.Add(-1)
 	header, ps, err := packet.ParseFrame(r.Data)
 	if err != nil || !header.Sole && !drop {
 		return 0, 0, nil // what is damaged is told when somebody pulls it
 	}
-	m := move{node: n, at: store.Inbox(name), old: r, ps: ps}
+	m := move{flow: s.flow, at: store.Inbox(name), old: r, ps: ps}
 	if err := m.lease(); err != nil {
 		return 0, 0, err
 	}
@@ -177,9 +176,9 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, d
 				return 0, 0, err
 			}
 		}
-		return 0, len(ps), m.commit(n.pulling)
+		return 0, len(ps), m.commit(s.pulling)
 	}
-	snap := n.snap.Load()
+	snap := s.snap.Load()
 	for i := range ps {
 		if len(snap.dests(&ps[i])) > 0 {
 			routed++
@@ -198,7 +197,7 @@ func (n *Node) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, d
 		}
 		m.put(&ps[i], m.lanesTo(&ps[i], to))
 	}
-	if err := m.commit(n.pulling); err != nil {
+	if err := m.commit(s.pulling); err != nil {
 		return 0, 0, err
 	}
 	return len(ps), 0, nil

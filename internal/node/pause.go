@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 
 	"github.com/recap/pumpkin/seed"
 )
@@ -26,7 +25,7 @@ func (n *Node) Pause(ctx context.Context, name seed.Name) error {
 		return err
 	}
 	n.log.Info(fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name))
-	return h.putBack(ctx, left)
+	return n.putBack(ctx, h, left)
 }
 
 // pause closes the way to the seed, and gives what was queued for it. The host is
@@ -47,21 +46,6 @@ func (n *Node) pause(name seed.Name) (h *host, left withdrawn, err error) {
 	n.halted[name] = make(chan struct{})
 	n.swap(maps.Clone(hosts), nil)
 	return h, h.withdraw(), nil
-}
-
-// withdraw closes the queue and gives what was in it or waited for another attempt.
-func (h *host) withdraw() withdrawn {
-	h.pulls.rest()
-	left := h.queue.close()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for timer, it := range h.delayed {
-		timer.Stop()
-		left.items = append(left.items, it)
-	}
-	h.queue.unhold(len(h.delayed))
-	clear(h.delayed)
-	return left
 }
 
 // Resume has a paused seed take packets again. It is no error if it does already.
@@ -97,45 +81,5 @@ func (n *Node) keepPaused(hosts map[seed.Name]*host) {
 		if h := hosts[name]; h != nil && !h.paused() {
 			h.resumed.Store(&resumed)
 		}
-	}
-}
-
-func (h *host) paused() bool { return h.resumed.Load() != nil }
-
-// awaitResume returns once the seed is not paused; the error is ctx's.
-func (h *host) awaitResume(ctx context.Context) error {
-	for {
-		resumed := h.resumed.Load()
-		if resumed == nil {
-			return ctx.Err()
-		}
-		select {
-		case <-*resumed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// stands tells whether the seed's inbox lies still: its only host is this node,
-// and it is paused or could not be loaded.
-func (snap *snapshot) stands(name seed.Name) bool {
-	h := snap.hosts[name]
-	return h != nil && h.stuck() && len(snap.net.Replicas(name)) == 1
-}
-
-// whyHeld says why the seed's packets lie still; it is empty if they do not.
-func (snap *snapshot) whyHeld(name seed.Name) string {
-	switch h := snap.hosts[name]; {
-	case !snap.stands(name):
-		return ""
-	case h.paused():
-		return fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name)
-	default:
-		why := "it could not be loaded"
-		if l := h.unloaded.Load(); l != nil && l.why() != nil {
-			why, _, _ = strings.Cut(l.why().Error(), "\n")
-		}
-		return fmt.Sprintf("seed %s is not loaded, which is tried again: %s", name, why)
 	}
 }

@@ -153,14 +153,14 @@ func TestPauseOfNoSeed(t *testing.T) {
 func TestAFloodOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var journal testenv.Journal
-		n := &Node{log: journal.Log()}
+		log := journal.Log()
 		var f faultLog
 		for i := range 1000 {
-			f.warn(n, attemptFailed, "seed s failed", fmt.Errorf("cannot reach 10.0.0.1:%d", i))
+			f.warn(log, attemptFailed, "seed s failed", fmt.Errorf("cannot reach 10.0.0.1:%d", i))
 		}
-		f.warn(n, gaveUp, "seed s gave up", errors.New("cannot reach 10.0.0.1:999"))
+		f.warn(log, gaveUp, "seed s gave up", errors.New("cannot reach 10.0.0.1:999"))
 		time.Sleep(quiet)
-		f.warn(n, attemptFailed, "seed s failed", errors.New("cannot reach 10.0.0.1:1"))
+		f.warn(log, attemptFailed, "seed s failed", errors.New("cannot reach 10.0.0.1:1"))
 		if failed, gave := journal.Count("s failed"), journal.Count("gave up"); failed != 2 || gave != 1 || journal.Count("left_out=999") != 1 {
 			t.Errorf("%d and %d lines:\n%s", failed, gave, journal.String())
 		}

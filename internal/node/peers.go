@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/recap/pumpkin/internal/dtn"
@@ -16,34 +15,21 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// A peer is another node as this one uses it.
-type peer struct {
-	mesh.Peer
-	node  *Node
-	name  string
-	store mesh.Store // nil where both share one store
-	// safer says that what lies in its store outlives what lies in the own one.
-	safer bool
-	told  []mesh.Hosted // what it hosts, as far as that was said
-	// missed is when it was gone, by the node's clock; 0 while it is there.
-	missed atomic.Int64
-}
-
-// tell says which seeds the peer hosts now, and which no more.
-func (p *peer) tell(seeds []mesh.Hosted) {
+// tellSeeds says which seeds the peer hosts now, and which no more.
+func (n *Node) tellSeeds(p *peer, seeds []mesh.Hosted) {
 	before := map[seed.Name]seed.Manifest{}
 	for _, s := range p.told {
 		before[s.Manifest.Name] = s.Manifest
 	}
 	for _, s := range seeds {
 		m := s.Manifest
-		if old, ok := before[m.Name]; !ok || old.Version != m.Version || !sameContract(old.Contract, m.Contract) {
-			p.node.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name))
+		if old, ok := before[m.Name]; !ok || old.Version != m.Version || !old.Contract.Same(m.Contract) {
+			n.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name))
 		}
 		delete(before, m.Name)
 	}
 	for name := range before {
-		p.node.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name))
+		n.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name))
 	}
 	p.told = seeds
 }
@@ -66,12 +52,12 @@ func (n *Node) Meet(peers []mesh.Peer) {
 		p, met := known[m]
 		if !met {
 			card := m.Card()
-			p = &peer{Peer: m, node: n, name: card.Node, store: m.Store()}
+			p = &peer{Peer: m, name: card.Node, store: m.Store()}
 			p.safer = p.store != nil && card.Durable && !n.durable()
 			n.goroutines.Go(func() { n.forwardLedgers(p) })
 		}
 		delete(known, m)
-		p.tell(m.Card().Seeds)
+		n.tellSeeds(p, m.Card().Seeds)
 		n.peers = append(n.peers, p)
 	}
 	for range 2 { // that a seed was removed counts where the seed is known
@@ -80,14 +66,15 @@ func (n *Node) Meet(peers []mesh.Peer) {
 		}
 	}
 	for _, p := range known {
-		p.tell(nil)
+		n.tellSeeds(p, nil)
+		p.missed.Store(int64(n.clock.now()))
 		n.forgetPeer(p)
 	}
 	slices.SortFunc(n.peers, func(a, b *peer) int { return strings.Compare(a.name, b.name) })
 	n.swap(maps.Clone(n.snap.Load().hosts), nil)
 	for _, p := range known {
 		for _, h := range n.snap.Load().hosts {
-			h.forgo(p)
+			n.forgo(h, p)
 		}
 	}
 	n.readmit()
@@ -102,78 +89,13 @@ func (n *Node) Peers() []mesh.Peer {
 	return out
 }
 
-// forgetPeer lets go of what was kept about a node that is gone.
-func (n *Node) forgetPeer(p *peer) {
-	p.missed.Store(int64(n.clock.now()))
-	n.committers.Range(func(t, c any) bool {
-		if t.(target).into == p && c.(*committer).idle() {
-			n.committers.Delete(t)
-		}
-		return true
-	})
-	n.finishers.Range(func(kind, f any) bool {
-		if kind.(finishing).into == p && f.(*finisher).idle() {
-			n.finishers.Delete(kind)
-		}
-		return true
-	})
-	n.givenBack.Range(func(d, _ any) bool {
-		if d.(delivery).from == p {
-			n.givenBack.Delete(d)
-		}
-		return true
-	})
-}
-
-// peer is the live peer of that name; nil if there is none.
-func (n *Node) peer(name string) *peer {
-	for _, p := range n.snap.Load().peers {
-		if p.name == name {
-			return p
-		}
-	}
-	return nil
-}
-
-// hosted is everything that the network is made of.
-func hosted(node string, hosts map[seed.Name]*host, peers []*peer) []dtn.Hosted {
-	all := make([]dtn.Hosted, 0, len(hosts))
-	for _, h := range hosts {
-		all = append(all, dtn.Hosted{Node: node, Manifest: h.manifest, Since: h.since.UnixNano()})
-	}
-	for _, p := range peers {
-		card := p.Card()
-		if card.Leaving {
-			continue
-		}
-		for _, s := range card.Seeds {
-			all = append(all, dtn.Hosted{Node: p.name, Manifest: s.Manifest, Since: s.Since.UnixNano()})
-		}
-	}
-	return all
-}
-
-// awayCosts are what a packet takes the seeds that are not here: of several
-// replicas the slowest.
-func awayCosts(hosts map[seed.Name]*host, peers []*peer) map[seed.Name]time.Duration {
-	costs := map[seed.Name]time.Duration{}
-	for _, p := range peers {
-		for _, s := range p.Card().Seeds {
-			if name := s.Manifest.Name; s.Cost > costs[name] {
-				costs[name] = s.Cost
-			}
-		}
-	}
-	return costs
-}
-
 // refuse takes the seeds out of hosts whose contract is not the network's, and
 // remembers them: when the other contract has gone they are hosted again. The
 // caller holds n.change.
 func (n *Node) refuse(hosts map[seed.Name]*host, net *dtn.Network) (refused []*host) {
 	for name, h := range hosts {
 		contract, _ := net.Contract(name)
-		if sameContract(contract, h.manifest.Contract) {
+		if contract.Same(h.manifest.Contract) {
 			continue
 		}
 		delete(hosts, name)
@@ -193,28 +115,13 @@ func (n *Node) setRefused(m seed.Manifest, why string) {
 func (n *Node) conflict(m seed.Manifest) string {
 	for _, p := range n.peers {
 		for _, s := range p.Card().Seeds {
-			if s.Manifest.Name == m.Name && !sameContract(s.Manifest.Contract, m.Contract) {
+			if s.Manifest.Name == m.Name && !s.Manifest.Contract.Same(m.Contract) {
 				return fmt.Sprintf("its contract is %q, and the node %s hosts %s as %q; rename one with a line \"pmk-name: NAME\", or end the other",
 					m.Contract, p.name, m.Name, s.Manifest.Contract)
 			}
 		}
 	}
 	return ""
-}
-
-// sameContract tells whether two contracts say the same.
-func sameContract(a, b seed.Contract) bool {
-	same := func(a, b []string) bool { return slices.Equal(a, b) }
-	return a.Join == b.Join && same(sortedTexts(a.In), sortedTexts(b.In)) && same(sortedTexts(a.Out), sortedTexts(b.Out))
-}
-
-func sortedTexts[T ~string](states []T) []string {
-	texts := make([]string, len(states))
-	for i, s := range states {
-		texts[i] = string(s)
-	}
-	slices.Sort(texts)
-	return slices.Compact(texts)
 }
 
 // readmit hosts again what was refused, where nobody has another contract any
@@ -310,6 +217,16 @@ func (n *Node) sayCosts() {
 			return
 		}
 	}
+}
+
+// ledgerOwner is the node that keeps the ledger of a frame's records; "" is what
+// cannot be read.
+func ledgerOwner(frame []byte) string {
+	_, ps, err := packet.ParseFrame(frame)
+	if err != nil || len(ps) == 0 {
+		return ""
+	}
+	return ps[0].Ship.Node
 }
 
 // forwardLedgers gives the peer the records that are for ledgers of its own, and

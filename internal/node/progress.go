@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -53,35 +52,29 @@ type copyOf struct {
 	state packet.State
 }
 
-// has tells whether an earlier lease of the unit's frame has stored the packet in
-// that queue.
-func (u *unit) has(in store.Queue, p *packet.Packet) bool {
-	return u != nil && u.frame.before != nil && u.frame.before.stored[copyOf{p.ID, in, p.State}]
-}
-
-// anew tells whether nothing of the unit's frame was stored before.
-func (u *unit) anew() bool { return u == nil || u.frame.before == nil }
-
 func progressKey(at store.Queue, number uint64) []byte {
 	key := append([]byte(at), 0)
 	return binary.BigEndian.AppendUint64(key, number)
 }
 
-// progress is the record of what p stores. The caller alone ends the frame.
-func (o *origin) progress(p *part) store.Record {
-	key := binary.BigEndian.AppendUint32(progressKey(o.at, o.lease.Number()), uint32(o.records)) //nolint:gosec // far below
-	value := append([]byte(nil), p.done[:]...)
-	for i := range p.began {
-		value = p.began[i].append(value)
-	}
-	return store.Record{Key: store.Key{In: progressTable, Key: string(key)}, Value: value}
+func recordKey(frame store.Ref, record int) store.Key {
+	key := binary.BigEndian.AppendUint32(progressKey(frame.At, frame.Number), uint32(record)) //nolint:gosec // far below
+	return store.Key{In: progressTable, Key: string(key)}
 }
 
-// progressKeys are the keys of the frame's records.
-func (o *origin) progressKeys() (keys []store.Key) {
-	for i := range o.records {
-		key := binary.BigEndian.AppendUint32(progressKey(o.at, o.lease.Number()), uint32(i)) //nolint:gosec // far below
-		keys = append(keys, store.Key{In: progressTable, Key: string(key)})
+// progressRecord is the record of that number for a frame.
+func progressRecord(frame store.Ref, record int, done *marks, began []copyOf) store.Record {
+	value := append([]byte(nil), done[:]...)
+	for i := range began {
+		value = began[i].append(value)
+	}
+	return store.Record{Key: recordKey(frame, record), Value: value}
+}
+
+// progressKeys are the keys of so many records for a frame.
+func progressKeys(frame store.Ref, records int) (keys []store.Key) {
+	for i := range records {
+		keys = append(keys, recordKey(frame, i))
 	}
 	return keys
 }
@@ -94,71 +87,62 @@ type progressed struct {
 
 // loadProgress learns which frames have records of progress, before any frame is
 // leased.
-func (n *Node) loadProgress(ctx context.Context) error {
-	n.progressed.mu.Lock()
-	defer n.progressed.mu.Unlock()
-	n.progressed.frames = map[store.Ref]bool{}
-	return n.store.Scan(ctx, progressTable, "", func(key string, _ []byte) bool {
+func (s *ownStore) loadProgress(ctx context.Context) error {
+	s.progressed.mu.Lock()
+	defer s.progressed.mu.Unlock()
+	s.progressed.frames = map[store.Ref]bool{}
+	return s.store.Scan(ctx, progressTable, "", func(key string, _ []byte) bool {
 		if at, number, ok := strings.Cut(key, "\x00"); ok && len(number) == 8+4 {
-			n.progressed.frames[store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))}] = true
+			s.progressed.frames[store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))}] = true
 		}
 		return true
 	})
 }
 
 // learnProgress is loadProgress until it works, or the node ends.
-func (n *Node) learnProgress() {
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := n.loadProgress(n.running)
-		if err == nil || n.running.Err() != nil {
-			return
-		}
-		n.storeTrouble(err)
-		if !pause.For(n.running, wait) {
-			return
-		}
-	}
+func (s *ownStore) learnProgress() {
+	_ = storePauses.Until(s.running, func() error { return s.loadProgress(s.running) }, s.storeTrouble)
 }
 
 // hasProgress tells whether a frame of the own store may have records of
 // progress. Where others write into the store too, any that was leased before may.
-func (n *Node) hasProgress(at store.Queue, lease store.Lease) bool {
-	if _, shared := n.store.(store.Shared); shared {
+func (s *ownStore) hasProgress(at store.Queue, lease store.Lease) bool {
+	if _, shared := s.store.(store.Shared); shared {
 		return lease.Deliveries() > 1
 	}
-	n.progressed.mu.Lock()
-	defer n.progressed.mu.Unlock()
-	return n.progressed.frames[store.Ref{At: at, Number: lease.Number()}]
+	s.progressed.mu.Lock()
+	defer s.progressed.mu.Unlock()
+	return s.progressed.frames[store.Ref{At: at, Number: lease.Number()}]
 }
 
 // noteProgress notes whether a frame has records of progress.
-func (n *Node) noteProgress(o *origin, has bool) {
-	n.progressed.mu.Lock()
-	defer n.progressed.mu.Unlock()
-	ref := store.Ref{At: o.at, Number: o.lease.Number()}
+func (s *ownStore) noteProgress(frame store.Ref, has bool) {
+	s.progressed.mu.Lock()
+	defer s.progressed.mu.Unlock()
 	if has {
-		n.progressed.frames[ref] = true
+		s.progressed.frames[frame] = true
 	} else {
-		delete(n.progressed.frames, ref)
+		delete(s.progressed.frames, frame)
 	}
 }
 
-// readProgress reads what earlier leases of the frame have stored.
-func (o *origin) readProgress(ctx context.Context) error {
+// readProgress reads what earlier leases of a frame have stored, and from how many
+// records; nil is nothing.
+func (s *ownStore) readProgress(ctx context.Context, frame store.Ref) (b *before, records int, err error) {
 	var bad error
-	b := &before{stored: map[copyOf]bool{}}
-	err := o.node.store.Scan(ctx, progressTable, string(progressKey(o.at, o.lease.Number())), func(_ string, value []byte) bool {
+	b = &before{stored: map[copyOf]bool{}}
+	err = s.store.Scan(ctx, progressTable, string(progressKey(frame.At, frame.Number)), func(_ string, value []byte) bool {
 		bad = b.add(value)
-		o.records++
+		records++
 		return bad == nil
 	})
 	if err = errors.Join(err, bad); err != nil {
-		return fmt.Errorf("read the progress of frame %d of %s: %w", o.lease.Number(), o.at, err)
+		return nil, 0, fmt.Errorf("read the progress of frame %d of %s: %w", frame.Number, frame.At, err)
 	}
-	if o.records > 0 {
-		o.before, o.done = b, b.done
+	if records == 0 {
+		return nil, 0, nil
 	}
-	return nil
+	return b, records, nil
 }
 
 // add takes one record.

@@ -246,6 +246,18 @@ func (b *batch) add(it *item) {
 	b.from = append(b.from, it.from)
 }
 
+// items are the packets of the batch that the slot has taken, with their counts.
+func (b *batch) items() []item {
+	its := make([]item, len(b.packets))
+	for i := range b.packets {
+		its[i] = item{Packet: b.packets[i], from: b.from[i]}
+		if from := b.from[i]; from != nil {
+			its[i].sole = from.frame.sole
+		}
+	}
+	return its
+}
+
 // take moves up to most packets into b; one that is to be run alone comes
 // alone. What came from memory and what came from the store take turns, so
 // that neither starves. An empty batch means that there is nothing.

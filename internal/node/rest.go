@@ -33,13 +33,13 @@ const maxLooked = 20_000
 // Rests gives the packets of a state that lie in the node's store, those that wait
 // first, then those in the inboxes of seeds, until visit returns false. The error
 // is [ErrTooMany] where it did not come to the end.
-func (n *Node) Rests(ctx context.Context, state packet.State, visit func(Rested) bool) error {
-	return n.look(ctx, func(at store.Queue) bool {
+func (f *flow) Rests(ctx context.Context, state packet.State, visit func(Rested) bool) error {
+	return f.look(ctx, func(at store.Queue) bool {
 		if waits, ok := at.State(); ok {
 			return waits == state
 		}
 		name, inbox := at.Seed()
-		contract, hosted := n.snap.Load().net.Contract(name)
+		contract, hosted := f.snap.Load().net.Contract(name)
 		return inbox && (!hosted || contract.Takes(state))
 	}, func(r Rested) bool { return r.State != state || visit(r) })
 }
@@ -47,13 +47,13 @@ func (n *Node) Rests(ctx context.Context, state packet.State, visit func(Rested)
 // Find gives all that lies in the node's store of the packet with this id: a copy
 // for each seed that accepted it, until visit returns false. The error is
 // [ErrTooMany] where it did not come to the end.
-func (n *Node) Find(ctx context.Context, id packet.ID, visit func(Rested) bool) error {
-	return n.look(ctx, store.Queue.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
+func (f *flow) Find(ctx context.Context, id packet.ID, visit func(Rested) bool) error {
+	return f.look(ctx, store.Queue.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
 }
 
 // look goes through the places that are meant, states first.
-func (n *Node) look(ctx context.Context, means func(store.Queue) bool, visit func(Rested) bool) error {
-	places, err := n.store.Queues(ctx)
+func (f *flow) look(ctx context.Context, means func(store.Queue) bool, visit func(Rested) bool) error {
+	places, err := f.store.Queues(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,13 +63,13 @@ func (n *Node) look(ctx context.Context, means func(store.Queue) bool, visit fun
 			if _, inbox := c.Queue.Seed(); inbox != inboxes || !more || !means(c.Queue) {
 				continue
 			}
-			err := n.store.Look(ctx, c.Queue, 0, func(r store.Stored) bool {
+			err := f.store.Look(ctx, c.Queue, 0, func(r store.Stored) bool {
 				if left--; left < 0 {
 					return false
 				}
 				_, ps, err := packet.ParseFrame(r.Data)
 				if err != nil {
-					n.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Queue, err))
+					f.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Queue, err))
 					return true
 				}
 				for i := range ps {
@@ -91,12 +91,12 @@ func (n *Node) look(ctx context.Context, means func(store.Queue) bool, visit fun
 }
 
 // OpenData reads the data of a packet that lies here, wherever that is.
-func (n *Node) OpenData(p *packet.Packet) (io.ReadCloser, error) {
+func (f *flow) OpenData(p *packet.Packet) (io.ReadCloser, error) {
 	switch {
 	case p.Blob == nil:
 		return io.NopCloser(strings.NewReader(p.Data)), nil
-	case n.blobs == nil:
+	case f.blobs == nil:
 		return nil, errors.New("there is no large data here")
 	}
-	return n.blobs.Open(*p.Blob)
+	return f.blobs.Open(*p.Blob)
 }

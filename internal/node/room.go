@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -14,27 +13,35 @@ import (
 // lies and counts: that which comes in, what seeds give and what peers bring.
 type boundedBlobs struct {
 	store.Blobs
-	node *Node
+	bound func(ctx context.Context, r io.Reader, rank store.Rank) io.Reader
 }
 
 // Put takes no more from r while there is no room for a descendant.
 func (b boundedBlobs) Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error) {
-	return b.Blobs.Put(ctx, &boundedReader{ctx: ctx, node: b.node, from: r, rank: store.Descendant}, limit)
+	return b.Blobs.Put(ctx, b.bound(ctx, r, store.Descendant), limit)
 }
 
 // A boundedReader reads when the store has room for what is read.
 type boundedReader struct {
-	ctx  context.Context
-	node *Node
-	from io.Reader
-	rank store.Rank
+	from  io.Reader
+	await func() error                       // until there is room
+	left  func() (bytes int64, bounded bool) // how much
+}
+
+// bound is r, read as there is room in the store for data of that rank.
+func (s *ownStore) bound(ctx context.Context, r io.Reader, rank store.Rank) io.Reader {
+	return &boundedReader{
+		from:  r,
+		await: func() error { return s.awaitRoom(ctx, 1, rank) },
+		left:  func() (int64, bool) { return left(s.store.State(), rank) },
+	}
 }
 
 func (r *boundedReader) Read(p []byte) (int, error) {
-	if err := r.node.awaitRoom(r.ctx, 1, r.rank); err != nil {
+	if err := r.await(); err != nil {
 		return 0, err
 	}
-	if left, bounded := left(r.node.store.State(), r.rank); bounded {
+	if left, bounded := r.left(); bounded {
 		p = p[:min(int64(len(p)), max(left, 1))]
 	}
 	return r.from.Read(p)
@@ -51,18 +58,18 @@ func left(st store.State, rank store.Rank) (bytes int64, bounded bool) {
 
 // awaitRoom waits until the store has room for so many bytes of large data, at
 // most until the node ends, and for a root only while the node takes any.
-func (n *Node) awaitRoom(ctx context.Context, size int64, rank store.Rank) error {
-	ends := n.running
+func (s *ownStore) awaitRoom(ctx context.Context, size int64, rank store.Rank) error {
+	ends := s.running
 	if rank == store.Root {
-		ends = n.injecting
+		ends = s.injecting
 	}
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := n.room(size, rank)
+	for wait := storePauses; ; {
+		err := s.room(size, rank)
 		if err == nil {
 			return nil
 		}
-		n.storeTrouble(err)
-		if pause.For(ctx, wait) && ends.Err() == nil {
+		s.storeTrouble(err)
+		if wait.For(ctx) && ends.Err() == nil {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -73,8 +80,8 @@ func (n *Node) awaitRoom(ctx context.Context, size int64, rank store.Rank) error
 }
 
 // room is why the store has none for so many bytes, or nil.
-func (n *Node) room(size int64, rank store.Rank) error {
-	st := n.store.State()
+func (s *ownStore) room(size int64, rank store.Rank) error {
+	st := s.store.State()
 	if left, bounded := left(st, rank); st.Err == nil && bounded && size > left {
 		return fmt.Errorf("%w: it has room for %d bytes, and %d more are to come", store.ErrFull, max(left, 0), size)
 	}

@@ -30,7 +30,7 @@ func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
 	errs := make([]error, len(ms))
 	fresh := make([]*host, len(ms))
 	for i, m := range ms {
-		fresh[i], errs[i] = n.newSeed(ctx, m)
+		fresh[i], errs[i] = n.newHost(ctx, m)
 	}
 
 	n.change.Lock()
@@ -75,7 +75,7 @@ func (n *Node) Host(ctx context.Context, ms ...seed.Manifest) []error {
 			hosts[h.manifest.Name] = h
 			continue
 		}
-		h.closeSlots()
+		n.closeSlots(h)
 		fresh[i] = nil
 	}
 	n.swap(hosts, old)
@@ -112,11 +112,11 @@ func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 	before := n.snap.Load()
 	n.keepPaused(hosts)
 	n.resubscribe(hosts)
-	snap := n.newSnapshot(hosts, n.peers, n.subs)
+	snap := n.newSnapshot(hosts)
 	if refused := n.refuse(hosts, snap.net); len(refused) > 0 {
 		old = append(old, refused...)
 		n.resubscribe(hosts)
-		snap = n.newSnapshot(hosts, n.peers, n.subs)
+		snap = n.newSnapshot(hosts)
 	}
 	for _, h := range old {
 		n.leaving[h] = true
@@ -148,7 +148,7 @@ func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 	}
 	for _, h := range old {
 		n.goroutines.Go(func() {
-			h.retire()
+			n.retire(h)
 			n.change.Lock()
 			delete(n.leaving, h)
 			n.change.Unlock()
@@ -160,6 +160,12 @@ func (n *Node) swap(hosts map[seed.Name]*host, old []*host) {
 	}
 }
 
+// newSnapshot works out where every state goes when the node hosts these. The caller holds
+// n.change.
+func (n *Node) newSnapshot(hosts map[seed.Name]*host) *snapshot {
+	return newSnapshot(n.cfg.Name, hosts, n.peers, n.subs, n.pulling.Err() != nil)
+}
+
 // leftCount counts the seeds that were replaced or removed and still finish what
 // they have.
 func (n *Node) leftCount() int {
@@ -168,8 +174,8 @@ func (n *Node) leftCount() int {
 	return len(n.leaving)
 }
 
-// newSeed makes the host of m; a Go function is loaded.
-func (n *Node) newSeed(ctx context.Context, m seed.Manifest) (*host, error) {
+// newHost makes the host of m; a Go function is loaded.
+func (n *Node) newHost(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Group != "" && m.Group != n.cfg.Group {
 		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
 			m.Name, where(m), ErrRefused, m.Group, n.cfg.Group, m.Group)
@@ -178,14 +184,14 @@ func (n *Node) newSeed(ctx context.Context, m seed.Manifest) (*host, error) {
 		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
 	}
 	if m.Kind != seed.Go {
-		return newHost(n, m, nil), nil
+		return n.newSeed(m, nil), nil
 	}
 	r, err := n.openRunner(m)
 	if err != nil {
 		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
 	}
-	h := newHost(n, m, r)
-	if err := h.load(ctx); err != nil {
+	h := n.newSeed(m, r)
+	if err := n.openAll(ctx, h); err != nil {
 		return nil, fmt.Errorf("seed %s of %s: %w", m.Name, where(m), err)
 	}
 	return h, nil

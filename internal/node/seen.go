@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -84,6 +83,7 @@ type seenID struct {
 type claim struct {
 	seen  *seen
 	id    packet.ID
+	by    *sender // of the packet, once it is in a commit
 	ended bool
 	taken bool
 	done  chan struct{} // closed at the end; nil while nobody waits
@@ -192,12 +192,12 @@ func (s *seen) knows(ctx context.Context, id packet.ID) (bool, error) {
 		at, ok := s.ids[id]
 		return ok && !s.expired(at), nil
 	}
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
+	for wait := storePauses; ; {
 		known, err := s.inTable(ctx, id)
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return known, err
 		}
-		if !pause.For(ctx, wait) {
+		if !wait.For(ctx) {
 			return false, ctx.Err()
 		}
 	}
@@ -271,7 +271,7 @@ func (s *seen) count() int64 { return s.added.Load() - s.removed.Load() }
 // their packets, and returns what is to be called with its outcome. Of commits that
 // overtake one another the count that stays may be that of the earlier: until the
 // next, it is too low by the ids of one.
-func (s *seen) put(tx *store.Tx, claims []broughtClaim) (done func(stored bool)) {
+func (s *seen) put(tx *store.Tx, claims []*claim) (done func(stored bool)) {
 	if !s.table || len(claims) == 0 {
 		return func(bool) {}
 	}

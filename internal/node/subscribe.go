@@ -12,7 +12,6 @@ import (
 
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -31,9 +30,6 @@ func (k subKey) record() store.Key {
 	return store.Key{In: subscriptionTable, Key: string(k.seed) + "\x00" + k.node}
 }
 
-// DefaultAway is how long a seed that is away stays an acceptor.
-const DefaultAway = 24 * time.Hour
-
 // tellAfter is how long a seed is away before the log says so: of a node that comes, others
 // may hear by each other first.
 const tellAfter = 2 * time.Second
@@ -48,16 +44,7 @@ func (n *Node) Recall() {
 		if !n.durable() {
 			return
 		}
-		for wait := minPause; ; wait = min(2*wait, maxPause) {
-			err := n.loadSubscriptions()
-			if err == nil || n.running.Err() != nil {
-				return
-			}
-			n.storeTrouble(err)
-			if !pause.For(n.running, wait) {
-				return
-			}
-		}
+		_ = storePauses.Until(n.running, n.loadSubscriptions, n.storeTrouble)
 	})
 }
 

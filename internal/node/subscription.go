@@ -76,7 +76,7 @@ func (subs subscriptions) put(key subKey, c seed.Contract) bool {
 	case s == nil:
 		s = &subscription{Known: mesh.Known{Seed: key.seed, Node: key.node}}
 		subs[key] = s
-	case !s.Removed && sameContract(s.Contract, c):
+	case !s.Removed && s.Contract.Same(c):
 		return false
 	}
 	s.Number++
@@ -104,10 +104,10 @@ func (subs subscriptions) observe(all []dtn.Hosted) (changed []subKey) {
 	}
 	for key, s := range subs {
 		s.live = slices.ContainsFunc(taken[key.seed], func(h dtn.Hosted) bool {
-			return (h.Node == key.node || key.node == sharedStore) && sameContract(h.Manifest.Contract, s.Contract)
+			return (h.Node == key.node || key.node == sharedStore) && h.Manifest.Contract.Same(s.Contract)
 		})
 		other := len(taken[key.seed]) > 0 && !slices.ContainsFunc(taken[key.seed], func(h dtn.Hosted) bool {
-			return sameContract(h.Manifest.Contract, s.Contract)
+			return h.Manifest.Contract.Same(s.Contract)
 		})
 		switch {
 		case s.live && s.away > 0:

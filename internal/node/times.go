@@ -4,8 +4,6 @@ import (
 	"math"
 	"sync"
 	"time"
-
-	"github.com/recap/pumpkin/seed"
 )
 
 const (
@@ -62,27 +60,3 @@ func (a *appendTimes) add(d time.Duration) {
 	defer a.mu.Unlock()
 	a.times.add(d)
 }
-
-// RunTimes are how long batches have taken the seeds that the node hosts now,
-// those that were measured: of a Go function that is run in place one of
-// 64 packets.
-func (n *Node) RunTimes() map[seed.Name]Times {
-	out := map[seed.Name]Times{}
-	for name, h := range n.snap.Load().hosts {
-		h.cost.mu.Lock()
-		out[name] = h.cost.times.look()
-		h.cost.mu.Unlock()
-	}
-	return out
-}
-
-// AppendTimes are how long it has taken until frames were as safe in the own
-// store as it makes them: on disk, with their fsync.
-func (n *Node) AppendTimes() Times {
-	n.appends.mu.Lock()
-	defer n.appends.mu.Unlock()
-	return n.appends.look()
-}
-
-// Lapsed counts the leases that peers have lost because they were gone.
-func (n *Node) Lapsed() int64 { return n.lapsed.Load() }

@@ -21,46 +21,19 @@ type Tracer interface {
 	Ran(parent, own packet.TraceContext, r *trace.Run)
 }
 
-// traceRoot gives a packet that comes in its place in a trace.
-func (n *Node) traceRoot(p *packet.Packet, injector string) {
-	if n.cfg.Tracer == nil {
+// traceRoot gives a packet that comes in its place in a trace: from the injector of that
+// name or, with "", from outside.
+func (l *lifetime) traceRoot(p *packet.Packet, injector string) {
+	if l.cfg.Tracer == nil {
 		return
 	}
 	var wish packet.Wish
 	if p.Wish != nil {
 		wish = *p.Wish
 	}
-	c := n.cfg.Tracer.Root(wish.Trace, &trace.Run{Packet: p.ID, Ship: p.Ship, Born: true, Seed: injector, Node: n.cfg.Name, State: p.State, At: time.Now()})
+	c := l.cfg.Tracer.Root(wish.Trace, &trace.Run{Packet: p.ID, Ship: p.Ship, Born: true, Seed: injector, Node: l.cfg.Name, State: p.State, At: time.Now()})
 	if c != wish.Trace {
 		wish.Trace = c
 		p.Wish = &wish
 	}
-}
-
-// trace gives the packets of the batch that are traced the places of the spans
-// of their runs: what they give, and what the seed does elsewhere, belongs below
-// those.
-func (s *slot) trace() {
-	s.wishes = s.wishes[:0]
-	for i := range s.batch {
-		p := &s.batch[i]
-		if p.Wish == nil || p.Wish.Trace.IsZero() {
-			continue
-		}
-		for len(s.wishes) < len(s.batch) {
-			s.wishes = append(s.wishes, nil)
-		}
-		own := *p.Wish
-		own.Trace = s.node.cfg.Tracer.Child(own.Trace)
-		s.wishes[i], p.Wish = p.Wish, &own
-	}
-}
-
-// untraced is the wish of packet i as it was before its run; nil if it is not
-// traced here.
-func (s *slot) untraced(i int) *packet.Wish {
-	if s.node.cfg.Tracer == nil || i >= len(s.wishes) {
-		return nil
-	}
-	return s.wishes[i]
 }

@@ -14,7 +14,7 @@ func TestTurns(t *testing.T) {
 		var turns turns
 		var order []int
 		begin := func(ctx context.Context, i int) *loading {
-			l := &loading{turns: &turns}
+			l := &loading{hurry: turns.hurry}
 			go func() {
 				if turns.await(ctx, l) == nil {
 					order = append(order, i)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -21,10 +20,6 @@ type waits struct {
 	again  bool // every place of the store is to be looked through
 	busy   bool
 	news   chan struct{} // has an element when there is something to do
-
-	// hands is held from looking at frames until they are moved, so that nobody
-	// moves a frame that somebody else has taken out since.
-	hands sync.Mutex
 }
 
 type waitState struct {
@@ -66,7 +61,7 @@ func (w *waits) rescan() {
 
 // Arrived has the node look at what somebody else has appended to its store:
 // a seed may accept what waits there.
-func (n *Node) Arrived() { n.waits.rescan() }
+func (s *sorter) Arrived() { s.waits.rescan() }
 
 // idle tells whether nothing is being looked through or moved.
 func (w *waits) idle() bool {
@@ -82,18 +77,18 @@ func (w *waits) idle() bool {
 
 // waitingStored says once that packets wait in a state, and sees to it that they
 // do not if a seed has come meanwhile. The frames were just stored.
-func (n *Node) waitingStored(frames []*filling) {
+func (s *sorter) waitingStored(frames []*filling) {
 	for _, f := range frames {
 		if state, ok := f.lane.queue.State(); ok && len(f.packets) > 0 {
-			n.frameWaits(state, &f.packets[0])
+			s.frameWaits(state, &f.packets[0])
 		}
 	}
 }
 
 // frameWaits is waitingStored for one frame, p being one of its packets.
-func (n *Node) frameWaits(state packet.State, p *packet.Packet) {
-	snap := n.snap.Load()
-	w := n.waits
+func (s *sorter) frameWaits(state packet.State, p *packet.Packet) {
+	snap := s.snap.Load()
+	w := s.waits
 	w.mu.Lock()
 	st := w.state(state)
 	st.look = true
@@ -104,36 +99,27 @@ func (n *Node) frameWaits(state packet.State, p *packet.Packet) {
 	w.mu.Unlock()
 	w.wake()
 	if first {
-		n.log.Info(fmt.Sprintf("1 packet waits in %s: %s", state, why))
+		s.log.Info(fmt.Sprintf("1 packet waits in %s: %s", state, why))
 	}
 }
 
 // moveWaiting moves what waits to the inboxes of the seeds that accept it,
 // until the node ends. It stands by as long as the node lives: what is laid
 // down by a route that is out of date is moved as well.
-func (n *Node) moveWaiting() {
+func (s *sorter) moveWaiting() {
 	for {
 		select {
-		case <-n.waits.news:
-		case <-n.pulling.Done():
+		case <-s.waits.news:
+		case <-s.pulling.Done():
 			return
 		}
-		for wait := minPause; ; wait = min(2*wait, maxPause) {
-			err := n.lookThrough()
-			if err == nil || n.pulling.Err() != nil {
-				break
-			}
-			n.log.Debug("looking through what waits", "error", err)
-			if !pause.For(n.pulling, wait) {
-				return
-			}
-		}
+		_ = storePauses.Until(s.pulling, s.lookThrough, func(err error) { s.log.Debug("looking through what waits", "error", err) })
 	}
 }
 
 // lookThrough looks at every state that is to be looked through.
-func (n *Node) lookThrough() error {
-	w := n.waits
+func (s *sorter) lookThrough() error {
+	w := s.waits
 	w.mu.Lock()
 	w.busy = true
 	again := w.again
@@ -145,7 +131,7 @@ func (n *Node) lookThrough() error {
 		w.mu.Unlock()
 	}()
 	if again {
-		places, err := n.store.Queues(n.pulling)
+		places, err := s.store.Queues(s.pulling)
 		if err != nil {
 			w.rescan()
 			return err
@@ -162,16 +148,16 @@ func (n *Node) lookThrough() error {
 	held, done := context.Context(nil), func() {}
 	defer func() { done() }()
 	for {
-		state, from, ok := n.nextWaiting()
+		state, from, ok := s.nextWaiting()
 		if !ok {
 			return nil
 		}
 		var err error
 		if held == nil {
-			held, done, err = n.alone()
+			held, done, err = s.alone()
 		}
 		if err == nil {
-			err = n.moveState(held, state, from)
+			err = s.moveState(held, state, from)
 		}
 		if err != nil {
 			w.mu.Lock()
@@ -188,12 +174,12 @@ const movingWaiting = "waiting"
 // alone keeps other nodes that share the store from moving what waits, until done,
 // which first lets everything land that is on its way. Without such nodes it does
 // nothing.
-func (n *Node) alone() (held context.Context, done func(), err error) {
-	shared, ok := n.store.(store.Shared)
+func (s *sorter) alone() (held context.Context, done func(), err error) {
+	shared, ok := s.store.(store.Shared)
 	if !ok {
-		return n.pulling, func() {}, nil
+		return s.pulling, func() {}, nil
 	}
-	held, release, err := shared.Exclusive(n.pulling, movingWaiting)
+	held, release, err := shared.Exclusive(s.pulling, movingWaiting)
 	if err != nil {
 		return nil, func() {}, err
 	}
@@ -202,9 +188,9 @@ func (n *Node) alone() (held context.Context, done func(), err error) {
 
 // nextWaiting picks a state to look through, from the frame of that number on.
 // States that nobody accepts have nothing to look for.
-func (n *Node) nextWaiting() (packet.State, uint64, bool) {
-	snap := n.snap.Load()
-	w := n.waits
+func (s *sorter) nextWaiting() (packet.State, uint64, bool) {
+	snap := s.snap.Load()
+	w := s.waits
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for state, st := range w.states {
@@ -220,17 +206,17 @@ func (n *Node) nextWaiting() (packet.State, uint64, bool) {
 }
 
 // moveState moves the packets of a state that are accepted, as long as ctx says.
-func (n *Node) moveState(ctx context.Context, state packet.State, from uint64) error {
+func (s *sorter) moveState(ctx context.Context, state packet.State, from uint64) error {
 	began, moved := time.Now(), 0
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		next, count, err := n.moveSome(state, from)
+		next, count, err := s.moveSome(state, from)
 		moved += count
 		if err != nil || next == from {
-			if moved > 0 && !n.trouble.Load() { // else it is tried again and again
-				n.log.Info(fmt.Sprintf("sent on %s that waited in %s", english.Plural(moved, "packet", ""), state), "took", time.Since(began).Round(time.Millisecond))
+			if moved > 0 && !s.trouble.Load() { // else it is tried again and again
+				s.log.Info(fmt.Sprintf("sent on %s that waited in %s", english.Plural(moved, "packet", ""), state), "took", time.Since(began).Round(time.Millisecond))
 			}
 			return err
 		}
@@ -240,19 +226,19 @@ func (n *Node) moveState(ctx context.Context, state packet.State, from uint64) e
 
 // moveSome looks at some frames from that number on and returns the number
 // after them.
-func (n *Node) moveSome(state packet.State, from uint64) (next uint64, moved int, err error) {
-	n.waits.hands.Lock()
-	defer n.waits.hands.Unlock()
+func (s *sorter) moveSome(state packet.State, from uint64) (next uint64, moved int, err error) {
+	s.hands.Lock()
+	defer s.hands.Unlock()
 	next = from
-	found, err := n.some(n.pulling, state, from)
+	found, err := s.some(s.pulling, state, from)
 	for i := range found {
 		if err != nil {
 			break
 		}
 		var count int
-		if count, err = n.moveFrame(state, &found[i]); err == nil {
+		if count, err = s.moveFrame(state, &found[i]); err == nil {
 			next = found[i].Number + 1
-			n.waits.passed(state, next)
+			s.waits.passed(state, next)
 		}
 		moved += count
 	}
@@ -260,8 +246,8 @@ func (n *Node) moveSome(state packet.State, from uint64) (next uint64, moved int
 }
 
 // some gives a few waiting frames from that number on.
-func (n *Node) some(ctx context.Context, state packet.State, from uint64) (found []store.Stored, err error) {
-	err = n.store.Look(ctx, store.Waiting(state), from, func(r store.Stored) bool {
+func (s *sorter) some(ctx context.Context, state packet.State, from uint64) (found []store.Stored, err error) {
+	err = s.store.Look(ctx, store.Waiting(state), from, func(r store.Stored) bool {
 		found = append(found, r)
 		return len(found) < maxFrames
 	})
@@ -278,14 +264,14 @@ func (w *waits) passed(state packet.State, next uint64) {
 
 // moveFrame moves those packets of a frame that are accepted, and stores the
 // others anew if there are both. The caller holds w.hands.
-func (n *Node) moveFrame(state packet.State, r *store.Stored) (moved int, err error) {
+func (s *sorter) moveFrame(state packet.State, r *store.Stored) (moved int, err error) {
 	_, ps, err := packet.ParseFrame(r.Data)
 	if err != nil {
-		n.damaged(store.Waiting(state), &lookedAt{n, store.Waiting(state), r}, err)
+		s.damaged(store.Waiting(state), &lookedAt{s.store, store.Waiting(state), r}, err)
 		return 0, nil
 	}
-	snap := n.snap.Load()
-	m := move{node: n, at: store.Waiting(state), old: r, ps: ps}
+	snap := s.snap.Load()
+	m := move{flow: s.flow, at: store.Waiting(state), old: r, ps: ps}
 	for i := range ps {
 		to := snap.dests(&ps[i])
 		if len(to) == 0 {
@@ -301,19 +287,19 @@ func (n *Node) moveFrame(state packet.State, r *store.Stored) (moved int, err er
 	if moved == 0 {
 		return 0, nil
 	}
-	if err := m.commit(n.pulling); err != nil {
+	if err := m.commit(s.pulling); err != nil {
 		return 0, err
 	}
-	n.waits.mu.Lock()
-	n.waits.state(state).said = false
-	n.waits.mu.Unlock()
+	s.waits.mu.Lock()
+	s.waits.state(state).said = false
+	s.waits.mu.Unlock()
 	return moved, nil
 }
 
 // A lookedAt frame stands for one that was looked at where a lease is asked for.
 type lookedAt struct {
-	node *Node
-	at   store.Queue
+	store store.Store
+	at    store.Queue
 	*store.Stored
 }
 
@@ -323,7 +309,7 @@ func (f *lookedAt) Deliveries() int { return 1 }
 
 // Ack takes the frame out of the store.
 func (f *lookedAt) Ack() error {
-	return f.node.store.Commit(context.Background(), &store.Tx{Remove: []store.Ref{{At: f.at, Number: f.Number()}}})
+	return f.store.Commit(context.Background(), &store.Tx{Remove: []store.Ref{{At: f.at, Number: f.Number()}}})
 }
 
 // Release leaves the frame where it is.

@@ -19,28 +19,3 @@ func (w *watch) wake() {
 		}
 	}
 }
-
-// sleep has nobody look until a worker begins something, unless one works now; it
-// tells whether.
-func (n *Node) sleep() bool {
-	before := n.watch.taken
-	n.watch.taken = n.taken()
-	if n.watch.taken != before || n.works() {
-		return false
-	}
-	n.watch.asleep.Store(true)
-	// Looked at once more: one may have begun in between.
-	return n.taken() == n.watch.taken && !n.works() || !n.watch.asleep.Swap(false)
-}
-
-// works tells whether a worker has a batch.
-func (n *Node) works() bool {
-	for _, h := range n.snap.Load().hosts {
-		for _, s := range h.slots {
-			if s.busy.Load() != 0 {
-				return true
-			}
-		}
-	}
-	return false
-}

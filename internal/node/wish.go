@@ -18,9 +18,9 @@ func tracked(p *packet.Packet) (size int) {
 }
 
 // emitWished routes an output of a packet whose sender asked for something.
-func (s *slot) emitWished(parent *packet.Packet, child *item, out *port) error {
+func (r *run) emitWished(parent *packet.Packet, child *item, out *port) error {
 	wish := parent.Wish
-	hop := s.host.extend(parent, s.node.clock.at(s.now))
+	hop := r.host.extend(parent, r.cfg.Name, r.clock.at(r.now))
 	if wish.Track {
 		hop.State = parent.State
 		if tracked(parent)+len(parent.Data) <= maxTracked {
@@ -28,47 +28,28 @@ func (s *slot) emitWished(parent *packet.Packet, child *item, out *port) error {
 		}
 	}
 	child.Trail, child.Wish = hop, wish
-	if wish.Stop == s.host.name {
+	if wish.Stop == r.host.name {
 		return nil // its way ends here
 	}
 	if wish.Goal == "" {
-		return s.passNoted(child, out.to)
+		return r.passNoted(child, out.to)
 	}
 	if child.State == wish.Goal { // reached: from here on it goes like any other
 		reached := *wish
 		reached.Goal = ""
 		child.Wish = &reached
 	}
-	snap := s.node.snap.Load()
-	return s.passNoted(child, snap.within(s.host, snap.dests(&child.Packet)))
+	snap := r.snap.Load()
+	return r.passNoted(child, snap.within(r.host, snap.dests(&child.Packet)))
 }
 
 // passNoted is pass for a packet that may be followed.
-func (s *slot) passNoted(child *item, to []dest) error {
+func (r *run) passNoted(child *item, to []dest) error {
 	if _, ok := followed(&child.Packet); ok {
-		if s.notes == nil {
-			s.notes = new(record)
+		if r.notes == nil {
+			r.notes = new(record)
 		}
-		s.notes.beginAll(&child.Packet, to)
+		r.notes.beginAll(&child.Packet, to)
 	}
-	return s.pass(child, to)
-}
-
-// writeNotes writes into its ledger what a run of it has begun, and, if done,
-// that the run has ended.
-func (s *slot) writeNotes(it *item, done bool) {
-	if _, ok := followed(&it.Packet); !ok {
-		return
-	}
-	notes := s.notes
-	s.notes = nil
-	if notes == nil {
-		notes = new(record)
-	}
-	if done {
-		notes.end(it.ID, s.host.name)
-	}
-	if _, err := s.node.note(s.ctx, it, notes); err != nil {
-		s.node.log.Debug("writing a ledger", "error", err)
-	}
+	return r.pass(child, to)
 }

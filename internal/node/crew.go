@@ -1,0 +1,98 @@
+package node
+
+import (
+	"context"
+
+	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A crew are the workers of a seed: whatever has room for a packet of the seed gives it to
+// them.
+type crew struct {
+	*flow
+	host *host
+	runs []run // of each slot
+}
+
+// newSeed is the host of a seed, with its crew.
+func (f *flow) newSeed(m seed.Manifest, r runner.Runner) *host {
+	h := newHost(m, r)
+	c := &crew{flow: f, host: h, runs: make([]run, len(h.slots))}
+	for i, s := range h.slots {
+		c.runs[i] = run{flow: f, host: h, slot: s}
+	}
+	h.wake, h.runHere = c.wake, c.runHere
+	return h
+}
+
+// acquire takes a free slot, or nil. The caller releases it.
+func (c *crew) acquire() *run {
+	for i := range c.runs {
+		if c.runs[i].slot.take() {
+			return &c.runs[i]
+		}
+	}
+	return nil
+}
+
+// wake sees to it that somebody works on the queue.
+func (c *crew) wake() {
+	if r := c.acquire(); r != nil {
+		c.goroutines.Go(func() { c.pump(r) })
+	}
+}
+
+// pump works on the queue until it is empty, then releases the slot.
+func (c *crew) pump(r *run) {
+	h := c.host
+	for {
+		most := h.cost.batch(int(h.queue.length.Load()), len(h.slots))
+		h.queue.take(&r.room, most)
+		if len(r.room.packets) > 0 {
+			r.batch()
+			r.room.reset()
+			continue
+		}
+		r.slot.release()
+		// A packet that came since found the slot taken.
+		if h.queue.length.Load() == 0 || !r.slot.take() {
+			return
+		}
+	}
+}
+
+// runHere runs it on the goroutine of the run that gave it, if the seed is cheap and has a
+// free slot and an empty queue: false means that it did not.
+func (c *crew) runHere(by *caller, it *item) bool {
+	h := c.host
+	if !h.inline || by.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
+		return false
+	}
+	r := c.acquire()
+	if r == nil {
+		return false
+	}
+	if r.slot.worker == nil {
+		r.slot.release()
+		return false
+	}
+	r.inPlace(by, it)
+	r.slot.release()
+	if h.queue.length.Load() > 0 {
+		h.wake()
+	}
+	return true
+}
+
+// openAll opens the workers of a Go function, which cost nothing.
+func (f *flow) openAll(ctx context.Context, h *host) error {
+	for _, s := range h.slots {
+		w, err := h.runner.Open(ctx)
+		if err != nil {
+			return err
+		}
+		s.worker, s.idleSince = w, f.clock.now()
+	}
+	return nil
+}
