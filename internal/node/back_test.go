@@ -39,12 +39,11 @@ func TestWhatStandsBehindALongRun(t *testing.T) {
 	defer open()
 	var held atomic.Int64
 	var got basket
-	var once sync.Once
-	first := make(chan struct{})
+	var first atomic.Int64
 	m := w.seed("s", "T:S ->", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
 		switch in.Data {
 		case "first": // others queue up behind it
-			once.Do(func() { close(first) })
+			first.Add(1)
 			<-gate
 		case "long":
 			held.Add(1)
@@ -56,10 +55,10 @@ func TestWhatStandsBehindALongRun(t *testing.T) {
 	w.host(m)
 	w.start()
 	w.snap.Load().hosts["s"].cost.add(18*time.Microsecond, 1, 1) // as quick as can be
-	for range 2 {
+	for i := range int64(2) {                                    // one by one: a worker each
 		w.inject("T:S", "first", nil)
+		testenv.Eventually(t, 10*time.Second, "a worker has it", func() bool { return first.Load() == i+1 })
 	}
-	<-first
 	w.inject("T:S", "long", nil)
 	for range 17 {
 		w.inject("T:S", "quick", nil)

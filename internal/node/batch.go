@@ -1,34 +1,41 @@
 package node
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
 )
 
-// batch runs what was taken out of the queue.
-func (r *run) batch() {
+// batch runs what was taken out of the queue. It tells whether the slot can go on.
+func (r *run) batch() (goesOn bool) {
 	h := r.host
 	r.screen()
 	if len(r.room.packets) == 0 {
-		return
+		return true
 	}
 	if err := r.open(r.pulling); err != nil {
-		r.noWorker(h, err, r.room.items())
-		return
+		if !h.manned() {
+			r.noWorker(h, err, r.room.items())
+			return true
+		}
+		r.slot.notBefore = r.clock.now() + restSlot
+		h.faults.warn(r.log, workerMissing, fmt.Sprintf("a worker of seed %s more cannot be started: those that it has go on alone", h.name), err)
+		r.takeBack(h, r.room.items())
+		return false
 	}
 	r.flow.begin(r.room.from)
 	r.now = r.clock.now() // reading large data is work as well
 	r.rested = r.now - r.slot.idleSince
 	if !h.streams && !r.load() {
-		return
+		return true
 	}
 	packets := r.room.packets // those whose data could not be read have left it
 	r.slot.countIn(h.manifest.Contract.In, packets[:1])
 	r.depth, r.timing, r.away, r.borrowed = 0, h.inline, 0, false
 	r.slot.busy.Store(int64(r.now))
 	r.watch.wake()
-	r.start(r.running, packets, r.room.from)
+	r.start(r.running, packets, r.room.from, r.room.sole)
 	err := r.slot.worker.Run(r.ctx, packets, r)
 	r.slot.busy.Store(0)
 	r.slot.countIn(h.manifest.Contract.In, packets[1:max(r.back, 1)])
@@ -39,11 +46,15 @@ func (r *run) batch() {
 	if err != nil {
 		r.broken(err)
 	}
+	return true
 }
+
+// restSlot is how long no worker is started in a slot where one could not be.
+const restSlot = 5 * time.Second
 
 // inPlace runs it on the goroutine of the run that gave it, whose count of it stays.
 func (r *run) inPlace(by *caller, it *item) {
-	r.one[0], r.oneFrom[0] = it.Packet, it.from
+	r.one[0], r.oneFrom[0], r.oneSole[0] = it.Packet, it.from, it.sole
 	r.slot.countIn(r.host.manifest.Contract.In, r.one[:])
 	r.now, r.depth, r.borrowed = by.now, by.depth+1, true
 	r.placed++
@@ -53,7 +64,7 @@ func (r *run) inPlace(by *caller, it *item) {
 	if measured {
 		begun = r.clock.now()
 	}
-	r.start(r.running, r.one[:], r.oneFrom[:])
+	r.start(r.running, r.one[:], r.oneFrom[:], r.oneSole[:])
 	err := r.slot.worker.Run(r.ctx, r.one[:], r)
 	if measured {
 		r.host.cost.add(r.clock.now()-begun-r.away, 1, it.DataSize())
@@ -82,7 +93,7 @@ func (r *run) broken(err error) {
 	case r.unused(err):
 		r.log.Warn("a worker is replaced", "seed", r.host.name, "error", err)
 		r.again(r.host, left)
-	case len(r.packets) == 1:
+	case r.back == 1: // it was alone, or all others were given back
 		r.ran(0, err)
 		r.fail(r.host, &left[0], err)
 	default:
@@ -95,34 +106,32 @@ func (r *run) broken(err error) {
 // put into its inbox.
 func (r *run) screen() {
 	b := &r.room
-	kept := 0
 	var asked *origin // whether its lease is doubtful
 	doubt := false
-	for i := range b.packets {
+	b.keep(func(i int) bool {
 		p := &b.packets[i]
 		if from := b.from[i]; from != nil && from.frame.peer != nil {
 			if from.frame != asked {
 				asked, doubt = from.frame, from.frame.doubtful(r.host)
 			}
 			if doubt {
-				r.abandon(&item{Packet: *p, from: from})
-				continue
+				it := b.item(i)
+				r.abandon(&it)
+				return false
 			}
 		}
 		if p.Wish != nil && !p.Wish.Deadline.IsZero() && time.Now().After(p.Wish.Deadline) {
-			r.deadLetter(r.host, &item{Packet: *p, from: b.from[i]}, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
-			continue
+			it := b.item(i)
+			r.deadLetter(r.host, &it, &runner.Fault{Reason: "its deadline " + p.Wish.Deadline.Format(time.RFC3339) + " has passed"})
+			return false
 		}
 		if !r.host.manifest.Contract.Takes(p.State) {
-			r.reroute(&item{Packet: *p, from: b.from[i]}, r.host)
-			continue
+			it := b.item(i)
+			r.reroute(&it, r.host)
+			return false
 		}
-		if kept < i {
-			b.packets[kept], b.from[kept] = *p, b.from[i]
-		}
-		kept++
-	}
-	b.packets, b.from = b.packets[:kept], b.from[:kept]
+		return true
+	})
 }
 
 // load gives the packets of the batch their large data, for a seed that takes
@@ -130,20 +139,19 @@ func (r *run) screen() {
 // none is left.
 func (r *run) load() bool {
 	b := &r.room
-	kept := 0
-	for i := range b.packets {
-		it := item{Packet: b.packets[i], from: b.from[i]}
-		if it.Blob != nil {
-			data, err := r.read(*it.Blob)
-			if err != nil {
-				r.fail(r.host, &it, &runner.Fault{Reason: err.Error()})
-				continue
-			}
-			it.Data, it.Blob = data, nil
+	b.keep(func(i int) bool {
+		p := &b.packets[i]
+		if p.Blob == nil {
+			return true
 		}
-		b.packets[kept], b.from[kept] = it.Packet, it.from
-		kept++
-	}
-	b.packets, b.from = b.packets[:kept], b.from[:kept]
-	return kept > 0
+		data, err := r.read(*p.Blob)
+		if err != nil {
+			it := b.item(i)
+			r.fail(r.host, &it, &runner.Fault{Reason: err.Error()})
+			return false
+		}
+		p.Data, p.Blob = data, nil
+		return true
+	})
+	return len(b.packets) > 0
 }

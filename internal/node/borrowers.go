@@ -1,8 +1,9 @@
 package node
 
 import (
+	"encoding/binary"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -11,94 +12,162 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// borrowers are the peers that have leased frames of the own store, by boot.
-type borrowers struct {
-	mu    sync.Mutex
-	of    map[packet.ID]*lent
-	ended bool
-	// known is closed when it is known what was leased before the node started.
-	known chan struct{}
-}
-
-// lent is what that start of a peer has leased. The caller holds b.mu.
-func (b *borrowers) lent(n *Node, peer string, boot packet.ID) *lent {
-	l := b.of[boot]
-	if l == nil {
-		l = &lent{
-			peer: peer, leases: map[store.Ref]*guestLease{}, open: map[*guest]bool{}, over: b.ended,
-			outlived: n.outlived, giveBack: n.takeBack,
+// lentTo is what that start of a peer has leased. The caller holds l.mu.
+func (l *lender) lentTo(peer string, boot packet.ID) *lent {
+	to := l.to[boot]
+	if to == nil {
+		l.starts++
+		to = &lent{
+			peer: peer, since: l.starts, leases: map[store.Ref]*guestLease{}, open: map[*session]bool{}, over: l.ended,
+			outlived: l.outlived, giveBack: l.takeBackFrom,
 		}
-		b.of[boot] = l
+		l.to[boot] = to
 	}
-	return l
+	return to
 }
 
-// connect is called when a peer has connected. The leases of its earlier starts end:
-// their processes have died, unless they are connected as well.
-func (b *borrowers) connect(g *guest) *lent {
-	b.mu.Lock()
-	l := b.lent(g.node, g.peer, g.boot)
-	l.connect(g)
+// connect is called when a start of a peer has connected. The leases of its earlier starts
+// end: their processes have died, unless they are connected as well.
+func (l *lender) connect(by *session, peer string, boot packet.ID) *lent {
+	l.mu.Lock()
+	to := l.lentTo(peer, boot)
+	to.connect(by)
 	var dead []*lent
-	for other, o := range b.of {
-		if o != l && o.peer == g.peer && o.die() {
+	for other, o := range l.to {
+		if o != to && o.peer == peer && o.die() {
 			dead = append(dead, o)
-			delete(b.of, other)
+			delete(l.to, other)
 		} else if o.unused() {
-			delete(b.of, other)
+			delete(l.to, other)
 		}
 	}
-	b.mu.Unlock()
+	l.mu.Unlock()
 	for _, o := range dead {
 		o.remove(died, all)
 	}
-	return l
+	return to
 }
 
-// stop ends all waiting for peers.
-func (b *borrowers) stop() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ended = true
-	for _, l := range b.of {
-		l.stop()
+// disconnected is called when a connection of a start of a peer has ended. If a later start
+// is connected, this one's process has died, which was not seen before.
+func (l *lender) disconnected(to *lent) {
+	l.mu.Lock()
+	later := false
+	for _, o := range l.to {
+		later = later || o != to && o.peer == to.peer && o.since > to.since && o.connected()
+	}
+	later = later && to.die()
+	l.mu.Unlock()
+	if later {
+		to.remove(died, all)
+	}
+}
+
+// stopLending ends all waiting for peers.
+func (l *lender) stopLending() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for _, to := range l.to {
+		to.stop()
 	}
 }
 
 // outlived is how long a lease outlives the silence of its holder.
-func (n *Node) outlived(l *guestLease) time.Duration {
-	name, _ := l.at.Seed()
-	snap := n.snap.Load()
-	run := max(l.cost, snap.costs[name])
+func (l *lender) outlived(lease *guestLease) time.Duration {
+	name, _ := lease.at.Seed()
+	snap := l.snap.Load()
+	run := max(lease.cost, snap.costs[name])
 	if h := snap.hosts[name]; h != nil {
 		run = max(run, h.cost.get())
 	}
-	return outlived(run, time.Since(l.since))
+	return outlived(run, time.Since(lease.since))
 }
 
-// takeBack releases what a peer had leased. Silence is no death: only that of a peer
+// takeBackFrom releases what a peer had leased. Silence is no death: only that of a peer
 // which is known to have died counts, as it would in a crash of this node.
-func (n *Node) takeBack(peer string, leases []*guestLease, why ending) {
+func (l *lender) takeBackFrom(peer string, leases []*guestLease, why ending) {
 	if why != returned {
-		n.lapsed.Add(int64(len(leases)))
+		l.lapsed.Add(int64(len(leases)))
 	}
 	if why == lapsed {
-		n.log.Info(fmt.Sprintf("node %s was silent for too long: %s that it had leased may run elsewhere", peer, english.Plural(len(leases), "frame", "")))
+		l.log.Info(fmt.Sprintf("node %s was silent for too long: %s that it had leased may run elsewhere", peer, english.Plural(len(leases), "frame", "")))
 	}
 	frames := make([]store.Ref, len(leases))
-	for i, l := range leases {
-		frames[i] = l.ref()
+	for i, lease := range leases {
+		frames[i] = lease.ref()
 	}
-	n.forgetLent(frames)
-	for _, l := range leases {
+	l.forgetLent(frames)
+	for _, lease := range leases {
 		var err error
 		if why == died {
-			err = l.Lease.Release(0)
+			err = lease.Lease.Release(0)
 		} else {
-			err = n.giveBack(nil, l.at, l.Lease, 0)
+			err = l.giveBack(nil, lease.at, lease.Lease, 0)
 		}
 		if err != nil {
-			n.log.Debug("releasing what a peer had leased", "node", peer, "error", err)
+			l.log.Debug("releasing what a peer had leased", "node", peer, "error", err)
 		}
 	}
+}
+
+// guestLease is a lease for a peer.
+func (l *lender) guestLease(at store.Queue, lease store.Lease) *guestLease {
+	out := &guestLease{Lease: lease, at: at, deaths: l.deaths(at, lease), since: time.Now()}
+	if name, ok := at.Seed(); ok {
+		out.cost = l.snap.Load().costs[name]
+	}
+	return out
+}
+
+// restoreLent leases again what peers had leased when this node ended, in their names:
+// they may run it still. It tries until that works, or the node ends.
+func (l *lender) restoreLent() {
+	defer close(l.known)
+	if !l.notesLent() {
+		return
+	}
+	_ = storePauses.Until(l.running, l.tryRestoreLent, l.storeTrouble)
+}
+
+func (l *lender) tryRestoreLent() error {
+	type holder struct {
+		peer string
+		boot packet.ID
+	}
+	frames := map[holder][]store.Ref{}
+	err := l.store.Scan(l.running, lentTable, "", func(key string, value []byte) bool {
+		at, number, ok := strings.Cut(key, "\x00")
+		if !ok || len(number) != 8 || len(value) < 16 {
+			return true
+		}
+		h := holder{string(value[16:]), packet.IDOf([16]byte(value))}
+		frames[h] = append(frames[h], store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))})
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	until := time.Now().Add(spokenTime)
+	for h, refs := range frames {
+		found, err := l.store.(taker).Take(refs)
+		if err != nil {
+			return err
+		}
+		var leases []*guestLease
+		var ended []store.Ref
+		for i, lease := range found {
+			if lease == nil {
+				ended = append(ended, refs[i])
+				continue
+			}
+			l.noteReturn(nil, refs[i].At, lease) // that this node ended is not the frame's doing
+			leases = append(leases, l.guestLease(refs[i].At, lease))
+		}
+		l.forgetLent(ended)
+		l.mu.Lock()
+		l.lentTo(h.peer, h.boot).restore(leases, until)
+		l.mu.Unlock()
+	}
+	return nil
 }

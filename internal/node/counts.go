@@ -4,33 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
-
-// counters are those of one slot, by state. They fill lines of the cache of their
-// own, since the slots of a seed count at the same time.
-func counters(c seed.Contract) (in, out []atomic.Uint64) {
-	const line = 64 / 8
-	ins, outs := max(len(c.In), 1), max(len(c.Out), 1)
-	all := make([]atomic.Uint64, ins+outs, (ins+outs+line-1)/line*line)
-	return all[:ins:ins], all[ins:]
-}
-
-// countIn counts the packets of a batch by their states, which the contract names.
-func (s *slot) countIn(states []packet.State, batch []packet.Packet) {
-	if len(s.in) == 1 {
-		s.in[0].Add(uint64(len(batch)))
-		return
-	}
-	for i := range batch {
-		for k, state := range states {
-			if state == batch[i].State {
-				s.in[k].Add(1)
-				break
-			}
-		}
-	}
-}
 
 func (h *host) counts() (in, out, failed uint64) {
 	for _, s := range h.slots {

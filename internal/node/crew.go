@@ -29,9 +29,14 @@ func (f *flow) newSeed(m seed.Manifest, r runner.Runner) *host {
 // acquire takes a free slot, or nil. The caller releases it.
 func (c *crew) acquire() *run {
 	for i := range c.runs {
-		if c.runs[i].slot.take() {
+		s := c.runs[i].slot
+		if !s.take() {
+			continue
+		}
+		if s.worker != nil || s.notBefore == 0 || c.clock.now() >= s.notBefore {
 			return &c.runs[i]
 		}
+		s.release()
 	}
 	return nil
 }
@@ -50,9 +55,13 @@ func (c *crew) pump(r *run) {
 		most := h.cost.batch(int(h.queue.length.Load()), len(h.slots))
 		h.queue.take(&r.room, most)
 		if len(r.room.packets) > 0 {
-			r.batch()
+			goesOn := r.batch()
 			r.room.reset()
-			continue
+			if goesOn {
+				continue
+			}
+			r.slot.release() // others do the work
+			return
 		}
 		r.slot.release()
 		// A packet that came since found the slot taken.
@@ -92,7 +101,7 @@ func (f *flow) openAll(ctx context.Context, h *host) error {
 		if err != nil {
 			return err
 		}
-		s.worker, s.idleSince = w, f.clock.now()
+		s.employ(w, f.clock.now())
 	}
 	return nil
 }

@@ -18,28 +18,28 @@ const drainPoll = 2 * time.Millisecond
 // store that outlives the node, what runs ends, and what has not begun or waits
 // for its next attempt goes back there; otherwise it is [Node.Finish].
 // It returns ctx's error if that ends before.
-func (n *Node) Drain(ctx context.Context) error {
-	n.part()
-	if n.durable() {
-		n.stopPull()
-		n.putAllBack()
+func (r *roster) Drain(ctx context.Context) error {
+	r.part()
+	if r.durable() {
+		r.stopPull()
+		r.putAllBack()
 	}
-	return n.settle(ctx)
+	return r.settle(ctx)
 }
 
 // putAllBack has what no seed has begun lie in stores, when the node stops.
-func (n *Node) putAllBack() {
-	n.change.Lock()
-	hosts := n.snap.Load().hosts
-	n.swap(maps.Clone(hosts), nil) // what seeds still give goes to inboxes
+func (r *roster) putAllBack() {
+	r.change.Lock()
+	hosts := r.snap.Load().hosts
+	r.swap(maps.Clone(hosts), nil) // what seeds still give goes to inboxes
 	left := make(map[*host]withdrawn, len(hosts))
 	for _, h := range hosts {
 		left[h] = h.withdraw()
 	}
-	n.change.Unlock()
+	r.change.Unlock()
 	for h, w := range left {
-		if err := n.putBack(n.running, h, w); err != nil {
-			n.log.Warn("storing what a seed was to run", "seed", h.name, "error", err)
+		if err := r.putBack(r.running, h, w); err != nil {
+			r.log.Warn("storing what a seed was to run", "seed", h.name, "error", err)
 		}
 	}
 }
@@ -48,39 +48,39 @@ func (n *Node) putAllBack() {
 // everything has ended that the node's seeds take, what lies in the store
 // included; retries are not delayed any more, unless the store outlives the
 // node.
-func (n *Node) Finish(ctx context.Context) error {
-	n.part()
-	return n.settle(ctx)
+func (r *roster) Finish(ctx context.Context) error {
+	r.part()
+	return r.settle(ctx)
 }
 
 // part stops the injectors, takes nothing more from peers, where it is safe, and
 // tells them that the node leaves.
-func (n *Node) part() {
-	n.stopInject()
-	n.change.Lock()
-	defer n.change.Unlock()
-	for _, h := range n.snap.Load().hosts {
+func (r *roster) part() {
+	r.stopInject()
+	r.change.Lock()
+	defer r.change.Unlock()
+	for _, h := range r.snap.Load().hosts {
 		h.pulls.without(nil)
 	}
-	n.say()
+	r.say()
 }
 
 // settle returns when nothing moves any more.
-func (n *Node) settle(ctx context.Context) error {
+func (r *roster) settle(ctx context.Context) error {
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
 	for {
-		for _, h := range n.snap.Load().hosts {
-			n.hasten(h)
+		for _, h := range r.snap.Load().hosts {
+			r.hasten(h)
 		}
-		if n.quiet() {
+		if r.quiet() {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-n.running.Done():
+		case <-r.running.Done():
 			return nil
 		}
 	}
@@ -88,33 +88,33 @@ func (n *Node) settle(ctx context.Context) error {
 
 // quiet tells whether nothing moves: two looks at every seed find it idle, and
 // no packet went in between them.
-func (n *Node) quiet() bool {
-	before := n.taken()
+func (r *roster) quiet() bool {
+	before := r.taken()
 	for range 2 {
-		if n.entering.Load() > 0 || n.moving.Load() > 0 || len(n.changed) > 0 || n.leftCount() > 0 || !n.rested() {
+		if r.entering.Load() > 0 || r.moving.Load() > 0 || len(r.changed) > 0 || r.leftCount() > 0 || !r.rested() {
 			return false
 		}
-		for _, h := range n.snap.Load().hosts {
+		for _, h := range r.snap.Load().hosts {
 			if !h.idle() {
 				return false
 			}
 		}
 	}
-	return n.taken() == before
+	return r.taken() == before
 }
 
 // rested tells whether nothing is on its way into the store, or, unless the node
 // pulls no more, out of it.
-func (n *Node) rested() bool {
-	idle := n.allStored()
-	if !idle || n.pulling.Err() != nil {
+func (r *roster) rested() bool {
+	idle := r.allStored()
+	if !idle || r.pulling.Err() != nil {
 		return idle
 	}
-	places, err := n.store.Queues(n.running)
-	if err != nil || !n.waits.idle() {
-		return n.running.Err() != nil
+	places, err := r.store.Queues(r.running)
+	if err != nil || !r.waits.idle() {
+		return r.running.Err() != nil
 	}
-	snap := n.snap.Load()
+	snap := r.snap.Load()
 	for _, c := range places {
 		if name, ok := c.Queue.Seed(); ok && snap.hosted(name) && !snap.stands(name) { // here, or by who pulls it
 			return false
@@ -132,11 +132,11 @@ type Unfinished struct {
 
 // Unfinished are the seeds that have something, the ones of which most runs first, those included
 // that were replaced and finish what they have.
-func (n *Node) Unfinished() []Unfinished {
-	n.change.Lock()
-	hosts := slices.Collect(maps.Keys(n.leaving))
-	n.change.Unlock()
-	hosts = slices.AppendSeq(hosts, maps.Values(n.snap.Load().hosts))
+func (r *roster) Unfinished() []Unfinished {
+	r.change.Lock()
+	hosts := slices.Collect(maps.Keys(r.leaving))
+	r.change.Unlock()
+	hosts = slices.AppendSeq(hosts, maps.Values(r.snap.Load().hosts))
 	var out []Unfinished
 	for _, h := range hosts {
 		u := Unfinished{Seed: h.manifest.Name, Running: h.busy()}

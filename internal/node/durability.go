@@ -31,3 +31,7 @@ func (d *Durability) Set(s string) error {
 
 // Type names the values of a flag.
 func (*Durability) Type() string { return "disk|memory|none" }
+
+// InCluster is the durability of a store that all nodes share: that of the
+// cluster.
+const InCluster = "cluster"

@@ -3,7 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"math"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -22,11 +22,6 @@ func (f *flow) fail(h *host, it *item, err error) {
 	}
 	f.attempted(h, it, err)
 }
-
-// cutTime is how long after a run was cut off the node may be told to end for it
-// to be no attempt: what ends a service sends a signal to all of its processes,
-// and the run may have it first.
-const cutTime = 2 * time.Second
 
 // cutOff takes the packet of a run that a signal from outside has ended, until it
 // is known whether the node ends as well: it is then where the next start finds it. It tells
@@ -48,7 +43,7 @@ func (f *flow) cutOff(h *host, it *item, err error) bool {
 		h.queue.unhold(1)
 		return false
 	}
-	f.after(h, it, cutTime, func(it *item) {
+	f.after(h, it, f.cutTime, func(it *item) {
 		h.queue.unhold(1)
 		f.attempted(h, it, err)
 	})
@@ -58,7 +53,9 @@ func (f *flow) cutOff(h *host, it *item, err error) bool {
 // attempted counts the attempt of a packet whose run failed.
 func (f *flow) attempted(h *host, it *item, err error) {
 	delay, again := nextTry(&h.manifest, &it.Packet, err, f.pauseAfter, time.Now())
-	it.Attempt++
+	if it.Attempt < math.MaxInt32 {
+		it.Attempt++
+	}
 	h.slots[0].failed.Add(1)
 	if !again {
 		f.deadLetter(h, it, err)
@@ -185,13 +182,4 @@ func (f *flow) deadLetter(h *host, it *item, err error) {
 	if err := f.route(f.running, nil, &failed, to); err != nil {
 		f.abandon(&failed)
 	}
-}
-
-// brief is an error that a frame takes: at most as long as a tail of output, and
-// its begin, where it says what it is.
-func brief(text string) string {
-	if len(text) <= runner.MaxTail {
-		return text
-	}
-	return strings.ToValidUTF8(text[:runner.MaxTail], "") + "..."
 }

@@ -388,7 +388,8 @@ func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 	dir := t.TempDir()
 	ps := somePackets(1, "A:A")
 	runs := make(chan bool, 1)
-	cut := func(w *world, before func()) {
+	cut := func(w *world, within time.Duration, before func()) {
+		w.cutTime = within
 		m := w.seed("cut", "A:A ->", func(context.Context, packet.Packet, gofn.Emit) error {
 			runs <- true
 			before()
@@ -398,7 +399,7 @@ func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 		w.host(m)
 	}
 	life(t, dir, func(w *world) {
-		cut(w, func() {})
+		cut(w, time.Minute, func() {})
 		if err := w.Inject(t.Context(), ps[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -409,7 +410,7 @@ func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 	})
 	life(t, dir, func(w *world) {
 		goOn := make(chan bool)
-		cut(w, func() { <-goOn })
+		cut(w, time.Minute, func() { <-goOn })
 		<-runs
 		drained := make(chan error)
 		go func() { drained <- w.Drain(t.Context()) }()
@@ -419,12 +420,14 @@ func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	life(t, dir, func(w *world) {
-		left := lying(t, w.store, "in.cut")
+	between(t, dir, func(s store.Store) {
+		left := lying(t, s, "in.cut")
 		if len(left) != 1 || left[0].packets[0].ID != ps[0].ID || left[0].packets[0].Attempt != 0 {
 			t.Errorf("what is left is %+v", left)
 		}
-		cut(w, func() {})
+	})
+	life(t, dir, func(w *world) {
+		cut(w, time.Second, func() {})
 		<-runs
 		testenv.Eventually(t, 20*time.Second, "it has failed", func() bool { return waitsFor(w, "Error:cut") == 1 })
 	})

@@ -27,6 +27,7 @@ type faultKind int
 
 const (
 	attemptFailed faultKind = iota
+	workerMissing
 	gaveUp
 	injectorFailed
 	injectorGaveUp
@@ -117,4 +118,13 @@ func (f *faultLog) errors() []SeedError {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.recent)
+}
+
+// brief is an error that a frame takes: at most as long as a tail of output, and
+// its begin, where it says what it is.
+func brief(text string) string {
+	if len(text) <= runner.MaxTail {
+		return text
+	}
+	return strings.ToValidUTF8(text[:runner.MaxTail], "") + "..."
 }

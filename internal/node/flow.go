@@ -19,6 +19,10 @@ type flow struct {
 	watch   watch
 
 	pauseAfter func(failures int32) time.Duration // before the next attempt
+	// cutTime is how long after a run was cut off the node may be told to end for it
+	// to be no attempt: what ends a service sends a signal to all of its processes,
+	// and the run may have it first.
+	cutTime time.Duration
 	// noWorker is called when no worker of a seed could be started, with what was to run.
 	// It tells whether that is tried again.
 	noWorker func(h *host, err error, its []item) bool
@@ -26,9 +30,10 @@ type flow struct {
 
 func newFlow(own *ownStore) *flow {
 	f := &flow{
-		ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, pauseAfter: retryDelay,
+		ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, pauseAfter: retryDelay, cutTime: 2 * time.Second,
 		watch: watch{woken: make(chan struct{}, 1)},
 	}
+	own.boundBlobs()
 	f.outlets = &outlets{writer: &writer{ownStore: own, most: f.most, met: f.peer}}
 	f.snap.Store(newSnapshot(own.cfg.Name, nil, nil, nil, false))
 	return f

@@ -64,6 +64,7 @@ func TestAFullStoreHoldsBackRootsAlone(t *testing.T) {
 	if n := book.Count("packets are held back"); n != 1 {
 		t.Errorf("the log says %d times that packets are held back", n)
 	}
+	testenv.Eventually(t, 10*time.Second, "what they gave waits", func() bool { return int64(waitsFor(w, "C:C")) >= in.Load() })
 	if _, err := w.Drop(t.Context(), Selection{States: []packet.State{"C:C"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -202,4 +204,47 @@ func (n *Node) inFlight() (queued, running int) {
 		running += u.Running
 	}
 	return queued, running
+}
+
+// TestAPacketThatOnlyOneSeedHas is known as such when it comes back to the inbox: tried
+// again later, or given back by a worker. It is no copy then that could be dropped.
+func TestAPacketThatOnlyOneSeedHas(t *testing.T) {
+	w := newStoredWorld(t, inMemory(t, pebble.Config{}), Memory)
+	w.pauseAfter = func(int32) time.Duration { return time.Hour }
+	ms := []seed.Manifest{w.seed("alone", "A:A ->", failAlways), w.seed("one", "B:B ->", failAlways), w.seed("two", "B:B -> C:C", give("c")), w.seed("three", "C:C ->", failAlways)}
+	for i := range ms {
+		ms[i].Retries = 1
+	}
+	w.host(ms...)
+	w.start()
+	w.inject("A:A", "alone", nil)
+	w.inject("B:B", "a copy each", nil)
+	for name, sole := range map[seed.Name]bool{"alone": true, "one": false, "three": true} {
+		testenv.Eventually(t, 20*time.Second, fmt.Sprintf("%s has it to try again", name), func() bool {
+			left := lying(t, w.store, store.Inbox(name))
+			return len(left) == 1 && !left[0].notBefore.IsZero()
+		})
+		if left := lying(t, w.store, store.Inbox(name)); left[0].header.Sole != sole {
+			t.Errorf("that %s alone has it: %v", name, left[0].header.Sole)
+		}
+	}
+}
+
+// TestASeedThatIsRemovedWhileItLoads does not come back.
+func TestASeedThatIsRemovedWhileItLoads(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	m := w.seed("s", "T:S ->", failAlways)
+	m.Kind = seed.Process // which is loaded in the background
+	for range 2000 {
+		w.host(m)
+		w.Unhost("s")
+		if w.snap.Load().hosts["s"] != nil {
+			t.Fatal("it is hosted again")
+		}
+	}
+	testenv.Eventually(t, 20*time.Second, "all have ended", func() bool { return w.leftCount() == 0 })
+	if w.snap.Load().hosts["s"] != nil {
+		t.Error("it is hosted again")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,6 +179,11 @@ func (h *host) awaitLoaded(ctx context.Context) error {
 func (h *host) idle() bool {
 	packets, _ := h.queue.look()
 	return packets == 0 && h.busy() == 0 && h.queue.length.Load() == 0
+}
+
+// manned tells whether the seed has a worker.
+func (h *host) manned() bool {
+	return slices.ContainsFunc(h.slots, func(s *slot) bool { return s.manned.Load() })
 }
 
 // busy counts the slots that run.

@@ -36,7 +36,7 @@ func TestIdleWorkersEndUnlessTheyAreTheOnlyOne(t *testing.T) {
 		if err := w.openAll(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}
-		w.reap(h, w.clock.now() + 90*time.Second)
+		w.reap(h, w.clock.now()+90*time.Second)
 		if stays := h.slots[0].worker != nil; stays != c.stays {
 			t.Errorf("%s: the worker stays: %v", name, stays)
 		}

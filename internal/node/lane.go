@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -160,3 +161,22 @@ func blobsOf(ps []packet.Packet) (sums []packet.Sum) {
 	}
 	return sums
 }
+
+// maxFrameHead is about what a frame takes beside its packets.
+const maxFrameHead = 1 << 10
+
+// ErrTooLong is a packet that no frame can hold, whatever its data.
+var ErrTooLong = packet.ErrTooLong
+
+func tooLong(p *packet.Packet, size int) error {
+	beside := size
+	if len(p.Data) <= store.MaxInline {
+		beside -= len(p.Data)
+	}
+	return fmt.Errorf("packet %s: %w: its history and its names take %d bytes; at most %d are allowed", p.ID, ErrTooLong, beside, maxBeside)
+}
+
+// maxBeside is what a packet may have beside its data, in bytes, when it comes from
+// outside: there is room in a frame for the largest data that lies in one, and for
+// some more history.
+const maxBeside = store.MaxFrame - store.MaxInline - maxFrameHead - 16<<10

@@ -3,65 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
-
-// A packet that somebody follows is written down in a ledger, a place of the
-// store: where it is (a seed's name, or ? and the state that it waits in), and
-// when it is there no more. What a run begins and what it ends stand in one
-// record, and the run's frame is acknowledged after it; so at any moment the
-// ledger names at least what is on its way, and records that come twice or in
-// another order change nothing.
-//
-// A record is the data of a packet in the state [ledgerState], a line each:
-//
-//	+ID PLACE      the packet ID is there
-//	-ID PLACE      and is there no more
-const ledgerState packet.State = "Ledger:RECORD"
-
-const waitsIn = "?"
-
-// A record gathers the lines of one change.
-type record struct{ lines strings.Builder }
-
-func (r *record) begin(id packet.ID, at string) { fmt.Fprintf(&r.lines, "+%s %s\n", id, at) }
-func (r *record) end(id packet.ID, at string)   { fmt.Fprintf(&r.lines, "-%s %s\n", id, at) }
-
-// parts are the lines in pieces that go into a frame.
-func (r *record) parts() []string {
-	var parts []string
-	rest := r.lines.String()
-	for len(rest) > store.MaxInline {
-		end := strings.LastIndexByte(rest[:store.MaxInline], '\n') + 1
-		parts, rest = append(parts, rest[:end]), rest[end:]
-	}
-	return append(parts, rest)
-}
-
-// beginAll notes where a packet goes.
-func (r *record) beginAll(p *packet.Packet, to []dest) {
-	if len(to) == 0 || p.Hops() >= maxHops {
-		r.begin(p.ID, waitsIn+string(p.State))
-		return
-	}
-	for _, d := range to {
-		r.begin(p.ID, string(d.name))
-	}
-}
-
-// followed is the ledger of p.
-func followed(p *packet.Packet) (packet.ID, bool) {
-	if p.Wish == nil || p.Wish.Follow.IsZero() {
-		return packet.ID{}, false
-	}
-	return p.Wish.Follow, true
-}
 
 // note writes a record into the ledger of it, whose frame is not acknowledged
 // before that is stored. The commit tells when, for a packet without a frame.
@@ -99,11 +45,6 @@ func (f *flow) ledgerOf(p *packet.Packet, r *record) (packet.ID, bool) {
 	return ledger, ok && r.lines.Len() > 0 && f.ledgers.wants(ledger)
 }
 
-// entryOf is the packet that holds lines of a record about p.
-func entryOf(p *packet.Packet, lines string) *packet.Packet {
-	return &packet.Packet{ID: p.ID, Ship: p.Ship, State: ledgerState, Data: lines}
-}
-
 // keeper is the peer in whose store the ledger of p is kept, where it was
 // injected; nil is the own store, and also where what is written waits for the
 // peer to be met again.
@@ -130,49 +71,6 @@ func (f *flow) noteMove(it *item, from string, to []dest) {
 	}
 }
 
-// followNot takes out of a packet's wish that it is followed.
-func followNot(p *packet.Packet) {
-	if _, ok := followed(p); ok {
-		wish := *p.Wish
-		wish.Follow = packet.ID{}
-		p.Wish = &wish
-	}
-}
-
-// A Ledger is what became of the packets that somebody follows.
-type Ledger struct {
-	// Begun counts the packets' stays at a seed or in a waiting state so far,
-	// and Live those at a seed that go on.
-	Begun int `json:"begun"`
-	Live  int `json:"live"`
-	// Waiting counts the packets that wait, by state; those in Error: states
-	// failed.
-	Waiting map[packet.State]int `json:"waiting"`
-	// Kept counts those that are kept for seeds that are away, which are neither
-	// Live nor Waiting.
-	Kept map[seed.Name]int `json:"kept,omitempty"`
-	// Held counts those of Live that are for seeds which do not run now, by why.
-	Held map[string]int `json:"held,omitempty"`
-}
-
-// ledgers are those that were asked for.
-type ledgers struct {
-	mu   sync.Mutex
-	open map[packet.ID]*ledger
-	over map[packet.ID]bool // were forgotten: nobody reads them any more
-}
-
-// maxOver is how many forgotten ledgers are known. What is written into others
-// is removed at a later start.
-const maxOver = 10_000
-
-// wants tells whether somebody may read the ledger.
-func (l *ledgers) wants(id packet.ID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.over[id]
-}
-
 // oldLedger is how long a ledger is kept that nobody has forgotten.
 const oldLedger = 7 * 24 * time.Hour
 
@@ -186,25 +84,6 @@ func (f *flow) clearLedgers(ctx context.Context) error {
 	}
 	return err
 }
-
-// A ledger is the sum of its records up to next.
-type ledger struct {
-	mu    sync.Mutex
-	next  uint64
-	stays map[stay]standing
-}
-
-type stay struct {
-	id packet.ID
-	at string
-}
-
-type standing uint8
-
-const (
-	began standing = 1 << iota
-	ended
-)
 
 // Ledger sums a ledger up.
 func (f *flow) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
@@ -230,52 +109,6 @@ func (f *flow) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 		return true
 	})
 	return l.sum(f.snap.Load()), err
-}
-
-// add takes a record.
-func (l *ledger) add(lines string) {
-	for line := range strings.Lines(lines) {
-		line = strings.TrimSuffix(line, "\n")
-		head, at, ok := strings.Cut(line, " ")
-		if !ok || len(head) < 2 {
-			continue // a checksum held it together: a newer version wrote it
-		}
-		id, err := packet.ParseID(head[1:])
-		if err != nil {
-			continue
-		}
-		is := began
-		if head[0] == '-' {
-			is = ended
-		}
-		l.stays[stay{id, at}] |= is
-	}
-}
-
-func (l *ledger) sum(snap *snapshot) Ledger {
-	out := Ledger{Waiting: map[packet.State]int{}, Held: map[string]int{}}
-	for s, is := range l.stays {
-		if is&began != 0 {
-			out.Begun++
-		}
-		if is != began {
-			continue
-		}
-		if state, waits := strings.CutPrefix(s.at, waitsIn); waits {
-			out.Waiting[packet.State(state)]++
-		} else if snap.away[seed.Name(s.at)] {
-			if out.Kept == nil {
-				out.Kept = map[seed.Name]int{}
-			}
-			out.Kept[seed.Name(s.at)]++
-		} else {
-			out.Live++
-			if why := snap.whyHeld(seed.Name(s.at)); why != "" {
-				out.Held[why]++
-			}
-		}
-	}
-	return out
 }
 
 // Forget removes a ledger.

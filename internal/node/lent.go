@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -26,31 +27,54 @@ const (
 	died                   // its process has died
 )
 
+// A session is one connection of a peer; it ends with its context.
+type session struct{ ctx context.Context }
+
+// A guestLease is a frame that a peer works on.
+type guestLease struct {
+	store.Lease
+	at     store.Queue
+	deaths int
+	cost   time.Duration // of a run, as far as it was known when the lease began
+	since  time.Time     // when that was
+	lent   *lent         // of which it is one
+
+	// Under the lock of lent.
+	by    *session  // the connection over which the peer has it; nil while it is silent
+	until time.Time // when it lapses then
+}
+
+func (l *guestLease) ref() store.Ref { return store.Ref{At: l.at, Number: l.Number()} }
+
+// Deliveries counts those whose holders have died, and this one.
+func (l *guestLease) Deliveries() int { return l.deaths + 1 }
+
 // lent is what one start of a peer has leased of the own store, over one connection
 // after another.
 type lent struct {
-	peer string
+	peer  string
+	since int // its number among all starts of peers
 	// outlived is how long a lease outlives silence from now on.
 	outlived func(*guestLease) time.Duration
 	giveBack func(peer string, leases []*guestLease, why ending)
 
 	mu      sync.Mutex
 	leases  map[store.Ref]*guestLease
-	speaker *guest          // over which the peer has said last what it has
-	open    map[*guest]bool // connections
-	over    bool            // nothing is leased any more: the peer has died, or this node ends
+	speaker *session          // over which the peer has said last what it has
+	open    map[*session]bool // connections
+	over    bool              // nothing is leased any more: the peer has died, or this node ends
 	timer   *time.Timer
 }
 
 // connect takes a connection.
-func (l *lent) connect(g *guest) {
+func (l *lent) connect(g *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[g] = true
 }
 
 // add takes leases that go out over a connection, unless that cannot be any more.
-func (l *lent) add(by *guest, leases []*guestLease) bool {
+func (l *lent) add(by *session, leases []*guestLease) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over || by.ctx.Err() != nil || l.speaker != nil && l.speaker != by {
@@ -87,7 +111,7 @@ func (l *lent) end(lease *guestLease) bool {
 }
 
 // disconnect has the leases of a connection outlive it for their time.
-func (l *lent) disconnect(by *guest) {
+func (l *lent) disconnect(by *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, by)
@@ -129,7 +153,7 @@ func (l *lent) lapse() {
 // resume is called when the peer says over a connection what it has. It gives the
 // leases of that, nil for those that have ended, and gives back what else there is of
 // earlier connections; unless the connection, or this node, has ended meanwhile.
-func (l *lent) resume(by *guest, frames []store.Ref) ([]*guestLease, bool) {
+func (l *lent) resume(by *session, frames []store.Ref) ([]*guestLease, bool) {
 	l.mu.Lock()
 	if l.over || by.ctx.Err() != nil {
 		l.mu.Unlock()
@@ -151,14 +175,29 @@ func (l *lent) resume(by *guest, frames []store.Ref) ([]*guestLease, bool) {
 // all is what remove gives back when the peer ends.
 func all(*guestLease) bool { return true }
 
+// lives tells whether a connection of the peer does. The caller holds the lock.
+func (l *lent) lives() bool {
+	for s := range l.open {
+		if s.ctx.Err() == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// connected tells whether the peer is.
+func (l *lent) connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lives()
+}
+
 // die tells whether the peer is not connected; nothing is leased to it then any more.
 func (l *lent) die() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for g := range l.open {
-		if g.ctx.Err() == nil {
-			return false
-		}
+	if l.lives() {
+		return false
 	}
 	l.over = true
 	return true

@@ -33,7 +33,7 @@ func newLending() *lending {
 	l := &lending{}
 	begun := time.Now()
 	l.lent = &lent{
-		peer: "b", leases: map[store.Ref]*guestLease{}, open: map[*guest]bool{},
+		peer: "b", leases: map[store.Ref]*guestLease{}, open: map[*session]bool{},
 		outlived: func(lease *guestLease) time.Duration { return outlived(l.run, time.Since(lease.since)) },
 		giveBack: func(_ string, leases []*guestLease, why ending) {
 			l.watch.Lock()
@@ -49,18 +49,18 @@ func newLending() *lending {
 }
 
 // connect begins a connection. What it gives ends it.
-func (l *lending) connect(t *testing.T) (*guest, context.CancelFunc) {
+func (l *lending) connect(t *testing.T) (*session, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(t.Context())
-	g := &guest{ctx: ctx, lent: l.lent}
-	l.lent.connect(g)
-	return g, func() {
+	s := &session{ctx}
+	l.lent.connect(s)
+	return s, func() {
 		cancel()
-		l.disconnect(g)
+		l.disconnect(s)
 	}
 }
 
 // lease leases frames with these numbers over a connection.
-func (l *lending) lease(t *testing.T, by *guest, numbers ...uint64) (out []*guestLease) {
+func (l *lending) lease(t *testing.T, by *session, numbers ...uint64) (out []*guestLease) {
 	t.Helper()
 	for _, n := range numbers {
 		out = append(out, &guestLease{Lease: numbered{number: n}, at: "in.x", since: time.Now()})

@@ -2,10 +2,9 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
-	"strings"
 	"time"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -20,8 +19,8 @@ import (
 const lentTable store.Table = "lent"
 
 // notesLent tells whether the node writes down what is leased to peers.
-func (n *Node) notesLent() bool {
-	return n.leases() && n.durable()
+func (l *lender) notesLent() bool {
+	return l.leases() && l.durable()
 }
 
 func lentKey(f store.Ref) store.Key {
@@ -29,8 +28,8 @@ func lentKey(f store.Ref) store.Key {
 }
 
 // noteLent writes down which start of a peer has leased what.
-func (n *Node) noteLent(peer string, boot packet.ID, frames []store.Ref) {
-	if !n.notesLent() {
+func (l *lender) noteLent(peer string, boot packet.ID, frames []store.Ref) {
+	if !l.notesLent() {
 		return
 	}
 	tx := &store.Tx{}
@@ -38,93 +37,47 @@ func (n *Node) noteLent(peer string, boot packet.ID, frames []store.Ref) {
 	for _, f := range frames {
 		tx.Put = append(tx.Put, store.Record{Key: lentKey(f), Value: value})
 	}
-	if err := n.store.Commit(context.Background(), tx); err != nil {
-		n.log.Debug("noting what a peer has leased", "node", peer, "error", err)
+	if err := l.store.Commit(context.Background(), tx); err != nil {
+		l.log.Debug("noting what a peer has leased", "node", peer, "error", err)
 		return
 	}
 	select {
-	case n.noted <- struct{}{}:
+	case l.noted <- struct{}{}:
 	default: // others are to be written out
 	}
 }
 
+// notesPause is how often notes are written out at most.
+const notesPause = 50 * time.Millisecond
+
 // writeNotesOut has notes reach the disk soon, though nobody waits for that: a store may
 // keep what nobody waits for in memory, where it ends with the process.
-func (n *Node) writeNotesOut() {
+func (l *lender) writeNotesOut() {
 	for {
 		select {
-		case <-n.noted:
-		case <-n.running.Done():
+		case <-l.noted:
+		case <-l.running.Done():
 			return
 		}
-		if err := n.store.Commit(context.Background(), &store.Tx{Durable: true}); err != nil {
-			n.log.Debug("writing out what peers have leased", "error", err)
+		if err := l.store.Commit(context.Background(), &store.Tx{Durable: true}); err != nil {
+			l.log.Debug("writing out what peers have leased", "error", err)
+		}
+		if !pause.For(l.running, notesPause) { // one fsync is for all that come meanwhile
+			return
 		}
 	}
 }
 
 // forgetLent removes what noteLent wrote.
-func (n *Node) forgetLent(frames []store.Ref) {
-	if !n.notesLent() || len(frames) == 0 {
+func (l *lender) forgetLent(frames []store.Ref) {
+	if !l.notesLent() || len(frames) == 0 {
 		return
 	}
 	tx := &store.Tx{}
 	for _, f := range frames {
 		tx.Delete = append(tx.Delete, lentKey(f))
 	}
-	if err := n.store.Commit(context.Background(), tx); err != nil {
-		n.log.Debug("noting that a peer does not have frames any more", "error", err)
+	if err := l.store.Commit(context.Background(), tx); err != nil {
+		l.log.Debug("noting that a peer does not have frames any more", "error", err)
 	}
-}
-
-// restoreLent leases again what peers had leased when this node ended, in their names:
-// they may run it still. It tries until that works, or the node ends.
-func (n *Node) restoreLent() {
-	defer close(n.borrowers.known)
-	if !n.notesLent() {
-		return
-	}
-	_ = storePauses.Until(n.running, n.tryRestoreLent, n.storeTrouble)
-}
-
-func (n *Node) tryRestoreLent() error {
-	type holder struct {
-		peer string
-		boot packet.ID
-	}
-	frames := map[holder][]store.Ref{}
-	err := n.store.Scan(n.running, lentTable, "", func(key string, value []byte) bool {
-		at, number, ok := strings.Cut(key, "\x00")
-		if !ok || len(number) != 8 || len(value) < 16 {
-			return true
-		}
-		h := holder{string(value[16:]), packet.IDOf([16]byte(value))}
-		frames[h] = append(frames[h], store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))})
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	until := time.Now().Add(spokenTime)
-	for h, refs := range frames {
-		found, err := n.store.(taker).Take(refs)
-		if err != nil {
-			return err
-		}
-		var leases []*guestLease
-		var ended []store.Ref
-		for i, lease := range found {
-			if lease == nil {
-				ended = append(ended, refs[i])
-				continue
-			}
-			n.noteReturn(nil, refs[i].At, lease) // that this node ended is not the frame's doing
-			leases = append(leases, n.guestLease(refs[i].At, lease))
-		}
-		n.forgetLent(ended)
-		n.borrowers.mu.Lock()
-		n.borrowers.lent(n, h.peer, h.boot).restore(leases, until)
-		n.borrowers.mu.Unlock()
-	}
-	return nil
 }

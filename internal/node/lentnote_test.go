@@ -56,7 +56,7 @@ func TestWhatWasLeasedWaitsForItsHolder(t *testing.T) {
 		if err != nil || len(leases) != 3 {
 			t.Fatal(leases, err)
 		}
-		leased, done, runs = leases[0].(*guestLease).ref(), leases[1].(*guestLease).ref(), leases[2].(*guestLease).ref()
+		leased, done, runs = leases[0].(*served).ref(), leases[1].(*served).ref(), leases[2].(*served).ref()
 		if err := leases[1].Ack(); err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestWhatWasLeasedWaitsForItsHolder(t *testing.T) {
 		w.host(w.seed("work", "T:A ->", got.run))
 		testenv.Eventually(t, 10*time.Second, "the node knows what is leased", func() bool {
 			select {
-			case <-w.borrowers.known:
+			case <-w.known:
 				return true
 			default:
 				return false
@@ -124,9 +124,9 @@ func TestALapsedLeaseIsNoDeath(t *testing.T) {
 			t.Fatalf("after %d leases have lapsed it is delivery %d", i, got)
 		}
 		cut()
-		w.borrowers.mu.Lock()
-		l := w.borrowers.of[boot]
-		w.borrowers.mu.Unlock()
+		w.lender.mu.Lock()
+		l := w.lender.to[boot]
+		w.lender.mu.Unlock()
 		testenv.Eventually(t, 10*time.Second, "the connection has ended", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.open) == 0 })
 		l.remove(lapsed, all)
 	}
@@ -139,5 +139,29 @@ func TestALapsedLeaseIsNoDeath(t *testing.T) {
 			t.Errorf("after %d deaths it is delivery %d", want-1, got)
 		}
 		cut()
+	}
+}
+
+// TestAPeerThatHasDiedUnseen: its new start is connected before the old connection was
+// seen to have ended. What the old one had does not wait for it then.
+func TestAPeerThatHasDiedUnseen(t *testing.T) {
+	t.Parallel()
+	w := newCircle(t).node("a", Disk)
+	inbox := store.Inbox("work")
+	appendFrame(t, w.store, inbox, packet.FrameHeader{}, somePackets(1, "T:A")...)
+	before, cut := context.WithCancel(t.Context())
+	if _, err := w.Serve(before, "b", packet.NewID()).Pull(before, inbox, 1); err != nil {
+		t.Fatal(err)
+	}
+	g := w.Serve(t.Context(), "b", packet.NewID())
+	cut()
+	ctx, cancel := context.WithTimeout(t.Context(), minOutlived/2)
+	defer cancel()
+	leases, err := g.Pull(ctx, inbox, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := leases[0].Deliveries(); d != 2 {
+		t.Errorf("it is delivery %d; expected 2, since the one before has died with it", d)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/recap/pumpkin/internal/pause"
+	"github.com/recap/pumpkin/internal/trace"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -72,17 +72,19 @@ func (l *lifetime) durable() bool { return l.cfg.Durability == Disk }
 // stored tells whether roots are stored before they are in.
 func (l *lifetime) stored() bool { return l.cfg.Durability != None }
 
-// until calls do until it succeeds, with growing pauses, and tells of each failure. It
-// gives up when ctx ends.
-func until(ctx context.Context, do func() error, failed func(error)) {
-	for wait := minPause; ; wait = min(2*wait, maxPause) {
-		err := do()
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		failed(err)
-		if !pause.For(ctx, wait) {
-			return
-		}
+// traceRoot gives a packet that comes in its place in a trace: from the injector of that
+// name or, with "", from outside.
+func (l *lifetime) traceRoot(p *packet.Packet, injector string) {
+	if l.cfg.Tracer == nil {
+		return
+	}
+	var wish packet.Wish
+	if p.Wish != nil {
+		wish = *p.Wish
+	}
+	c := l.cfg.Tracer.Root(wish.Trace, &trace.Run{Packet: p.ID, Ship: p.Ship, Born: true, Seed: injector, Node: l.cfg.Name, State: p.State, At: time.Now()})
+	if c != wish.Trace {
+		wish.Trace = c
+		p.Wish = &wish
 	}
 }

@@ -17,8 +17,7 @@ type item struct {
 	packet.Packet
 	// from is nil for a packet that never lay in a store.
 	from *unit
-	// sole says that the packet went to no other seed than the one whose queue
-	// it is in. It is not known any more once the packet has run.
+	// sole says that the packet went to no other seed than the one that has it.
 	sole bool
 }
 

@@ -28,10 +28,10 @@ const (
 
 // startLoading brings h to a worker in the background, and tries again as long as
 // that fails. failed is why the worker before could not be started, nil at first. The
-// caller holds n.change.
-func (n *Node) startLoading(h *host, failed error) {
-	ctx, stop := context.WithCancel(n.pulling)
-	l := &loading{hurry: n.turns.hurry, stop: stop, again: failed != nil, tried: make(chan struct{}), loaded: make(chan struct{}), ended: make(chan struct{})}
+// caller holds r.change.
+func (r *roster) startLoading(h *host, failed error) {
+	ctx, stop := context.WithCancel(r.pulling)
+	l := &loading{hurry: r.turns.hurry, stop: stop, again: failed != nil, tried: make(chan struct{}), loaded: make(chan struct{}), ended: make(chan struct{})}
 	if h.manifest.Contract.Injector() || failed != nil {
 		l.want()
 	}
@@ -41,31 +41,31 @@ func (n *Node) startLoading(h *host, failed error) {
 		wait = firstReload
 	}
 	h.unloaded.Store(l)
-	n.goroutines.Go(func() {
+	r.goroutines.Go(func() {
 		defer close(l.ended)
 		defer stop()
 		if pause.For(ctx, wait) {
-			n.loadUntil(ctx, h, l)
+			r.loadUntil(ctx, h, l)
 		}
 	})
 }
 
 // loadUntil tries to load h until that succeeds or ctx ends.
-func (n *Node) loadUntil(ctx context.Context, h *host, l *loading) {
+func (r *roster) loadUntil(ctx context.Context, h *host, l *loading) {
 	most := maxReload
 	if l.again {
 		most = maxRestart
 	}
 	for wait := firstReload; ; wait = min(2*wait, most) {
-		w, err := n.openFirst(ctx, h, l)
+		w, err := r.openFirst(ctx, h, l)
 		if err == nil {
-			n.haveLoaded(ctx, h, l, w)
+			r.haveLoaded(ctx, h, l, w)
 			return
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		n.sayNotLoaded(h, l, err, wait)
+		r.sayNotLoaded(h, l, err, wait)
 		l.fail(err)
 		if !pause.For(ctx, wait) {
 			return
@@ -74,24 +74,32 @@ func (n *Node) loadUntil(ctx context.Context, h *host, l *loading) {
 }
 
 // openFirst opens a worker of h when it is its turn.
-func (n *Node) openFirst(ctx context.Context, h *host, l *loading) (w runner.Worker, err error) {
-	if err := n.turns.await(ctx, l); err != nil {
+func (r *roster) openFirst(ctx context.Context, h *host, l *loading) (w runner.Worker, err error) {
+	if err := r.turns.await(ctx, l); err != nil {
 		return nil, err
 	}
-	pass := sync.OnceFunc(n.turns.pass)
+	pass := sync.OnceFunc(r.turns.pass)
 	defer pass()
-	defer time.AfterFunc(slowLoad, func() { n.log.Info("loading "+h.base(), "seed", h.name) }).Stop()
+	defer time.AfterFunc(slowLoad, func() { r.log.Info("loading "+h.base(), "seed", h.name) }).Stop()
 	defer time.AfterFunc(turnTime, pass).Stop()
 	if h.runner == nil {
-		if h.runner, err = n.openRunner(h.manifest); err != nil {
+		if h.runner, err = r.openRunner(h.manifest); err != nil {
 			return nil, err
 		}
 	}
 	return h.runner.Open(ctx)
 }
 
+func (r *roster) openRunner(m seed.Manifest) (runner.Runner, error) {
+	return r.cfg.Open(m, runner.Env{
+		Node: r.cfg.Name, MaxData: r.cfg.MaxData, Stores: r.stored(), Blobs: r.runnerBlobs(), LoadTimeout: r.cfg.LoadTimeout,
+		Print: func(line string) error { return r.cfg.Print(m, line) },
+		Warn:  func(line string) { r.log.Warn(line) },
+	})
+}
+
 // sayNotLoaded says why a seed could not be loaded, unless that was said before.
-func (n *Node) sayNotLoaded(h *host, l *loading, err error, next time.Duration) {
+func (r *roster) sayNotLoaded(h *host, l *loading, err error, next time.Duration) {
 	h.faults.note(err)
 	before := l.why()
 	args := []any{"error", err}
@@ -100,144 +108,136 @@ func (n *Node) sayNotLoaded(h *host, l *loading, err error, next time.Duration) 
 		args = append(args, "output", fault.Output)
 	}
 	if before != nil && before.Error() == err.Error() {
-		n.log.Debug(fmt.Sprintf("seed %s of %s is not loaded, next try in %v", h.name, where(h.manifest), next), args...)
+		r.log.Debug(fmt.Sprintf("seed %s of %s is not loaded, next try in %v", h.name, where(h.manifest), next), args...)
 		return
 	}
 	meanwhile := "its packets wait"
-	if n.isNext(h) {
+	if r.isNext(h) {
 		meanwhile = "the seed " + h.name + " goes on as it was"
 	}
-	n.log.Error(fmt.Sprintf("seed %s of %s is not loaded, and tried again with growing pauses; %s", h.name, where(h.manifest), meanwhile), args...)
+	r.log.Error(fmt.Sprintf("seed %s of %s is not loaded, and tried again with growing pauses; %s", h.name, where(h.manifest), meanwhile), args...)
 }
 
 // isNext tells whether h is to take the place of a seed that runs.
-func (n *Node) isNext(h *host) bool {
-	n.change.Lock()
-	defer n.change.Unlock()
-	return n.next[h.manifest.Name] == h
+func (r *roster) isNext(h *host) bool {
+	r.change.Lock()
+	defer r.change.Unlock()
+	return r.next[h.manifest.Name] == h
 }
 
 // dropNext has nobody load the next version of a seed any more. The caller holds
-// n.change.
-func (n *Node) dropNext(name seed.Name) {
-	if h := n.next[name]; h != nil {
+// r.change.
+func (r *roster) dropNext(name seed.Name) {
+	if h := r.next[name]; h != nil {
 		h.unloaded.Load().stop()
-		delete(n.next, name)
+		delete(r.next, name)
 	}
 }
 
 // Keep has a seed go on as it is: a next version of it that is not loaded yet is
 // given up.
-func (n *Node) Keep(name seed.Name) {
-	n.change.Lock()
-	defer n.change.Unlock()
-	n.dropNext(name)
+func (r *roster) Keep(name seed.Name) {
+	r.change.Lock()
+	defer r.change.Unlock()
+	r.dropNext(name)
 }
 
 // haveLoaded gives h its worker, and has packets brought to it.
-func (n *Node) haveLoaded(ctx context.Context, h *host, l *loading, w runner.Worker) {
-	n.change.Lock()
-	defer n.change.Unlock()
-	hosts := maps.Clone(n.snap.Load().hosts)
+func (r *roster) haveLoaded(ctx context.Context, h *host, l *loading, w runner.Worker) {
+	r.change.Lock()
+	defer r.change.Unlock()
+	hosts := maps.Clone(r.snap.Load().hosts)
 	before := hosts[h.manifest.Name]
 	var old []*host
 	switch {
-	case ctx.Err() != nil || n.closed:
-		n.goroutines.Go(func() { n.closeWorker(h, w) })
+	case ctx.Err() != nil || r.closed:
+		r.goroutines.Go(func() { r.closeWorker(h, w) })
 		return
 	case before != h: // it is the next version
-		delete(n.next, h.manifest.Name)
+		delete(r.next, h.manifest.Name)
 		hosts[h.manifest.Name] = h
 		if before != nil {
 			old = append(old, before)
 			h.inherit(before)
-			n.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)))
+			r.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)))
 		}
 	}
-	n.employ(h, w)
+	r.employ(h, w)
 	if l.why() != nil {
-		n.log.Info(fmt.Sprintf("seed %s of %s is loaded now", h.name, where(h.manifest)))
+		r.log.Info(fmt.Sprintf("seed %s of %s is loaded now", h.name, where(h.manifest)))
 	}
 	h.unloaded.Store(nil)
 	if !h.paused() {
 		h.queue.reopen()
 	}
-	n.swap(hosts, old)
+	r.swap(hosts, old)
 	close(l.loaded)
 	if l.why() == nil {
 		close(l.tried)
 	}
-	n.startInjector(h)
+	r.startInjector(h)
 }
 
 // employ makes w the worker of a slot that has none.
-func (n *Node) employ(h *host, w runner.Worker) {
+func (r *roster) employ(h *host, w runner.Worker) {
 	for _, s := range h.slots {
 		if !s.take() {
 			continue
 		}
 		free := s.worker == nil
 		if free {
-			s.worker, s.idleSince = w, n.clock.now()
+			s.employ(w, r.clock.now())
 		}
 		s.release()
 		if free {
 			return
 		}
 	}
-	n.closeWorker(h, w) // all have theirs
+	r.goroutines.Go(func() { r.closeWorker(h, w) }) // all have theirs, and its end may take time
 }
 
 // unload has nothing brought to h any more until a worker of it can be started: one
 // could not, for this reason. What was to run goes to the inbox as it is, since that is
 // no failure of a run. It is false if h is not hosted any more.
-func (n *Node) unload(h *host, err error, its []item) bool {
-	n.change.Lock()
+func (r *roster) unload(h *host, err error, its []item) bool {
+	r.change.Lock()
 	var left withdrawn
-	hosted := !n.closed && n.snap.Load().hosts[h.manifest.Name] == h
-	if hosted && n.pulling.Err() == nil && h.unloaded.Load() == nil {
-		n.startLoading(h, err)
-		n.log.Error(fmt.Sprintf("no worker of seed %s can be started: this is tried again with growing pauses, and its packets wait", h.name), "error", err)
+	hosted := !r.closed && r.snap.Load().hosts[h.manifest.Name] == h
+	if hosted && r.pulling.Err() == nil && h.unloaded.Load() == nil {
+		r.startLoading(h, err)
+		r.log.Error(fmt.Sprintf("no worker of seed %s can be started: this is tried again with growing pauses, and its packets wait", h.name), "error", err)
 		h.faults.note(err)
-		n.swap(maps.Clone(n.snap.Load().hosts), nil)
+		r.swap(maps.Clone(r.snap.Load().hosts), nil)
 		left = h.withdraw()
 	}
 	left.items = append(left.items, its...)
-	n.change.Unlock()
+	r.change.Unlock()
 	switch {
-	case n.running.Err() != nil:
+	case r.running.Err() != nil:
 		for _, it := range left.all() {
-			n.abandon(&it)
+			r.abandon(&it)
 		}
 	case hosted:
-		if err := n.putBack(n.running, h, left); err != nil {
-			n.log.Warn("storing what a seed that is not loaded was to run", "seed", h.name, "error", err)
+		if err := r.putBack(r.running, h, left); err != nil {
+			r.log.Warn("storing what a seed that is not loaded was to run", "seed", h.name, "error", err)
 		}
 	default:
 		for i := range its {
-			n.reroute(&its[i], h)
+			r.reroute(&its[i], h)
 		}
 	}
-	return hosted && n.pulling.Err() == nil
-}
-
-// endLoading has nobody try to load h any more, and waits for that.
-func (h *host) endLoading() {
-	if l := h.unloaded.Load(); l != nil {
-		l.stop()
-		<-l.ended
-	}
+	return hosted && r.pulling.Err() == nil
 }
 
 // Loaded waits for the first attempt to load a seed that was given to [Node.Host], and
 // returns why it failed. It does not wait for a seed that is not hosted.
-func (n *Node) Loaded(ctx context.Context, name seed.Name) error {
-	n.change.Lock()
-	h := n.next[name]
+func (r *roster) Loaded(ctx context.Context, name seed.Name) error {
+	r.change.Lock()
+	h := r.next[name]
 	if h == nil {
-		h = n.snap.Load().hosts[name]
+		h = r.snap.Load().hosts[name]
 	}
-	n.change.Unlock()
+	r.change.Unlock()
 	if h == nil {
 		return nil
 	}
@@ -257,8 +257,8 @@ func (n *Node) Loaded(ctx context.Context, name seed.Name) error {
 
 // Unready says which seeds have not been loaded since they were hosted at the start
 // of the node, and why, a line each.
-func (n *Node) Unready() []string {
-	hosts := n.snap.Load().hosts
+func (r *roster) Unready() []string {
+	hosts := r.snap.Load().hosts
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		h := hosts[name]
@@ -274,12 +274,12 @@ func (n *Node) Unready() []string {
 }
 
 // wantStored has those seeds loaded first that packets in the store wait for.
-func (n *Node) wantStored(ctx context.Context) {
-	queues, err := n.store.Queues(ctx)
+func (r *roster) wantStored(ctx context.Context) {
+	queues, err := r.store.Queues(ctx)
 	if err != nil {
 		return // the order matters little
 	}
-	hosts := n.snap.Load().hosts
+	hosts := r.snap.Load().hosts
 	for _, c := range queues {
 		if name, ok := c.Queue.Seed(); ok && c.Packets > 0 && hosts[name] != nil {
 			if l := hosts[name].unloaded.Load(); l != nil {

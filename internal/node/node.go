@@ -7,68 +7,27 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // A Node hosts seeds and routes packets between them. All its methods are safe
 // for concurrent use.
 //
-// It is made in layers, of which each knows only those below it: a [lifetime], the [ownStore],
-// the [outlets] into stores, the [flow] from seed to seed, the [sorter] of what lies in the
-// store, and, here, which seeds and peers there are.
-type Node struct {
-	*sorter
-	borrowers borrowers
-	said      atomic.Pointer[said]
-	folders   atomic.Pointer[func() []Folder]
-	turns     turns
-	recalled  sync.Once
-	changed   chan struct{} // has an element when the snapshot is new
-	noted     chan struct{} // has an element when a note of a lease is to be written out
-	toSave    chan struct{} // has an element when subscriptions are to be written down
-	lapsed    atomic.Int64  // leases that peers have lost: they were silent for too long, or died
-
-	change  sync.Mutex     // held while seeds come and go
-	leaving map[*host]bool // seeds that finish what they have
-	ran     bool           // Run was called
-	begun   bool           // injectors may run
-	closed  bool
-	peers   []*peer // by name
-	refused map[seed.Name]mesh.Refused
-	next    map[seed.Name]*host // versions that take the place of seeds once they are loaded
-	subs    subscriptions
-	told    map[seed.Name]bool // the seeds that the node was told to host
-	// toldAway are the seeds of which it was said that they are away.
-	toldAway map[seed.Name]bool
-	unsaved  map[subKey]bool
-	halted   map[seed.Name]chan struct{} // paused seeds; closed when they run again
-}
+// It is made in layers, of which each knows only those below it: a [lifetime], the
+// [ownStore], the [outlets] into stores, the [flow] from seed to seed, the [sorter] of what
+// lies in the own store, the [lender] of that to peers, and the [roster] of the seeds and
+// peers.
+type Node struct{ *roster }
 
 // New makes a node. It hosts nothing yet and starts nothing.
 func New(cfg Config) *Node {
 	f := newFlow(newOwnStore(newLifetime(cfg)))
-	n := &Node{
-		sorter: newSorter(f), changed: make(chan struct{}, 1), noted: make(chan struct{}, 1), toSave: make(chan struct{}, 1),
-		leaving: map[*host]bool{}, refused: map[seed.Name]mesh.Refused{}, halted: map[seed.Name]chan struct{}{}, next: map[seed.Name]*host{},
-		subs: subscriptions{}, told: map[seed.Name]bool{}, toldAway: map[seed.Name]bool{}, unsaved: map[subKey]bool{},
-		borrowers: borrowers{of: map[packet.ID]*lent{}, known: make(chan struct{})},
-	}
-	f.noWorker = n.unload
+	n := &Node{newRoster(newLender(newSorter(f)))}
+	f.landed, f.noWorker = n.waitingStored, n.unload
 	n.say()
 	return n
-}
-
-// Started tells whether the node runs: its injectors may, and what lies in its store moves.
-func (n *Node) Started() bool {
-	n.change.Lock()
-	defer n.change.Unlock()
-	return n.begun
 }
 
 // Run starts the injectors and keeps the node going until ctx ends, then
@@ -196,7 +155,7 @@ func (n *Node) close() {
 	n.snap.Store(newSnapshot(n.cfg.Name, nil, nil, nil, true)) // what still moves finds nothing and waits
 	n.change.Unlock()
 	n.stop()
-	n.borrowers.stop()
+	n.stopLending()
 	var left []item
 	for _, h := range snap.hosts {
 		left = append(left, h.undelay()...)
@@ -269,6 +228,3 @@ func NewName(host string) string {
 	}
 	return string(name) + "-" + packet.NewID().String()[:8]
 }
-
-// Lapsed counts the leases that peers have lost because they were gone.
-func (n *Node) Lapsed() int64 { return n.lapsed.Load() }

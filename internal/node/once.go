@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
@@ -17,28 +16,6 @@ import (
 const onceTable store.Table = "once"
 
 func onceKey(name seed.Name) store.Key { return store.Key{In: onceTable, Key: string(name)} }
-
-// onced are the injectors with pmk-once that have ended, as far as that is known without
-// the store.
-type onced struct {
-	mu    sync.Mutex
-	names map[seed.Name]bool
-}
-
-func (o *onced) add(name seed.Name) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.names == nil {
-		o.names = map[seed.Name]bool{}
-	}
-	o.names[name] = true
-}
-
-func (o *onced) has(name seed.Name) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.names[name]
-}
 
 // endedBefore tells whether the injector has ended, in this start of the node or, as the
 // store remembers, in another, and says so. It waits for the store if need be.

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -11,9 +12,6 @@ import (
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
-
-// patience is how long an inbox keeps its packets for a seed that nobody hosts.
-const patience = 60 * time.Second
 
 // orphans are the inboxes whose seed has no host.
 type orphans struct {
@@ -86,17 +84,16 @@ func (o *orphans) look(now time.Time) error {
 }
 
 // emptyInbox takes everything out of an inbox: what only its seed had goes on, and the
-// copies of what others have as well end. The caller holds n.emptying.
-func (s *sorter) emptyInbox(name seed.Name) (routed, dropped int, err error) {
+// copies of what others have as well end. The caller holds s.emptying.
+func (s *sorter) emptyInbox(name seed.Name) (moved, error) {
 	_, release, err := s.alone()
 	if err != nil {
-		return 0, 0, err
+		return moved{}, err
 	}
 	defer release()
 	m, err := s.moveInbox(name, true)
 	// Whoever asked is told of it.
-	err = errors.Join(err, s.store.Commit(s.running, &store.Tx{Durable: true}))
-	return m.routed, m.dropped, err
+	return m, errors.Join(err, s.store.Commit(s.running, &store.Tx{Durable: true}))
 }
 
 // moveInboxAlone is moveInbox while no other node that shares the store does it.
@@ -112,11 +109,11 @@ func (s *sorter) moveInboxAlone(name seed.Name) (moved int, done bool, err error
 	return m.routed, m.done, err
 }
 
-// A moved is what became of an inbox. It is not done when the seed got a host meanwhile,
-// or a frame could not be moved, or is tried again only later.
+// A moved is what became of an inbox, in packets. It is not done when the seed got a host
+// meanwhile, or some are left: at work, or to be tried again only later.
 type moved struct {
-	routed, dropped int
-	done            bool
+	routed, dropped, left int
+	done                  bool
 }
 
 // moveInbox moves what it can out of an inbox, and with drop ends the copies that are
@@ -125,12 +122,14 @@ func (s *sorter) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 	m.done = true
 	for next := uint64(0); ; {
 		var found []store.Stored
-		err := s.store.Look(s.pulling, store.Inbox(name), next, func(r store.Stored) bool {
-			if r.Number == 0 {
-				m.done = false // a delayed one has no place yet from which it could be taken
+		err := s.store.Look(s.pulling, store.Inbox(name), next, func(f store.Stored) bool {
+			if f.Number == 0 { // a delayed one has no place yet from which it could be taken
+				if next == 0 {
+					m.stays(f.Data)
+				}
 				return true
 			}
-			found = append(found, r)
+			found = append(found, f)
 			return len(found) < maxFrames
 		})
 		if err != nil || len(found) == 0 {
@@ -149,56 +148,64 @@ func (s *sorter) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 				m.done = false
 				return m, err
 			}
-			m.done = m.done && err == nil
+			if err != nil {
+				if !errors.Is(err, errAtWork) {
+					s.log.Warn("taking a frame out of the inbox of a seed that is gone", "seed", name, "error", err)
+				}
+				m.stays(found[i].Data)
+			}
 		}
+	}
+}
+
+// stays counts a frame that cannot be moved now.
+func (m *moved) stays(frame []byte) {
+	m.done = false
+	if _, ps, err := packet.ParseFrame(frame); err == nil {
+		m.left += len(ps)
 	}
 }
 
 // moveOrphan moves one frame, if another seed accepts one of its packets by now or its
 // own accepts nothing any more, and returns when it has gone or stays.
-func (s *sorter) moveOrphan(name seed.Name, r *store.Stored, drop bool) (routed, dropped int, err error) {
+func (s *sorter) moveOrphan(name seed.Name, f *store.Stored, drop bool) (routed, dropped int, err error) {
 	s.moving.Add(1)
 	defer s.moving.Add(-1)
-	header, ps, err := packet.ParseFrame(r.Data)
+	header, ps, err := packet.ParseFrame(f.Data)
 	if err != nil || !header.Sole && !drop {
 		return 0, 0, nil // what is damaged is told when somebody pulls it
 	}
-	m := move{flow: s.flow, at: store.Inbox(name), old: r, ps: ps}
+	snap := s.snap.Load()
+	if header.Sole && !drop && !snap.ended[name] && !slices.ContainsFunc(ps, func(p packet.Packet) bool { return len(snap.dests(&p)) > 0 }) {
+		return 0, 0, nil // it has nowhere to go
+	}
+	m := move{flow: s.flow, at: store.Inbox(name), old: f, ps: ps}
 	if err := m.lease(); err != nil {
 		return 0, 0, err
 	}
 	defer m.end()
-	if !header.Sole {
-		for i := range ps {
+	for i := range ps {
+		if m.frame != nil && m.frame.begun(i, &ps[i]) {
+			continue // what came of it is stored
+		}
+		if !header.Sole {
 			var end record
 			end.end(ps[i].ID, string(name))
 			if err := m.note(&ps[i], &end); err != nil {
 				return 0, 0, err
 			}
-		}
-		return 0, len(ps), m.commit(s.pulling)
-	}
-	snap := s.snap.Load()
-	for i := range ps {
-		if len(snap.dests(&ps[i])) > 0 {
-			routed++
-		}
-	}
-	if routed == 0 && !snap.ended[name] && !drop {
-		return 0, 0, nil
-	}
-	for i := range ps {
-		if m.frame != nil && m.frame.begun(i, &ps[i]) {
-			continue // what came of it is stored
+			dropped++
+			continue
 		}
 		to := snap.dests(&ps[i])
 		if err := m.noteMove(&ps[i], string(name), to); err != nil {
 			return 0, 0, err
 		}
 		m.put(&ps[i], m.lanesTo(&ps[i], to))
+		routed++
 	}
 	if err := m.commit(s.pulling); err != nil {
 		return 0, 0, err
 	}
-	return len(ps), 0, nil
+	return routed, dropped, nil
 }

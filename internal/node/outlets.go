@@ -130,7 +130,7 @@ func (o *outlets) storeIn(ctx context.Context, it *item, to []lane, after time.D
 // storeAlone stores it in one queue.
 func (o *outlets) storeAlone(ctx context.Context, it *item, q store.Queue, after time.Duration) (*commit, error) {
 	o.fit(&it.Packet)
-	return o.storeIn(ctx, it, []lane{{into: it.into(), queue: q, rank: store.Descendant, attempt: attemptOf(it, after)}}, after, bringer{})
+	return o.storeIn(ctx, it, []lane{{into: it.into(), queue: q, rank: store.Descendant, attempt: attemptOf(it, after), sole: it.sole}}, after, bringer{})
 }
 
 // attemptOf sets packets apart that are delayed.

@@ -1,15 +1,11 @@
 package node
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/seed"
 )
 
 // An ownStore is the node's own store, with the large data beside its frames, the ids that
@@ -34,71 +30,37 @@ type ownStore struct {
 	hands sync.Mutex
 }
 
+// progressed are the frames of the own store that have records of progress.
+type progressed struct {
+	mu     sync.Mutex
+	frames map[store.Ref]bool
+}
+
+// onced are the injectors with pmk-once that have ended, as far as that is known without
+// the store.
+type onced struct {
+	mu    sync.Mutex
+	names map[seed.Name]bool
+}
+
+func (o *onced) add(name seed.Name) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.names == nil {
+		o.names = map[seed.Name]bool{}
+	}
+	o.names[name] = true
+}
+
+func (o *onced) has(name seed.Name) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.names[name]
+}
+
 func newOwnStore(l *lifetime) *ownStore {
-	s := &ownStore{lifetime: l, store: l.cfg.Store, seen: newSeen(l.cfg.Store, l.cfg.Durability, l.clock)}
-	if l.cfg.Blobs != nil {
-		s.blobs = boundedBlobs{l.cfg.Blobs, s.bound}
-	}
-	return s
+	return &ownStore{lifetime: l, store: l.cfg.Store, seen: newSeen(l.cfg.Store, l.cfg.Durability, l.clock)}
 }
-
-// The pauses between attempts to store.
-const (
-	minPause = 5 * time.Millisecond
-	maxPause = 500 * time.Millisecond
-)
-
-var storePauses = pause.Growing{First: minPause, Most: maxPause}
-
-// commit does tx with these frames appended in the own store, and holds the
-// large data that they name.
-func (s *ownStore) commit(tx *store.Tx, frames []*filling) error {
-	for _, f := range frames {
-		tx.Append = append(tx.Append, f.encode())
-		s.holdBlobs(f.packets)
-	}
-	began := s.clock.now()
-	// What is ready when the node ends is stored all the same.
-	err := s.store.Commit(context.Background(), tx)
-	if tx.Durable {
-		s.appends.add(s.clock.now() - began)
-	}
-	if err != nil && notStored(err) { // else it may have been; the next start finds out
-		for _, f := range frames {
-			s.dropBlobs(f.packets)
-		}
-	}
-	return err
-}
-
-// notStored tells whether after this error nothing was stored.
-func notStored(err error) bool {
-	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBroken) || errors.Is(err, store.ErrLapsed)
-}
-
-// storeTrouble says once why the store takes nothing, until it takes packets
-// again.
-func (s *ownStore) storeTrouble(err error) {
-	s.failed.Store(int64(s.clock.now()))
-	if s.trouble.Swap(true) {
-		return
-	}
-	s.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost: they continue when there is room ('pmk ps' shows what waits)", err))
-	s.goroutines.Go(func() {
-		for pause.For(s.running, maxPause) {
-			quiet := s.clock.now()-time.Duration(s.failed.Load()) > troubleTime
-			if st := s.store.State(); quiet && st.Err == nil && (st.Size == 0 || st.Used < st.Size) {
-				s.trouble.Store(false)
-				s.log.Info("the store takes packets again")
-				return
-			}
-		}
-	})
-}
-
-// troubleTime is how long no commit has failed before the store is said to be
-// well: at its brim it takes one packet and refuses the next.
-const troubleTime = 4 * maxPause
 
 // A taker is a store that leases the frames that it is told.
 type taker interface {

@@ -13,6 +13,9 @@ func (r *run) pass(child *item, to []dest) error {
 	if child.from == nil {
 		return r.route(r.ctx, &r.caller, child, to)
 	}
+	if len(to) == 1 {
+		child.sole = to[0].sole
+	}
 	if len(to) == 1 && to[0].host != nil && child.from.anew() && to[0].host.runHere(&r.caller, child) {
 		return nil
 	}

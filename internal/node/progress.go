@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -77,12 +76,6 @@ func progressKeys(frame store.Ref, records int) (keys []store.Key) {
 		keys = append(keys, recordKey(frame, i))
 	}
 	return keys
-}
-
-// progressed are the frames of the own store that have records of progress.
-type progressed struct {
-	mu     sync.Mutex
-	frames map[store.Ref]bool
 }
 
 // loadProgress learns which frames have records of progress, before any frame is

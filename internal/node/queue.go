@@ -231,31 +231,48 @@ func (q *queue) unhold(n int) {
 type batch struct {
 	packets []packet.Packet
 	from    []*unit // of each packet
+	sole    []bool  // whether a packet went to this seed alone
 	own     []packet.Packet
 }
 
 func (b *batch) reset() {
 	clear(b.packets)
 	clear(b.from)
-	b.packets, b.from = b.own[:0], b.from[:0]
+	b.packets, b.from, b.sole = b.own[:0], b.from[:0], b.sole[:0]
 }
 
 func (b *batch) add(it *item) {
 	b.own = append(b.own[:len(b.packets)], it.Packet)
 	b.packets = b.own
 	b.from = append(b.from, it.from)
+	b.sole = append(b.sole, it.sole)
 }
 
-// items are the packets of the batch that the slot has taken, with their counts.
+// items are the packets of the batch, with their counts.
 func (b *batch) items() []item {
 	its := make([]item, len(b.packets))
-	for i := range b.packets {
-		its[i] = item{Packet: b.packets[i], from: b.from[i]}
-		if from := b.from[i]; from != nil {
-			its[i].sole = from.frame.sole
-		}
+	for i := range its {
+		its[i] = b.item(i)
 	}
 	return its
+}
+
+// item is packet i of the batch, with its count.
+func (b *batch) item(i int) item { return item{b.packets[i], b.from[i], b.sole[i]} }
+
+// keep leaves the packets in the batch for which that is true; it is asked for each in turn.
+func (b *batch) keep(which func(i int) bool) {
+	kept := 0
+	for i := range b.packets {
+		if !which(i) {
+			continue
+		}
+		if kept < i {
+			b.packets[kept], b.from[kept], b.sole[kept] = b.packets[i], b.from[i], b.sole[i]
+		}
+		kept++
+	}
+	b.packets, b.from, b.sole = b.packets[:kept], b.from[:kept], b.sole[:kept]
 }
 
 // take moves up to most packets into b; one that is to be run alone comes
@@ -445,6 +462,7 @@ func (p *portions) take(b *batch, most int) {
 	b.packets = first.packets[:most:most]
 	for i := range b.packets {
 		b.from = append(b.from, &first.from[i])
+		b.sole = append(b.sole, first.from[i].frame.sole)
 		p.bytes -= b.packets[i].Size()
 	}
 	p.packets -= most

@@ -17,6 +17,19 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
+// between opens the store of a folder that no node has now.
+func between(t *testing.T, dir string, look func(store.Store)) {
+	t.Helper()
+	s, err := pebble.Open(t.Context(), pebble.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // life is one node on the folder, from its start to its end, with the store
 // that it opens. Its seeds come from host.
 func life(t *testing.T, dir string, live func(w *world)) {
@@ -101,7 +114,7 @@ func TestAFailedPacketKeepsItsFaultAndItsAttempts(t *testing.T) {
 	bad := func(w *world) {
 		m := w.seed("bad", "A:A ->", failAlways)
 		m.Retries = 5
-		w.pauseAfter = func(int32) time.Duration { return longDelay }
+		w.pauseAfter = func(int32) time.Duration { return 4 * longDelay }
 		w.host(m)
 	}
 	life(t, dir, func(w *world) {

@@ -19,7 +19,7 @@ const longestPause = 3 * time.Minute
 func retryDelay(failures int32) time.Duration {
 	pauses := [...]time.Duration{time.Second, 5 * time.Second, 20 * time.Second, time.Minute}
 	d := longestPause
-	if n := int(failures) - 1; n < len(pauses) {
+	if n := max(int(failures)-1, 0); n < len(pauses) {
 		d = pauses[n]
 	}
 	return d + time.Duration((rand.Float64()-0.5)*0.5*float64(d))

@@ -47,6 +47,13 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	return r.from.Read(p)
 }
 
+// boundBlobs has all large data wait for room.
+func (s *ownStore) boundBlobs() {
+	if s.cfg.Blobs != nil {
+		s.blobs = boundedBlobs{s.cfg.Blobs, s.bound}
+	}
+}
+
 // left is how many bytes a store still takes, and whether that is bounded.
 func left(st store.State, rank store.Rank) (bytes int64, bounded bool) {
 	most := st.Size

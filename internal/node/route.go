@@ -25,6 +25,7 @@ func (f *flow) route(ctx context.Context, by *caller, it *item, to []dest) error
 			}
 			continue
 		}
+		it.sole = to[i].sole
 		if by != nil && to[i].host != nil && to[i].host.runHere(by, it) {
 			if last {
 				it.from.end(1)
@@ -95,7 +96,6 @@ func (f *flow) give(ctx context.Context, by *caller, it *item, to dest) error {
 	case to.forced:
 		how = force
 	}
-	it.sole = to.sole
 	waited, err := to.host.queue.push(ctx, it, how)
 	if by != nil && !by.timing {
 		by.away += waited
@@ -148,8 +148,11 @@ func (f *flow) reroute(it *item, gone *host) {
 			}
 			continue
 		}
-		if _, err := d.host.queue.push(f.running, it, force); err != nil {
-			f.reroute(it, d.host) // gone as well
+		it.sole = d.sole
+		if _, err := d.host.queue.push(f.running, it, force); err != nil { // gone as well
+			if _, err := f.storePacket(f.running, it, []dest{d}); err != nil {
+				f.abandon(it)
+			}
 			continue
 		}
 		d.host.wake()

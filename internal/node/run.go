@@ -23,6 +23,7 @@ type run struct {
 	ctx      context.Context
 	packets  []packet.Packet
 	from     []*unit       // of each packet
+	sole     []bool        // whether a packet went to this seed alone
 	borrowed bool          // the packet's count is its caller's
 	rested   time.Duration // how long the worker had had nothing to do before
 	done     int           // packets that had their verdict
@@ -37,6 +38,7 @@ type run struct {
 	// Of the run in place: its packet, with its origin, and how many there were.
 	one     [1]packet.Packet
 	oneFrom [1]*unit
+	oneSole [1]bool
 	placed  uint64
 
 	hop   *packet.Hop   // the newest, for sharing
@@ -47,8 +49,8 @@ type run struct {
 }
 
 // start begins a run of these packets.
-func (r *run) start(ctx context.Context, packets []packet.Packet, from []*unit) {
-	r.ctx, r.packets, r.from = ctx, packets, from
+func (r *run) start(ctx context.Context, packets []packet.Packet, from []*unit, sole []bool) {
+	r.ctx, r.packets, r.from, r.sole = ctx, packets, from, sole
 	r.done, r.back, r.emitting, r.index = 0, len(packets), 0, 0
 	r.begin(0)
 	if r.cfg.Tracer != nil {
@@ -65,14 +67,13 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.slot.worker, r.slot.idleSince = w, r.clock.now()
+	r.slot.employ(w, r.clock.now())
 	return nil
 }
 
 // close ends the worker.
 func (r *run) close() {
-	if w := r.slot.worker; w != nil {
-		r.slot.worker = nil
+	if w := r.slot.dismiss(); w != nil {
 		r.closeWorker(r.host, w)
 	}
 }
@@ -105,7 +106,7 @@ func (r *run) item(i int) item {
 	if r.borrowed {
 		r.from[i].hold()
 	}
-	it := item{Packet: r.packets[i], from: r.from[i]}
+	it := item{r.packets[i], r.from[i], r.sole[i]}
 	if wish := r.untraced(i); wish != nil {
 		it.Wish = wish // what comes of a failed run is no child of it, but its next attempt
 	}

@@ -17,19 +17,19 @@ import (
 // until ctx ends. What it has leased then outlives that for a time, in which the peer
 // can resume it over another connection; large data that it put there and that no
 // frame names is removed.
-func (n *Node) Serve(ctx context.Context, peer string, boot packet.ID) mesh.Served {
-	g := &guest{node: n, peer: peer, boot: boot, ctx: ctx, held: map[packet.Sum]int{}}
-	g.lent = n.borrowers.connect(g)
+func (l *lender) Serve(ctx context.Context, peer string, boot packet.ID) mesh.Served {
+	g := &guest{lender: l, session: session{ctx}, peer: peer, boot: boot, held: map[packet.Sum]int{}}
+	g.lent = l.connect(&g.session, peer, boot)
 	context.AfterFunc(ctx, g.end)
 	return g
 }
 
 // A guest is a peer that uses this node's store over one connection.
 type guest struct {
-	node *Node
+	*lender
+	session
 	peer string
 	boot packet.ID
-	ctx  context.Context
 	lent *lent
 
 	mu   sync.Mutex
@@ -47,18 +47,18 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	if err := from.Check(); err != nil || !inbox {
 		return nil, errors.Join(fmt.Errorf("pull from %q: only inboxes of seeds are for others", string(from)), err)
 	}
-	if err := g.known(ctx); err != nil {
+	if err := g.awaitKnown(ctx); err != nil {
 		return nil, err
 	}
 	for {
 		within, leave := ctx, func() {}
-		if h := g.node.snap.Load().hosts[name]; h != nil && !h.manifest.Spread {
+		if h := g.snap.Load().hosts[name]; h != nil && !h.manifest.Spread {
 			var err error
 			if within, leave, err = h.gate.pass(ctx); err != nil {
 				return nil, err
 			}
 		}
-		leases, err := g.node.store.Pull(within, from, most)
+		leases, err := g.store.Pull(within, from, most)
 		shut := within.Err() != nil
 		leave()
 		switch {
@@ -71,10 +71,10 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	}
 }
 
-// known waits until it is known what was leased before the node started.
-func (g *guest) known(ctx context.Context) error {
+// awaitKnown waits until it is known what was leased before the node started.
+func (g *guest) awaitKnown(ctx context.Context) error {
 	select {
-	case <-g.node.borrowers.known:
+	case <-g.known:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -85,12 +85,12 @@ func (g *guest) known(ctx context.Context) error {
 func (g *guest) take(from store.Queue, leases []store.Lease) ([]store.Lease, error) {
 	mine, out, frames := make([]*guestLease, len(leases)), make([]store.Lease, len(leases)), make([]store.Ref, len(leases))
 	for i, lease := range leases {
-		mine[i] = g.node.guestLease(from, lease)
-		out[i], frames[i] = mine[i], mine[i].ref()
+		mine[i] = g.guestLease(from, lease)
+		out[i], frames[i] = &served{mine[i], g.lender}, mine[i].ref()
 	}
-	g.node.noteLent(g.peer, g.boot, frames)
-	if !g.lent.add(g, mine) {
-		g.node.takeBack(g.peer, mine, returned)
+	g.noteLent(g.peer, g.boot, frames)
+	if !g.lent.add(&g.session, mine) {
+		g.takeBackFrom(g.peer, mine, returned)
 		return nil, mesh.ErrGone
 	}
 	return out, nil
@@ -98,17 +98,17 @@ func (g *guest) take(from store.Queue, leases []store.Lease) ([]store.Lease, err
 
 // Resume takes up the leases of earlier connections that the peer still has.
 func (g *guest) Resume(ctx context.Context, frames []store.Ref) ([]store.Lease, error) {
-	if err := g.known(ctx); err != nil {
+	if err := g.awaitKnown(ctx); err != nil {
 		return nil, err
 	}
-	leases, there := g.lent.resume(g, frames)
+	leases, there := g.lent.resume(&g.session, frames)
 	if !there {
 		return nil, mesh.ErrGone
 	}
 	out := make([]store.Lease, len(frames))
 	for i, l := range leases {
 		if l != nil {
-			out[i] = l
+			out[i] = &served{l, g.lender}
 		}
 	}
 	return out, nil
@@ -119,93 +119,70 @@ func (g *guest) Leave() { g.lent.remove(returned, all) }
 
 // end is called when the connection has ended.
 func (g *guest) end() {
-	g.lent.disconnect(g)
+	g.lent.disconnect(&g.session)
+	g.disconnected(g.lent)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over = true
 	for sum, count := range g.held {
 		for range count {
-			g.node.drop([]packet.Sum{sum})
+			g.drop([]packet.Sum{sum})
 		}
 	}
 	clear(g.held)
 }
 
-// A guestLease is a frame that a peer works on.
-type guestLease struct {
-	store.Lease
-	node   *Node
-	at     store.Queue
-	deaths int
-	cost   time.Duration // of a run, as far as it was known when the lease began
-	since  time.Time     // when that was
-	lent   *lent         // of which it is one
-
-	// Under the lock of lent.
-	by    *guest    // the connection over which the peer has it; nil while it is silent
-	until time.Time // when it lapses then
+// served is a lease as a peer has it: its verdict ends it here.
+type served struct {
+	*guestLease
+	*lender
 }
 
-// guestLease is a lease for a peer.
-func (n *Node) guestLease(at store.Queue, lease store.Lease) *guestLease {
-	l := &guestLease{Lease: lease, node: n, at: at, deaths: n.deaths(at, lease), since: time.Now()}
-	if name, ok := at.Seed(); ok {
-		l.cost = n.snap.Load().costs[name]
-	}
-	return l
-}
-
-func (l *guestLease) ref() store.Ref { return store.Ref{At: l.at, Number: l.Number()} }
-
-// Deliveries counts those whose holders have died, and this one.
-func (l *guestLease) Deliveries() int { return l.deaths + 1 }
-
-func (l *guestLease) Ack() error {
-	if !l.lent.end(l) {
+func (s *served) Ack() error {
+	if !s.lent.end(s.guestLease) {
 		return store.ErrLapsed
 	}
-	n := l.node
 	var blobs []packet.Sum
-	if data := l.Data(); packet.FrameHasBlobs(data) {
+	if data := s.Data(); packet.FrameHasBlobs(data) {
 		_, ps, err := packet.ParseFrame(data)
 		if err != nil {
-			return fmt.Errorf("frame %d of %s: %w", l.Number(), l.at, err)
+			return fmt.Errorf("frame %d of %s: %w", s.Number(), s.at, err)
 		}
 		blobs = blobsOf(ps)
 	}
-	tx := &store.Tx{Ack: []store.Lease{l.Lease}}
-	if n.notesLent() {
-		tx.Delete = []store.Key{lentKey(l.ref())}
+	tx := &store.Tx{Ack: []store.Lease{s.Lease}}
+	if s.notesLent() {
+		tx.Delete = []store.Key{lentKey(s.ref())}
 	}
-	if err := n.store.Commit(context.Background(), tx); err != nil {
+	if err := s.store.Commit(context.Background(), tx); err != nil {
 		// It runs again, if nobody else has it by now.
-		return errors.Join(err, n.giveBack(nil, l.at, l.Lease, releaseDelay))
+		return errors.Join(err, s.giveBack(nil, s.at, s.Lease, releaseDelay))
 	}
-	n.givenBack.Delete(delivery{nil, l.at, l.Number()})
-	n.dropLater(blobs)
+	s.givenBack.Delete(delivery{nil, s.at, s.Number()})
+	s.dropLater(blobs)
 	return nil
 }
 
-func (l *guestLease) Release(after time.Duration) error {
-	if !l.lent.end(l) {
+func (s *served) Release(after time.Duration) error {
+	if !s.lent.end(s.guestLease) {
 		return store.ErrLapsed
 	}
-	l.node.forgetLent([]store.Ref{l.ref()})
-	return l.node.giveBack(nil, l.at, l.Lease, after)
+	s.forgetLent([]store.Ref{s.ref()})
+	return s.giveBack(nil, s.at, s.Lease, after)
 }
 
 // Spoil says that the frame is not what was stored.
-func (l *guestLease) Spoil() error {
-	if !l.lent.end(l) {
+func (s *served) Spoil() error {
+	if !s.lent.end(s.guestLease) {
 		return store.ErrLapsed
 	}
-	l.node.forgetLent([]store.Ref{l.ref()})
-	if _, _, err := packet.ParseFrame(l.Data()); err != nil {
-		l.node.damaged(l.at, l.Lease, err)
+	s.forgetLent([]store.Ref{s.ref()})
+	if _, _, err := packet.ParseFrame(s.Data()); err != nil {
+		s.damaged(s.at, s.Lease, err)
 		return nil
 	}
 	// It was spoilt on its way.
-	return l.node.giveBack(nil, l.at, l.Lease, releaseDelay)
+	return s.giveBack(nil, s.at, s.Lease, releaseDelay)
 }
 
 // Append puts a frame into this node's store.
@@ -222,52 +199,50 @@ func (g *guest) Append(ctx context.Context, to store.Queue, f store.Frame) error
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", to, err)
 	}
-	n := g.node
-	n.entering.Add(1)
-	defer n.entering.Add(-1)
+	g.entering.Add(1)
+	defer g.entering.Add(-1)
 	if packet.FrameHasBlobs(f.Data) {
-		n.holdLeft()
+		g.holdLeft()
 	}
-	n.holdBlobs(ps)
+	g.holdBlobs(ps)
 	tx.Append[0].Blobs = blobsOf(ps)
-	if err := n.store.Commit(ctx, tx); err != nil {
+	if err := g.store.Commit(ctx, tx); err != nil {
 		if notStored(err) { // else it may have been stored; the next start finds out
-			n.dropBlobs(ps)
+			g.dropBlobs(ps)
 		}
 		return err
 	}
 	if state, ok := to.State(); ok {
-		n.frameWaits(state, &ps[0])
+		g.frameWaits(state, &ps[0])
 	}
 	return nil
 }
 
 // OpenBlob reads large data that lies here.
 func (g *guest) OpenBlob(_ context.Context, b packet.Blob) (io.ReadCloser, error) {
-	if g.node.blobs == nil {
+	if g.blobs == nil {
 		return nil, errors.New("there is no large data here")
 	}
-	return g.node.blobs.Open(b)
+	return g.blobs.Open(b)
 }
 
 // PutBlob puts large data here.
 func (g *guest) PutBlob(ctx context.Context, b packet.Blob, r io.Reader) error {
-	n := g.node
-	if n.blobs == nil {
+	if g.blobs == nil {
 		return errors.New("there is no place for large data here")
 	}
-	got, err := n.blobs.Put(ctx, r, b.Size)
+	got, err := g.blobs.Put(ctx, r, b.Size)
 	if err != nil {
 		return err
 	}
 	if got != b {
-		n.drop([]packet.Sum{got.Sum})
+		g.drop([]packet.Sum{got.Sum})
 		return fmt.Errorf("what came is %d bytes with the sum %x; expected %d with %x", got.Size, got.Sum[:8], b.Size, b.Sum[:8])
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
-		n.drop([]packet.Sum{b.Sum})
+		g.drop([]packet.Sum{b.Sum})
 		return mesh.ErrGone
 	}
 	g.held[b.Sum]++
@@ -284,6 +259,6 @@ func (g *guest) DropBlob(_ context.Context, b packet.Blob) error {
 	if g.held[b.Sum]--; g.held[b.Sum] == 0 {
 		delete(g.held, b.Sum)
 	}
-	g.node.drop([]packet.Sum{b.Sum})
+	g.drop([]packet.Sum{b.Sum})
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // A slot is a place for one worker of a seed, and what it has counted. Whoever has taken
@@ -19,6 +21,8 @@ type slot struct {
 
 	worker    runner.Worker // nil until there is work
 	idleSince time.Duration // by the node's clock
+	manned    atomic.Bool   // whether there is a worker, for those who have not taken the slot
+	notBefore time.Duration // by the node's clock: until then no worker is started here
 
 	// busy is since when a batch runs, by the node's clock; 0 while none does.
 	busy atomic.Int64
@@ -69,11 +73,50 @@ func (s *slot) await(ctx context.Context) bool {
 	return true
 }
 
+// employ gives the slot a worker.
+func (s *slot) employ(w runner.Worker, now time.Duration) {
+	s.worker, s.idleSince = w, now
+	s.manned.Store(true)
+}
+
+// dismiss takes the worker out of the slot; nil if there is none.
+func (s *slot) dismiss() runner.Worker {
+	w := s.worker
+	s.worker = nil
+	s.manned.Store(false)
+	return w
+}
+
 // retire waits until the slot is free, and lets nobody take it any more. The worker is
 // the caller's.
 func (s *slot) retire() {
 	s.wanted.Store(true)
 	for !s.state.CompareAndSwap(slotFree, slotRetired) && s.state.Load() != slotRetired {
 		<-s.freed
+	}
+}
+
+// counters are those of one slot, by state. They fill lines of the cache of their
+// own, since the slots of a seed count at the same time.
+func counters(c seed.Contract) (in, out []atomic.Uint64) {
+	const line = 64 / 8
+	ins, outs := max(len(c.In), 1), max(len(c.Out), 1)
+	all := make([]atomic.Uint64, ins+outs, (ins+outs+line-1)/line*line)
+	return all[:ins:ins], all[ins:]
+}
+
+// countIn counts the packets of a batch by their states, which the contract names.
+func (s *slot) countIn(states []packet.State, batch []packet.Packet) {
+	if len(s.in) == 1 {
+		s.in[0].Add(uint64(len(batch)))
+		return
+	}
+	for i := range batch {
+		for k, state := range states {
+			if state == batch[i].State {
+				s.in[k].Add(1)
+				break
+			}
+		}
 	}
 }

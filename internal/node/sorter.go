@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// patience is how long an inbox keeps its packets for a seed that nobody hosts.
+const patience = 60 * time.Second
+
 // A sorter looks after what lies in the own store and nobody has leased: what waits and is
 // accepted by now, the inboxes of seeds that are gone, what people ask for by hand.
 type sorter struct {
@@ -17,7 +20,5 @@ type sorter struct {
 }
 
 func newSorter(f *flow) *sorter {
-	s := &sorter{flow: f, waits: newWaits(), patience: patience, orphaned: make(chan struct{}, 1)}
-	f.landed = s.waitingStored
-	return s
+	return &sorter{flow: f, waits: newWaits(), patience: patience, orphaned: make(chan struct{}, 1)}
 }

@@ -46,18 +46,8 @@ type Status struct {
 	Load    Load     `json:"load"`
 }
 
-// A Folder is one whose files become packets: how many were taken and refused since the
-// start, how many lie there that are none to take, and how many are written to.
-type Folder struct {
-	Dir      string `json:"dir"`
-	Taken    int    `json:"taken"`
-	Refused  int    `json:"refused"`
-	Left     int    `json:"left"`
-	Changing int    `json:"changing"`
-}
-
 // ShowFolders has [Node.Status] show the folders that list gives.
-func (n *Node) ShowFolders(list func() []Folder) { n.folders.Store(&list) }
+func (r *roster) ShowFolders(list func() []Folder) { r.folders.Store(&list) }
 
 // A Load is how busy a node is.
 type Load struct {
@@ -147,10 +137,6 @@ func (w Waiting) Place() string {
 	return string(w.State)
 }
 
-// InCluster is the durability of a store that all nodes share: that of the
-// cluster.
-const InCluster = "cluster"
-
 // A StoreStatus is how the node's store does.
 type StoreStatus struct {
 	// Durability is disk, memory, none or [InCluster].
@@ -182,20 +168,20 @@ func (s StoreStatus) Held() string {
 }
 
 // Status looks at the node.
-func (n *Node) Status(ctx context.Context) Status {
-	st := Status{Node: n.cfg.Name, Group: n.cfg.Group, Run: n.cfg.Run, Since: n.clock.base, Store: n.StoreStatus(),
+func (r *roster) Status(ctx context.Context) Status {
+	st := Status{Node: r.cfg.Name, Group: r.cfg.Group, Run: r.cfg.Run, Since: r.clock.base, Store: r.StoreStatus(),
 		Seeds: []SeedStatus{}, Waiting: []Waiting{},
-		Version: n.cfg.Version, Refused: n.Refused(), Leaving: n.injecting.Err() != nil, Behind: n.backlogs.behind(),
+		Version: r.cfg.Version, Refused: r.Refused(), Leaving: r.injecting.Err() != nil, Behind: r.backlogs.behind(),
 	}
-	if list := n.folders.Load(); list != nil {
+	if list := r.folders.Load(); list != nil {
 		st.Folders = (*list)()
 	}
-	places, err := n.store.Queues(ctx)
+	places, err := r.store.Queues(ctx)
 	if err != nil && st.Store.Error == "" {
 		st.Store.Error = err.Error()
 	}
-	snap := n.snap.Load()
-	st.Away = n.Away()
+	snap := r.snap.Load()
+	st.Away = r.Away()
 	stored := map[seed.Name]store.Count{}
 	for _, c := range places {
 		name, inbox := c.Queue.Seed()
@@ -213,7 +199,7 @@ func (n *Node) Status(ctx context.Context) Status {
 		default:
 			if state, ok := c.Queue.State(); ok {
 				st.Waiting = append(st.Waiting, Waiting{
-					State: state, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: n.whyWaiting(snap, state),
+					State: state, Packets: c.Packets, Bytes: c.Bytes, Since: c.Since, Why: r.whyWaiting(snap, state),
 				})
 			}
 		}
@@ -245,28 +231,28 @@ func (st *Status) keep(name seed.Name, c store.Count) Waiting {
 }
 
 // StoreStatus looks at the node's store alone, which is cheap.
-func (n *Node) StoreStatus() StoreStatus {
-	st := n.store.State()
-	durability := n.cfg.Durability.String()
-	if _, ok := n.store.(store.Shared); ok {
+func (r *roster) StoreStatus() StoreStatus {
+	st := r.store.State()
+	durability := r.cfg.Durability.String()
+	if _, ok := r.store.(store.Shared); ok {
 		durability = InCluster
 	}
-	out := StoreStatus{Durability: durability, Used: st.Used, Size: st.Size, Reserve: st.Reserve, Damage: st.Damage, Refusing: n.trouble.Load()}
+	out := StoreStatus{Durability: durability, Used: st.Used, Size: st.Size, Reserve: st.Reserve, Damage: st.Damage, Refusing: r.trouble.Load()}
 	if st.Err != nil {
 		out.Error = st.Err.Error()
 	}
-	if count := n.damage.Load(); count > 0 {
+	if count := r.damage.Load(); count > 0 {
 		out.Damage = append(out.Damage, english.Plural(int(count), "frame", "")+" could not be read since the start")
 	}
 	return out
 }
 
 // whyWaiting says why the packets of a state wait.
-func (n *Node) whyWaiting(snap *snapshot, state packet.State) string {
+func (r *roster) whyWaiting(snap *snapshot, state packet.State) string {
 	if len(snap.accept[state]) > 0 {
-		n.waits.mu.Lock()
-		defer n.waits.mu.Unlock()
-		if st := n.waits.states[state]; st != nil && st.why != "" {
+		r.waits.mu.Lock()
+		defer r.waits.mu.Unlock()
+		if st := r.waits.states[state]; st != nil && st.why != "" {
 			return st.why
 		}
 		return "it is about to be sent on"
@@ -275,7 +261,7 @@ func (n *Node) whyWaiting(snap *snapshot, state packet.State) string {
 }
 
 // Network is the automaton of what the node hosts now.
-func (n *Node) Network() *dtn.Network { return n.snap.Load().net }
+func (r *roster) Network() *dtn.Network { return r.snap.Load().net }
 
 func (h *host) status() SeedStatus {
 	st := SeedStatus{Manifest: h.manifest, Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}

@@ -201,5 +201,15 @@ func (subs subscriptions) pass(d, most time.Duration) (ended, changed []subKey) 
 	return ended, changed
 }
 
+// passing tells whether time is to pass for one of them.
+func (subs subscriptions) passing() bool {
+	for _, s := range subs {
+		if !s.live {
+			return true
+		}
+	}
+	return false
+}
+
 // saveAway is how exactly the store knows how long a seed was away.
 const saveAway = time.Minute

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,7 +170,7 @@ func TestAHostThatRestarts(t *testing.T) {
 			b.host(takes("archive", "T:A ->", &far)(b))
 			c.meet(a, b)
 			testenv.Eventually(t, 10*time.Second, "a knows the archive", func() bool { return a.snap.Load().hosted("archive") })
-			stop, sent := make(chan struct{}), make(chan int)
+			stop, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
 				count := 0
 				defer func() { sent <- count }()
@@ -176,7 +178,7 @@ func TestAHostThatRestarts(t *testing.T) {
 					select {
 					case <-stop:
 						return
-					default:
+					case <-time.After(time.Millisecond): // a pace that both can keep
 					}
 					if err := a.Inject(context.Background(), packet.Packet{State: "T:A", Data: fmt.Sprint(count)}); err != nil {
 						t.Error(err)
@@ -370,9 +372,11 @@ func TestATenthOfTheStore(t *testing.T) {
 			awaits(t, a, "archive")
 			sent := 0
 			testenv.Eventually(t, 60*time.Second, "it ends", func() bool {
-				if sent*len(data) < 8<<20 {
-					a.inject("T:A", data, nil)
-					sent++
+				for range 20 {
+					if sent*len(data) < 8<<20 && len(a.Away()) > 0 {
+						a.inject("T:A", data, nil)
+						sent++
+					}
 				}
 				return len(a.Away()) == 0
 			})
@@ -483,4 +487,26 @@ func TestEveryNodeKnows(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "it waits", func() bool { return waitsFor(d, "T:A") == 1 })
 	c.meet(b, d)
 	testenv.Eventually(t, 10*time.Second, "it arrives", func() bool { return got.count() == 1 })
+}
+
+// TestForgettingWhatIsAtWork says that it is left.
+func TestForgettingWhatIsAtWork(t *testing.T) {
+	t.Parallel()
+	c := newCircle(t)
+	a, b := c.node("a", Disk), c.node("b", Disk)
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open()
+	var entered atomic.Int64
+	var got basket
+	b.host(b.gated("work", "T:A ->", gate, &entered, &got))
+	c.meet(a, b)
+	a.inject("T:A", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "b works", func() bool { return entered.Load() == 1 })
+	c.part(a, b)
+	awaits(t, a, "work")
+	out, err := a.ForgetSeeds(t.Context(), "work")
+	if err != nil || out.Left != 1 || out.Routed+out.Dropped != 0 {
+		t.Errorf("it says %+v, %v; expected one packet to be left", out, err)
+	}
 }

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"time"
-
 	"github.com/recap/pumpkin/internal/trace"
 	"github.com/recap/pumpkin/packet"
 )
@@ -19,21 +17,4 @@ type Tracer interface {
 	Child(parent packet.TraceContext) packet.TraceContext
 	// Ran makes the span, at its place, of a run that is over.
 	Ran(parent, own packet.TraceContext, r *trace.Run)
-}
-
-// traceRoot gives a packet that comes in its place in a trace: from the injector of that
-// name or, with "", from outside.
-func (l *lifetime) traceRoot(p *packet.Packet, injector string) {
-	if l.cfg.Tracer == nil {
-		return
-	}
-	var wish packet.Wish
-	if p.Wish != nil {
-		wish = *p.Wish
-	}
-	c := l.cfg.Tracer.Root(wish.Trace, &trace.Run{Packet: p.ID, Ship: p.Ship, Born: true, Seed: injector, Node: l.cfg.Name, State: p.State, At: time.Now()})
-	if c != wish.Trace {
-		wish.Trace = c
-		p.Wish = &wish
-	}
 }

@@ -44,7 +44,7 @@ func (w *writer) append(ctx context.Context, to *peer, frames []*filling, there 
 			if back == nil {
 				return err
 			}
-			to = back
+			to, there = back, nil // it may have let go of what it had
 			err = w.appendFrame(ctx, to, f, there)
 		}
 		if err != nil {
@@ -100,4 +100,30 @@ func (w *writer) send(ctx context.Context, to *peer, b packet.Blob) error {
 	}
 	defer file.Close() // only read
 	return to.store.PutBlob(ctx, b, packet.Verify(b, file))
+}
+
+// commit does tx with these frames appended in the own store, and holds the
+// large data that they name.
+func (w *writer) commit(tx *store.Tx, frames []*filling) error {
+	for _, f := range frames {
+		tx.Append = append(tx.Append, f.encode())
+		w.holdBlobs(f.packets)
+	}
+	began := w.clock.now()
+	// What is ready when the node ends is stored all the same.
+	err := w.store.Commit(context.Background(), tx)
+	if tx.Durable {
+		w.appends.add(w.clock.now() - began)
+	}
+	if err != nil && notStored(err) { // else it may have been; the next start finds out
+		for _, f := range frames {
+			w.dropBlobs(f.packets)
+		}
+	}
+	return err
+}
+
+// notStored tells whether after this error nothing was stored.
+func notStored(err error) bool {
+	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBroken) || errors.Is(err, store.ErrLapsed)
 }

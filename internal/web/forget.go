@@ -63,6 +63,7 @@ func (net *network) forget(ctx context.Context, name string) (node.Forgotten, er
 			all.Seeds = append(all.Seeds, out.Seeds...)
 			all.Routed += out.Routed
 			all.Dropped += out.Dropped
+			all.Left += out.Left
 		case errors.As(err, &problem) && problem.Status == http.StatusNotFound:
 		default:
 			failed = errors.Join(failed, fmt.Errorf("node %s: %w", p.Card().Node, err))
