@@ -71,13 +71,8 @@ func (c *crew) pump(r *run) {
 	}
 }
 
-// runHere runs it on the goroutine of the run that gave it, if the seed is cheap and has a
-// free slot and an empty queue: false means that it did not.
-func (c *crew) runHere(by *caller, it *item) bool {
-	h := c.host
-	if !h.inline || by.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
-		return false
-	}
+// runHere runs it on the goroutine of the run that gave it: false means that no slot is free.
+func (c *crew) runHere(by *caller, it item) bool {
 	r := c.acquire()
 	if r == nil {
 		return false
@@ -86,10 +81,10 @@ func (c *crew) runHere(by *caller, it *item) bool {
 		r.slot.release()
 		return false
 	}
-	r.inPlace(by, it)
+	r.inPlace(by, &it)
 	r.slot.release()
-	if h.queue.length.Load() > 0 {
-		h.wake()
+	if c.host.queue.length.Load() > 0 {
+		c.wake()
 	}
 	return true
 }

@@ -325,19 +325,15 @@ func (f *finisher) release(p *part) {
 }
 
 // apart puts the output's data beside the frame if it is too large for one.
-func (f *finisher) apart(out *output) error {
+func (f *finisher) apart(out output) (output, error) {
 	p := &out.packet
-	if len(p.Data) <= store.MaxInline {
-		if p.Blob != nil {
-			f.holdLeft()
+	if len(p.Data) > store.MaxInline {
+		b, err := f.putData(p)
+		if err != nil {
+			return out, err
 		}
-		return nil
+		out.own, p.Blob, p.Data = b.Sum, &b, ""
 	}
-	b, err := f.putData(p)
-	if err != nil {
-		return err
-	}
-	out.own, p.Blob, p.Data = b.Sum, &b, ""
 	f.holdLeft()
-	return nil
+	return out, nil
 }

@@ -12,7 +12,7 @@ import (
 // A flow brings packets from seed to seed: in memory while the next one is here and has
 // room, else through stores.
 type flow struct {
-	*outlets
+	outlets
 	snap    atomic.Pointer[snapshot]
 	ledgers ledgers
 	history history
@@ -28,19 +28,21 @@ type flow struct {
 	noWorker func(h *host, err error, its []item) bool
 }
 
-func newFlow(own *ownStore) *flow {
+func newFlow(cfg Config) *flow {
 	f := &flow{
 		ledgers: ledgers{open: map[packet.ID]*ledger{}, over: map[packet.ID]bool{}}, pauseAfter: retryDelay, cutTime: 2 * time.Second,
 		watch: watch{woken: make(chan struct{}, 1)},
 	}
-	own.boundBlobs()
-	f.outlets = &outlets{writer: &writer{ownStore: own, most: f.most, met: f.peer}}
-	f.snap.Store(newSnapshot(own.cfg.Name, nil, nil, nil, false))
+	f.lifetime.begin(cfg)
+	f.ownStore.take()
+	f.boundBlobs()
+	f.most, f.met = f.frameMost, f.peer
+	f.snap.Store(newSnapshot(f.cfg.Name, nil, nil, nil, false))
 	return f
 }
 
-// most is how many packets a frame of the queue may hold.
-func (f *flow) most(q store.Queue) int {
+// frameMost is how many packets a frame of the queue may hold.
+func (f *flow) frameMost(q store.Queue) int {
 	if name, ok := q.Seed(); ok {
 		return f.snap.Load().frame(name)
 	}

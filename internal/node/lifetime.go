@@ -29,13 +29,13 @@ type lifetime struct {
 	moving   atomic.Int64 // packets that come to seeds from what waits or was pulled
 }
 
-func newLifetime(cfg Config) *lifetime {
+// begin begins the node's life.
+func (l *lifetime) begin(cfg Config) {
 	cfg.complete()
-	l := &lifetime{cfg: cfg, log: cfg.Log, clock: clock{base: time.Now()}, boot: packet.NewID()}
+	l.cfg, l.log, l.clock, l.boot = cfg, cfg.Log, clock{base: time.Now()}, packet.NewID()
 	l.running, l.stop = context.WithCancel(context.Background())
 	l.injecting, l.stopInject = context.WithCancel(l.running)
 	l.pulling, l.stopPull = context.WithCancel(l.running)
-	return l
 }
 
 // ErrDraining is a packet that comes while the node ends.

@@ -110,8 +110,9 @@ type ender interface {
 	look(*origin)
 	// lingered is look for a frame whose outputs have waited long enough.
 	lingered(*origin)
-	// apart puts an output's data beside the frame if it is too large for one.
-	apart(*output) error
+	// apart puts an output's data beside the frame if it is too large for one. By value:
+	// what a pointer in such a call leads to would be allocated.
+	apart(output) (output, error)
 	// drop lets go of large data.
 	drop([]packet.Sum)
 }
@@ -231,8 +232,11 @@ func (u *unit) store(ctx context.Context, it *item, l lane, after time.Duration)
 		return nil
 	}
 	out := output{unit: int(u.index), lane: l, packet: it.Packet, after: after}
-	if err := o.ender.apart(&out); err != nil {
-		return err
+	if len(out.packet.Data) > store.MaxInline || out.packet.Blob != nil {
+		var err error
+		if out, err = o.ender.apart(out); err != nil {
+			return err
+		}
 	}
 	if out.size = storedSize(&out.packet); out.size > store.MaxFrame-maxFrameHead {
 		return tooLong(&out.packet, out.size)

@@ -23,7 +23,7 @@ type Node struct{ *roster }
 
 // New makes a node. It hosts nothing yet and starts nothing.
 func New(cfg Config) *Node {
-	f := newFlow(newOwnStore(newLifetime(cfg)))
+	f := newFlow(cfg)
 	n := &Node{newRoster(newLender(newSorter(f)))}
 	f.landed, f.noWorker = n.waitingStored, n.unload
 	n.say()

@@ -13,7 +13,7 @@ import (
 // outlets are the ways of packets into stores: a [committer] for each place that packets
 // from outside go to, and a [finisher] for each that frames are ended in.
 type outlets struct {
-	*writer
+	writer
 	committers sync.Map     // of target: *committer
 	finishers  sync.Map     // of finishing: *finisher
 	abandoned  atomic.Int64 // packets given up because the node ended
@@ -24,7 +24,7 @@ func (o *outlets) committer(t target) *committer {
 	if c, ok := o.committers.Load(t); ok {
 		return c.(*committer)
 	}
-	c, _ := o.committers.LoadOrStore(t, newCommitter(o.writer, t))
+	c, _ := o.committers.LoadOrStore(t, newCommitter(&o.writer, t))
 	return c.(*committer)
 }
 
@@ -34,7 +34,7 @@ func (o *outlets) finisher(frame *origin) *finisher {
 	if f, ok := o.finishers.Load(kind); ok {
 		return f.(*finisher)
 	}
-	f, _ := o.finishers.LoadOrStore(kind, &finisher{writer: o.writer, finishing: kind})
+	f, _ := o.finishers.LoadOrStore(kind, &finisher{writer: &o.writer, finishing: kind})
 	return f.(*finisher)
 }
 

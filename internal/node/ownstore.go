@@ -11,7 +11,7 @@ import (
 // An ownStore is the node's own store, with the large data beside its frames, the ids that
 // came from outside, and the progress of its frames.
 type ownStore struct {
-	*lifetime
+	lifetime
 	store      store.Store
 	blobs      store.Blobs
 	seen       *seen
@@ -58,8 +58,9 @@ func (o *onced) has(name seed.Name) bool {
 	return o.names[name]
 }
 
-func newOwnStore(l *lifetime) *ownStore {
-	return &ownStore{lifetime: l, store: l.cfg.Store, seen: newSeen(l.cfg.Store, l.cfg.Durability, l.clock)}
+// take takes the store over that the configuration names.
+func (s *ownStore) take() {
+	s.store, s.seen = s.cfg.Store, newSeen(s.cfg.Store, s.cfg.Durability, s.clock)
 }
 
 // A taker is a store that leases the frames that it is told.

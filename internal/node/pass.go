@@ -16,7 +16,7 @@ func (r *run) pass(child *item, to []dest) error {
 	if len(to) == 1 {
 		child.sole = to[0].sole
 	}
-	if len(to) == 1 && to[0].host != nil && child.from.anew() && to[0].host.runHere(&r.caller, child) {
+	if len(to) == 1 && to[0].host != nil && child.from.anew() && to[0].host.inPlace(&r.caller, child) {
 		return nil
 	}
 	child.from.hold()

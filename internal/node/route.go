@@ -26,7 +26,7 @@ func (f *flow) route(ctx context.Context, by *caller, it *item, to []dest) error
 			continue
 		}
 		it.sole = to[i].sole
-		if by != nil && to[i].host != nil && to[i].host.runHere(by, it) {
+		if by != nil && to[i].host != nil && to[i].host.inPlace(by, it) {
 			if last {
 				it.from.end(1)
 			}

@@ -14,7 +14,7 @@ import (
 
 // A writer stores frames, in the own store or in that of a peer.
 type writer struct {
-	*ownStore
+	ownStore
 	most func(store.Queue) int // packets that a frame of the queue may hold
 	// landed is told of frames that lie in the own store since now.
 	landed func([]*filling)
