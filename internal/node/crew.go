@@ -12,29 +12,29 @@ import (
 type crew struct {
 	*flow
 	host *host
-	runs []run // of each slot
+	runs []*run // of each slot
 }
 
 // newSeed is the host of a seed, with its crew.
 func (f *flow) newSeed(m seed.Manifest, r runner.Runner) *host {
 	h := newHost(m, r)
-	c := &crew{flow: f, host: h, runs: make([]run, len(h.slots))}
+	c := &crew{flow: f, host: h, runs: make([]*run, len(h.slots))}
 	for i, s := range h.slots {
-		c.runs[i] = run{flow: f, host: h, slot: s}
+		c.runs[i] = &run{flow: f, host: h, slot: s}
 	}
-	h.wake, h.runHere = c.wake, c.runHere
+	h.wake, h.crew = c.wake, c
 	return h
 }
 
 // acquire takes a free slot, or nil. The caller releases it.
 func (c *crew) acquire() *run {
-	for i := range c.runs {
-		s := c.runs[i].slot
+	for _, r := range c.runs {
+		s := r.slot
 		if !s.take() {
 			continue
 		}
 		if s.worker != nil || s.notBefore == 0 || c.clock.now() >= s.notBefore {
-			return &c.runs[i]
+			return r
 		}
 		s.release()
 	}
@@ -71,8 +71,14 @@ func (c *crew) pump(r *run) {
 	}
 }
 
-// runHere runs it on the goroutine of the run that gave it: false means that no slot is free.
-func (c *crew) runHere(by *caller, it item) bool {
+// inPlace runs a packet that a run has given on the goroutine of that, if the seed is cheap
+// and has a free slot and an empty queue: false means that it did not. The item's count stays
+// its caller's.
+func (h *host) inPlace(by *caller, it *item) bool {
+	if !h.inline || by.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
+		return false
+	}
+	c := h.crew.(*crew)
 	r := c.acquire()
 	if r == nil {
 		return false
@@ -81,9 +87,9 @@ func (c *crew) runHere(by *caller, it item) bool {
 		r.slot.release()
 		return false
 	}
-	r.inPlace(by, &it)
+	r.inPlace(by, it)
 	r.slot.release()
-	if c.host.queue.length.Load() > 0 {
+	if h.queue.length.Load() > 0 {
 		c.wake()
 	}
 	return true

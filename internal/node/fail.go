@@ -179,7 +179,7 @@ func (f *flow) deadLetter(h *host, it *item, err error) {
 	snap := f.snap.Load()
 	to := snap.within(h, snap.dests(&failed.Packet))
 	f.noteMove(&failed, h.name, to)
-	if err := f.route(f.running, nil, &failed, to); err != nil {
+	if err := f.route(f.running, &failed, to); err != nil {
 		f.abandon(&failed)
 	}
 }

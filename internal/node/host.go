@@ -41,11 +41,10 @@ type host struct {
 	pulls pulls
 	gate  gate
 
-	// wake sees to it that somebody works on the queue. runHere runs a packet that a run
-	// has given on the goroutine of that: false means that no slot is free. By value, since
-	// what a pointer in such a call leads to would be allocated.
-	wake    func()
-	runHere func(by *caller, it item) bool
+	// wake sees to it that somebody works on the queue. It is the crew's, which is a *crew
+	// and known to those who run packets, above all that is here.
+	wake func()
+	crew any
 
 	// stop ends an injector's runs, and ended is closed after the last one.
 	stop   context.CancelFunc
@@ -95,13 +94,6 @@ type dest struct {
 	loading *loading
 	// sole: no other seed accepts the state.
 	sole bool
-}
-
-// inPlace runs a packet that a run has given on the goroutine of that, if the seed is cheap
-// and has a free slot and an empty queue: false means that it did not. The item's count stays
-// its caller's.
-func (h *host) inPlace(by *caller, it *item) bool {
-	return h.inline && by.depth < inlineDepth && h.cost.cheap() && h.queue.length.Load() == 0 && it.Wish == nil && h.runHere(by, *it)
 }
 
 func newHost(m seed.Manifest, r runner.Runner) *host {

@@ -108,7 +108,7 @@ func (v *injectorSink) Emit(i int, out packet.Output) error {
 	v.mu.Lock()
 	port, err := v.root(&root, i, &out)
 	if err == nil && !r.stored() {
-		err = r.route(r.ctx, &r.caller, &root, port.to)
+		err = r.routeHere(&root, port.to)
 	}
 	v.mu.Unlock()
 	if err != nil || !r.stored() {

@@ -95,7 +95,7 @@ func (in *Intake) put(ctx context.Context, it *item, to []dest, mine *claim) err
 		}
 	}
 	if !f.stored() {
-		return f.route(ctx, nil, it, to)
+		return f.route(ctx, it, to)
 	}
 	c, err := f.storeFor(ctx, it, to, from)
 	if err == nil {

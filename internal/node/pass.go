@@ -11,20 +11,20 @@ import (
 // this call.
 func (r *run) pass(child *item, to []dest) error {
 	if child.from == nil {
-		return r.route(r.ctx, &r.caller, child, to)
+		return r.routeHere(child, to)
 	}
-	if len(to) == 1 {
+	if len(to) == 1 && to[0].host != nil && child.from.anew() {
 		child.sole = to[0].sole
-	}
-	if len(to) == 1 && to[0].host != nil && child.from.anew() && to[0].host.inPlace(&r.caller, child) {
-		return nil
+		if to[0].host.inPlace(&r.caller, child) {
+			return nil
+		}
 	}
 	child.from.hold()
 	var err error
 	if r.long() {
 		_, err = r.storePacket(r.ctx, child, to)
 	} else {
-		err = r.route(r.ctx, &r.caller, child, to)
+		err = r.routeHere(child, to)
 	}
 	switch {
 	case errors.Is(err, ErrTooLong):
@@ -41,6 +41,28 @@ const longRun = 50 * time.Millisecond
 
 func (r *run) long() bool {
 	return r.host.cost.get() >= longRun || r.clock.now()-r.now >= longRun
+}
+
+// routeHere routes what the run gave, and runs it in place where that can be.
+func (r *run) routeHere(it *item, to []dest) error {
+	if ended, err := r.rests(r.ctx, it, to); ended || err != nil {
+		return err
+	}
+	for i := range to {
+		if d := &to[i]; d.host != nil && (it.from.anew() || !it.from.has(d.inbox, &it.Packet)) {
+			it.sole = d.sole
+			if d.host.inPlace(&r.caller, it) {
+				if i == len(to)-1 {
+					it.from.end(1)
+				}
+				continue
+			}
+		}
+		if err := r.routeTo(r.ctx, &r.caller, it, to, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // takeBlob takes over the hold on the blob of an output of packet i: the

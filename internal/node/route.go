@@ -7,48 +7,55 @@ import (
 )
 
 // route gives it to every seed of to, or stores it under its state where there is none. It
-// takes over the item's count, unless it fails. by is the run that gave it, nil for what
-// comes from outside.
-func (f *flow) route(ctx context.Context, by *caller, it *item, to []dest) error {
-	if len(to) == 0 || it.Hops() >= maxHops {
-		return f.keepWaiting(ctx, it)
-	}
-	if !it.from.anew() && it.from.has(store.Waiting(it.State), &it.Packet) {
-		it.from.end(1) // it waited since, and went on from there
-		return nil
+// takes over the item's count, unless it fails.
+func (f *flow) route(ctx context.Context, it *item, to []dest) error {
+	if ended, err := f.rests(ctx, it, to); ended || err != nil {
+		return err
 	}
 	for i := range to {
-		last := i == len(to)-1
-		if !it.from.anew() && it.from.has(to[i].inbox, &it.Packet) {
-			if last {
-				it.from.end(1)
-			}
-			continue
-		}
-		it.sole = to[i].sole
-		if by != nil && to[i].host != nil && to[i].host.inPlace(by, it) {
-			if last {
-				it.from.end(1)
-			}
-			continue
-		}
-		if !last {
-			it.from.hold()
-		}
-		err := f.give(ctx, by, it, to[i])
-		if err != nil && i > 0 && it.from == nil && f.running.Err() == nil {
-			d := to[i] // the copies before cannot be taken back
-			d.forced = true
-			err = f.give(f.running, by, it, d)
-		}
-		if err != nil {
-			if !last {
-				it.from.end(1)
-			}
+		if err := f.routeTo(ctx, nil, it, to, i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rests tells whether it goes to no seed: it waits, or waited when its frame was leased
+// before, and went on from there.
+func (f *flow) rests(ctx context.Context, it *item, to []dest) (ended bool, err error) {
+	if len(to) == 0 || it.Hops() >= maxHops {
+		return true, f.keepWaiting(ctx, it)
+	}
+	if !it.from.anew() && it.from.has(store.Waiting(it.State), &it.Packet) {
+		it.from.end(1)
+		return true, nil
+	}
+	return false, nil
+}
+
+// routeTo gives it to one of the seeds of to, by the run that gave it, nil for what comes
+// from outside. With the last one its count is taken over.
+func (f *flow) routeTo(ctx context.Context, by *caller, it *item, to []dest, i int) error {
+	last := i == len(to)-1
+	if !it.from.anew() && it.from.has(to[i].inbox, &it.Packet) {
+		if last {
+			it.from.end(1)
+		}
+		return nil
+	}
+	if !last {
+		it.from.hold()
+	}
+	err := f.give(ctx, by, it, to[i])
+	if err != nil && i > 0 && it.from == nil && f.running.Err() == nil {
+		d := to[i] // the copies before cannot be taken back
+		d.forced = true
+		err = f.give(f.running, by, it, d)
+	}
+	if err != nil && !last {
+		it.from.end(1)
+	}
+	return err
 }
 
 // storePacket stores it in the inbox of every seed of to, or under its state where
@@ -96,6 +103,7 @@ func (f *flow) give(ctx context.Context, by *caller, it *item, to dest) error {
 	case to.forced:
 		how = force
 	}
+	it.sole = to.sole
 	waited, err := to.host.queue.push(ctx, it, how)
 	if by != nil && !by.timing {
 		by.away += waited
@@ -177,7 +185,7 @@ func (f *flow) leave(it *item, gone *host) {
 func (f *flow) keepWaiting(ctx context.Context, it *item) error {
 	if to := f.snap.Load().dests(&it.Packet); len(to) > 0 {
 		f.noteMove(it, waitsIn+string(it.State), to)
-		return f.route(ctx, nil, it, to)
+		return f.route(ctx, it, to)
 	}
 	if it.from != nil {
 		c, err := f.storePacket(ctx, it, nil)
