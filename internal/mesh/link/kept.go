@@ -27,7 +27,8 @@ const (
 	maxSent = 4 * maxLeases
 )
 
-// from are the leases of the owner of that name, who is there.
+// from are the leases of the owner of that name, over a connection that was made to it.
+// They are known at least until that has ended, see detach.
 func (k *Kept) from(name string) *kept {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -39,18 +40,24 @@ func (k *Kept) from(name string) *kept {
 			delete(k.of, other)
 		}
 	}
-	if k.of[name] == nil {
-		k.of[name] = &kept{grants: map[store.Ref]*grant{}, since: time.Now()}
+	of := k.of[name]
+	if of == nil {
+		of = &kept{grants: map[store.Ref]*grant{}}
+		k.of[name] = of
 	}
-	return k.of[name]
+	of.mu.Lock()
+	of.connections++
+	of.mu.Unlock()
+	return of
 }
 
 // kept are the leases of one owner. Its lock comes before that of a puller.
 type kept struct {
-	mu     sync.Mutex
-	puller *puller // over which the owner hears of them; nil while it is away
-	since  time.Time
-	grants map[store.Ref]*grant
+	mu          sync.Mutex
+	connections int       // that were made to the owner and have not ended
+	since       time.Time // there are none
+	puller      *puller   // over which the owner hears of them; nil if it heard of none yet, or is away
+	grants      map[store.Ref]*grant
 }
 
 // forgotten tells whether nobody will ask for the leases again.
@@ -61,7 +68,7 @@ func (k *kept) forgotten() bool {
 	if len(k.grants) == 0 {
 		limit = noneTime
 	}
-	return k.puller == nil && time.Since(k.since) > limit
+	return k.connections == 0 && time.Since(k.since) > limit
 }
 
 // A grant is a lease without its frame, as its owner and its holder name it. All but
@@ -120,12 +127,14 @@ func (k *kept) attach(p *puller) {
 	}
 }
 
-// detach is called when p has ended.
+// detach is called once, when p has ended.
 func (k *kept) detach(p *puller) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.connections--
+	k.since = time.Now()
 	if k.puller == p {
-		k.puller, k.since = nil, time.Now()
+		k.puller = nil
 	}
 }
 

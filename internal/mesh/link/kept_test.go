@@ -173,3 +173,28 @@ func TestANodeThatEndsLeaves(t *testing.T) {
 		testenv.Eventually(t, 10*time.Second, "it has given back all", func() bool { return e.host.Held() == 0 && e.frames() == 1 })
 	})
 }
+
+// TestLeasesAreKnownWhileThereIsAConnection: a node that pulls for the first time long
+// after it met the owner, and met others meanwhile, has leases that outlive the
+// connection like all others.
+func TestLeasesAreKnownWhileThereIsAConnection(t *testing.T) {
+	h := newHolder(serve(t, "tcp", nil))
+	first := h.connect()
+	first.pull.kept.mu.Lock()
+	first.pull.kept.since = time.Now().Add(-2 * keptTime) // as if that had been so long ago
+	first.pull.kept.mu.Unlock()
+
+	other := serve(t, "tcp", nil)
+	other.host.SetCard(func(c *mesh.Card) { c.Node = "other" })
+	other.meet(nil, Client{Hello: h.hello, Kept: &h.kept})
+
+	h.put("x")
+	lease := h.lease(first, 1)[0]
+	h.cable.Break()
+	<-first.Gone()
+	h.connect()
+	if err := lease.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, 10*time.Second, "it is acknowledged over the new connection", func() bool { return len(h.left()) == 0 })
+}

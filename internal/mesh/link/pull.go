@@ -23,7 +23,7 @@ const maxOut = 64 << 10
 // first pull, or to resume leases.
 type puller struct {
 	peer *Peer
-	kept *kept
+	kept *kept // nil until it is known who the owner is
 
 	// Under kept's lock.
 	resumed   uint64   // the pull that names the leases of earlier streams
@@ -268,10 +268,13 @@ func (p *puller) most(id uint64) int {
 // wait ends the stream. The peer has ended.
 func (p *puller) wait() {
 	p.mu.Lock()
+	again := p.closed
 	p.closed = true
 	p.mu.Unlock()
 	p.under.Wait()
-	p.kept.detach(p)
+	if !again && p.kept != nil {
+		p.kept.detach(p)
+	}
 }
 
 // outgoing is the body of the stream's request: what is to be sent, as it comes.
