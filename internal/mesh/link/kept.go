@@ -19,8 +19,8 @@ type Kept struct {
 const (
 	// keptTime is how long the leases of an owner are known that does not come back.
 	keptTime = time.Hour
-	// noneTime is how long it is known that there are none: a connection that is
-	// about to be made has asked for them.
+	// noneTime is how long an owner is known from whom nothing was ever pulled: a
+	// connection that is about to be made has asked for its leases.
 	noneTime = time.Minute
 	// maxSent is how many verdicts over one connection wait to be confirmed; older ones
 	// count as if they were.
@@ -57,6 +57,7 @@ type kept struct {
 	connections int       // that were made to the owner and have not ended
 	since       time.Time // there are none
 	puller      *puller   // over which the owner hears of them; nil if it heard of none yet, or is away
+	begun       bool      // the owner may hold leases for this node, also such as it does not have
 	grants      map[store.Ref]*grant
 }
 
@@ -65,7 +66,7 @@ func (k *kept) forgotten() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	limit := keptTime
-	if len(k.grants) == 0 {
+	if !k.begun {
 		limit = noneTime
 	}
 	return k.connections == 0 && time.Since(k.since) > limit
@@ -106,7 +107,7 @@ func (k *kept) add(p *puller, grants []*grant) bool {
 // attach makes p the one over which the owner hears of the leases, and tells it
 // which there are. The caller holds p's lock, and k's.
 func (k *kept) attach(p *puller) {
-	k.puller = p
+	k.puller, k.begun = p, true
 	p.last++
 	p.resumed, p.named = p.last, nil
 	var refs []store.Ref

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/mesh/meshtest"
 	"github.com/recap/pumpkin/internal/store"
@@ -197,4 +199,52 @@ func TestLeasesAreKnownWhileThereIsAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, 10*time.Second, "it is acknowledged over the new connection", func() bool { return len(h.left()) == 0 })
+}
+
+// TestAnOwnerIsToldAtOnceWhatIsFree: what was given back while the owner was away, and
+// what never came, is free when the owner is back, also if nothing goes on and nothing is
+// pulled again.
+func TestAnOwnerIsToldAtOnceWhatIsFree(t *testing.T) {
+	t.Run("given back", func(t *testing.T) {
+		h := newHolder(serve(t, "tcp", nil))
+		first := h.connect()
+		h.put("x")
+		lease := h.lease(first, 1)[0]
+		h.cable.Break()
+		<-first.Gone()
+		if err := lease.Release(0); err != nil {
+			t.Fatal(err)
+		}
+		h.connect()
+		testenv.Eventually(t, 10*time.Second, "it is free", func() bool { return h.host.Held() == 0 })
+	})
+	t.Run("never came", func(t *testing.T) {
+		h := newHolder(serve(t, "tcp", nil))
+		first := h.connect()
+		var pull errgroup.Group
+		pull.Go(func() error {
+			_, err := first.Store().Pull(t.Context(), inbox, 1)
+			return err
+		})
+		testenv.Eventually(t, 10*time.Second, "the owner knows of the pull", func() bool {
+			h.server.mu.Lock()
+			defer h.server.mu.Unlock()
+			for _, s := range h.server.sessions {
+				s.mu.Lock()
+				n := len(s.pulls)
+				s.mu.Unlock()
+				return n == 1
+			}
+			return false
+		})
+		h.cable.Cut()
+		h.put("x")
+		testenv.Eventually(t, 10*time.Second, "it is leased", func() bool { return h.host.Held() == 1 })
+		h.cable.Break()
+		if err := pull.Wait(); !errors.Is(err, mesh.ErrGone) {
+			t.Fatalf("the pull ended with %v; expected that the owner is gone", err)
+		}
+		h.connect()
+		testenv.Eventually(t, 10*time.Second, "it is free", func() bool { return h.host.Held() == 0 })
+	})
 }

@@ -138,12 +138,13 @@ func (p *puller) begin() {
 	p.under.Go(p.run)
 }
 
-// resume opens the stream if the node has leases of earlier ones.
+// resume opens the stream if there was one before: the owner holds what was leased over
+// it until it is told which leases go on, even if none does.
 func (p *puller) resume() {
 	p.kept.mu.Lock()
-	none := len(p.kept.grants) == 0
+	begun := p.kept.begun
 	p.kept.mu.Unlock()
-	if !none {
+	if begun {
 		p.begin()
 	}
 }
