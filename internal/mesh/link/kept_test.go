@@ -68,8 +68,8 @@ func TestLeasesOutliveTheirConnection(t *testing.T) {
 	each(t, func(t *testing.T, network string) {
 		h := newHolder(serve(t, network, nil))
 		first := h.connect()
-		h.put("done before", "done while away", "given back while away", "goes on", "goes on still")
-		leases := h.lease(first, 5)
+		h.put("done before", "done while away", "given back while away", "goes on", "goes on still", "given back later")
+		leases := h.lease(first, 6)
 		if err := leases[0].Ack(); err != nil {
 			t.Fatal(err)
 		}
@@ -78,13 +78,13 @@ func TestLeasesOutliveTheirConnection(t *testing.T) {
 		if err := errors.Join(leases[1].Ack(), leases[2].Release(0)); err != nil {
 			t.Fatal(err)
 		}
-		if n := h.host.Held(); n < 4 {
+		if n := h.host.Held(); n < 5 {
 			t.Errorf("the owner has given back what is leased to a node that it does not hear of: it holds %d leases", n)
 		}
 		second := h.connect()
-		want := []string{"given back while away", "goes on", "goes on still"}
+		want := []string{"given back while away", "goes on", "goes on still", "given back later"}
 		testenv.Eventually(t, 10*time.Second, "the owner knows what has ended", func() bool {
-			return h.host.Held() == 2 && slices.Equal(h.left(), want)
+			return h.host.Held() == 3 && slices.Equal(h.left(), want)
 		})
 		if again := h.lease(second, 1); string(again[0].Data()) != want[0] || leases[3].(mesh.Lapsing).Lapsed() {
 			t.Errorf("%q is leased again; expected %q alone", again[0].Data(), want[0])
@@ -92,17 +92,24 @@ func TestLeasesOutliveTheirConnection(t *testing.T) {
 		if err := leases[3].Ack(); err != nil {
 			t.Fatal(err)
 		}
-		testenv.Eventually(t, 10*time.Second, "it is acknowledged over the new connection", func() bool { return len(h.left()) == 2 })
+		testenv.Eventually(t, 10*time.Second, "it is acknowledged over the new connection", func() bool { return len(h.left()) == 3 })
 
-		// Once more, before anything was said over the connection.
+		// Once more, before anything was said over the connection. Held are "goes on
+		// still", "given back later", and what was leased again.
 		h.cable.Break()
 		<-second.Gone()
+		if n := h.host.Held(); n != 3 {
+			t.Errorf("the owner holds %d leases; expected 3", n)
+		}
+		if err := leases[5].Release(0); err != nil {
+			t.Fatal(err)
+		}
 		h.connect()
 		testenv.Eventually(t, 10*time.Second, "only what goes on is leased", func() bool { return h.host.Held() == 2 })
 		if err := leases[4].Ack(); err != nil {
 			t.Fatal(err)
 		}
-		testenv.Eventually(t, 10*time.Second, "it is acknowledged over the third connection", func() bool { return len(h.left()) == 1 })
+		testenv.Eventually(t, 10*time.Second, "it is acknowledged over the third connection", func() bool { return len(h.left()) == 2 })
 	})
 }
 
@@ -158,6 +165,7 @@ func TestANodeThatEndsLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.pull.leaveTime = time.Minute
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ran := make(chan error, 1)

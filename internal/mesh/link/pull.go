@@ -22,8 +22,9 @@ const maxOut = 64 << 10
 // A puller is the stream of frames of a peer, from who pulls. It is opened by the
 // first pull, or to resume leases.
 type puller struct {
-	peer *Peer
-	kept *kept // nil until it is known who the owner is
+	peer      *Peer
+	leaveTime time.Duration // the constant, except in tests
+	kept      *kept         // nil until it is known who the owner is
 
 	// Under kept's lock.
 	resumed   uint64   // the pull that names the leases of earlier streams
@@ -161,7 +162,7 @@ func (p *puller) leave() {
 	p.left = left
 	p.send(message{kind: msgLeave})
 	p.mu.Unlock()
-	limit := time.NewTimer(leaveTime)
+	limit := time.NewTimer(p.leaveTime)
 	defer limit.Stop()
 	select {
 	case <-left:
