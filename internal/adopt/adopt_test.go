@@ -410,7 +410,7 @@ func TestStarts(t *testing.T) {
 			}
 		}
 	}
-	testenv.Eventually(t, time.Second, "no rest", func() bool {
+	testenv.Eventually(t, 10*time.Second, "no rest", func() bool {
 		rest, _ := filepath.Glob(filepath.Join(data, group, ".gone-*"))
 		return len(rest) == 0
 	})

@@ -18,6 +18,7 @@ type Claims struct {
 	mu    sync.Mutex    // held while some are given back
 	back  func(from int)
 	timer *time.Timer
+	due   time.Time // when those that have not begun are given back
 }
 
 // Start makes them n runs. back is called once, from another goroutine, with the first
@@ -26,7 +27,8 @@ func (c *Claims) Start(n int, back func(from int)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state.Store(uint64(n)) //nolint:gosec // a batch
-	if c.back = back; n < 2 {
+	c.back, c.due = back, time.Now().Add(GiveBack)
+	if n < 2 {
 		return
 	}
 	if c.timer == nil {
@@ -56,6 +58,9 @@ func (c *Claims) End() {
 func (c *Claims) giveBack() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if time.Now().Before(c.due) {
+		return // the batch that this was for has ended, and another begun
+	}
 	for c.back != nil {
 		s := c.state.Load()
 		begun, n := s>>32, s&(1<<32-1)

@@ -42,3 +42,33 @@ func TestClaims(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimsOfTheNextBatch: a timer that runs out when its batch ends gives back nothing of
+// the next one.
+func TestClaimsOfTheNextBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c Claims
+		for _, runs := range []int{1, 5} {
+			c.Start(5, func(int) {})
+			for _, ok := c.Next(); ok; {
+				_, ok = c.Next()
+			}
+			c.End()
+			from := -1
+			c.Start(runs, func(i int) { from = i })
+			c.giveBack() // as if it had waited until now
+			if from >= 0 {
+				t.Errorf("of %d runs, those from %d on were given back at once", runs, from)
+			}
+			if i, ok := c.Next(); i != 0 || !ok {
+				t.Errorf("of %d runs, the first is %d, %v", runs, i, ok)
+			}
+			time.Sleep(2 * GiveBack)
+			synctest.Wait()
+			if want := map[int]int{1: -1, 5: 1}[runs]; from != want {
+				t.Errorf("of %d runs, those from %d on were given back; expected %d", runs, from, want)
+			}
+			c.End()
+		}
+	})
+}

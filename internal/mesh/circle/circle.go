@@ -76,6 +76,8 @@ type Circle struct {
 	kept   link.Kept
 	dials  chan struct{}
 	kick   chan struct{} // that the node is to be told who is there
+	// folderPeriod is how often the folder is searched in any case.
+	folderPeriod time.Duration
 
 	mu         sync.Mutex
 	ctx        context.Context // of Run; nil before
@@ -99,13 +101,14 @@ func New(cfg Config) (*Circle, error) {
 	}
 	c := &Circle{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()),
-		me:         link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port},
-		dials:      make(chan struct{}, maxDials),
-		kick:       make(chan struct{}, 1),
-		candidates: map[string]*candidate{},
-		members:    map[packet.ID]*member{},
-		visits:     map[packet.ID]*visit{},
-		others:     map[packet.ID]*Other{},
+		me:           link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port},
+		dials:        make(chan struct{}, maxDials),
+		kick:         make(chan struct{}, 1),
+		folderPeriod: folderPeriod,
+		candidates:   map[string]*candidate{},
+		members:      map[packet.ID]*member{},
+		visits:       map[packet.ID]*visit{},
+		others:       map[packet.ID]*Other{},
 	}
 	c.gossip.init()
 	c.server = link.NewServer(link.ServerConfig{

@@ -1,6 +1,7 @@
 package circle
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -32,6 +33,8 @@ type network struct {
 	server, client *tls.Config
 	// tells, unless nil, is the port that a node says it is reached at.
 	tells func(real netip.AddrPort) uint16
+	// period, unless 0, is how often nodes search the folder where they meet.
+	period time.Duration
 }
 
 func newNetwork(t testing.TB) *network {
@@ -88,6 +91,7 @@ func (n *network) start(name string, ways int, join ...string) *node {
 	if nd.Circle, err = New(cfg); err != nil {
 		n.t.Fatal(err)
 	}
+	nd.folderPeriod = cmp.Or(n.period, nd.folderPeriod)
 	for _, l := range listeners {
 		g.Go(func() error { return nd.Serve(ctx, l, l.Addr().Network() == "tcp") })
 	}
@@ -126,6 +130,17 @@ func (n *network) expect(nd *node, within time.Duration, want string) {
 	})
 }
 
+// notSilent expects that nodes were gone for these when their connection ended, and not
+// only when nothing had been heard of them for a while.
+func notSilent(t *testing.T, nodes ...*node) {
+	t.Helper()
+	for _, nd := range nodes {
+		if log := nd.log.String(); !strings.Contains(log, "has gone") || strings.Contains(log, "nothing was heard") {
+			t.Errorf("the log of %s is\n%s", nd.me.Node, log)
+		}
+	}
+}
+
 // tell adds to a failure what there is instead.
 type tell struct {
 	testing.TB
@@ -148,7 +163,7 @@ func TestJoin(t *testing.T) {
 	n.expect(c, 5*time.Second, "a tcp, b tcp")
 
 	a.host.AddSeed("greet")
-	testenv.Eventually(t, time.Second, "b knows of the seed", func() bool {
+	testenv.Eventually(t, 10*time.Second, "b knows of the seed", func() bool {
 		for _, p := range b.host.Peers() {
 			if p.Card().Node == "a" {
 				return len(p.Card().Seeds) == 1
@@ -160,27 +175,31 @@ func TestJoin(t *testing.T) {
 		t.Errorf("counts %+v", got)
 	}
 	b.stop()
-	n.expect(a, time.Second, "c tcp")
-	n.expect(c, time.Second, "a tcp")
+	n.expect(a, 10*time.Second, "c tcp")
+	n.expect(c, 10*time.Second, "a tcp")
+	notSilent(t, a, c)
 	if log := a.log.String(); !strings.Contains(log, "connected to node b") || !strings.Contains(log, "node b has gone") {
 		t.Errorf("the log is\n%s", log)
 	}
 }
 
+// TestSameMachine has nodes meet in a folder. They learn at once what changes there.
 func TestSameMachine(t *testing.T) {
 	n := newNetwork(t)
+	n.period = time.Hour
 	a := n.start("a", overUnix)
 	begin := time.Now()
 	b := n.start("b", overUnix)
-	n.expect(a, time.Second, "b unix")
-	n.expect(b, time.Second, "a unix")
+	n.expect(a, 10*time.Second, "b unix")
+	n.expect(b, 10*time.Second, "a unix")
 	t.Logf("met within %v", time.Since(begin))
 	b.stop()
-	n.expect(a, time.Second, "")
+	n.expect(a, 10*time.Second, "")
+	notSilent(t, a)
 	// It starts again under its name.
 	b = n.start("b", overUnix)
-	n.expect(a, time.Second, "b unix")
-	n.expect(b, time.Second, "a unix")
+	n.expect(a, 10*time.Second, "b unix")
+	n.expect(b, 10*time.Second, "a unix")
 }
 
 // TestRestart has a node that starts again, elsewhere, and one that is joined by
@@ -193,7 +212,8 @@ func TestRestart(t *testing.T) {
 	n.expect(c, 5*time.Second, "a tcp, b tcp")
 	first := b.me.Boot
 	b.stop()
-	n.expect(a, time.Second, "c tcp")
+	n.expect(a, 10*time.Second, "c tcp")
+	notSilent(t, a)
 	b = n.start("b", overTCP, a.addr.String())
 	n.expect(a, 5*time.Second, "b tcp, c tcp")
 	n.expect(b, 5*time.Second, "a tcp, c tcp")
@@ -232,6 +252,15 @@ func TestBack(t *testing.T) {
 func TestMetAndGone(t *testing.T) {
 	n := newNetwork(t)
 	var dialled atomic.Int64
+	var nodes [2]atomic.Pointer[node]
+	met := func() (times int) { // that a node had met the other
+		for i := range nodes {
+			if nd := nodes[i].Load(); nd != nil {
+				times += nd.host.Met()
+			}
+		}
+		return times
+	}
 	n.tells = func(real netip.AddrPort) uint16 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -245,14 +274,15 @@ func TestMetAndGone(t *testing.T) {
 					return
 				}
 				dialled.Add(1)
-				go cutSoon(conn, real)
+				go cutSoon(conn, real, met)
 			}
 		}()
 		return l.Addr().(*net.TCPAddr).AddrPort().Port()
 	}
 	a := n.start("a", overTCP)
-	b := n.start("b", overTCP, fmt.Sprint("127.0.0.1:", a.cfg.Port))
-	testenv.Eventually(t, 20*time.Second, "they meet", func() bool { return len(b.host.Peers())+len(a.host.Peers()) > 0 })
+	nodes[0].Store(a)
+	nodes[1].Store(n.start("b", overTCP, fmt.Sprint("127.0.0.1:", a.cfg.Port)))
+	testenv.Eventually(t, time.Minute, "they meet", func() bool { return met() > 0 })
 	before := dialled.Load()
 	time.Sleep(3 * time.Second) // two candidates of each: 0.1 s, 0.2, 0.4, 0.8, 1.6
 	if count := dialled.Load() - before; count > 40 {
@@ -260,8 +290,9 @@ func TestMetAndGone(t *testing.T) {
 	}
 }
 
-// cutSoon is a connection to a node that ends a tenth of a second after it was made.
-func cutSoon(conn net.Conn, to netip.AddrPort) {
+// cutSoon is a connection to a node that ends once nodes have met over it, or another,
+// and after a second if they did not.
+func cutSoon(conn net.Conn, to netip.AddrPort, met func() int) {
 	defer conn.Close()
 	real, err := net.Dial("tcp", to.String())
 	if err != nil {
@@ -270,7 +301,10 @@ func cutSoon(conn net.Conn, to netip.AddrPort) {
 	defer real.Close()
 	go io.Copy(real, conn) // both end with the connections
 	go io.Copy(conn, real)
-	time.Sleep(100 * time.Millisecond)
+	before := met()
+	for end := time.Now().Add(time.Second); met() == before && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func TestTwoWays(t *testing.T) {
@@ -291,7 +325,7 @@ func TestTwoWays(t *testing.T) {
 		a.Sight(b.me.Boot, b.addr, mesh.Protocol) // as a beacon does
 		return a.names() == "b tcp"
 	})
-	n.expect(b, time.Second, "a unix")
+	n.expect(b, 10*time.Second, "a unix")
 }
 
 func TestSameName(t *testing.T) {

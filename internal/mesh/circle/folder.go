@@ -59,7 +59,7 @@ func (c *Circle) watchFolder(ctx context.Context) {
 			if failed = err != nil; !failed {
 				c.seeSockets(peers)
 			}
-			wait.Reset(folderPeriod)
+			wait.Reset(c.folderPeriod)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -190,6 +191,28 @@ func (n *node) run(group string) *node {
 	}()
 	n.t.Cleanup(func() { cancel(); <-done })
 	return n
+}
+
+// heardGone begins to listen to what nodes say of others that pings found gone, and gives
+// what tells whether any did.
+func (n *node) heardGone() func() bool {
+	n.t.Helper()
+	sub, err := n.conn.SubscribeSync("pmkmesh.*.gone")
+	if err == nil {
+		err = n.conn.FlushTimeout(long)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return func() bool {
+		n.t.Helper()
+		err := n.conn.FlushTimeout(long) // what the node said itself is there then
+		said, _, perr := sub.Pending()
+		if err = errors.Join(err, perr); err != nil {
+			n.t.Fatal(err)
+		}
+		return said > 0
+	}
 }
 
 // eventually waits until the node sees these, and tells how long that took.

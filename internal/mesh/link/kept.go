@@ -19,15 +19,16 @@ type Kept struct {
 const (
 	// keptTime is how long the leases of an owner are known that does not come back.
 	keptTime = time.Hour
-	// noneTime is how long it is known that there are none: a connection that is
-	// about to be made has asked for them.
+	// noneTime is how long an owner is known from whom nothing was ever pulled: a
+	// connection that is about to be made has asked for its leases.
 	noneTime = time.Minute
 	// maxSent is how many verdicts over one connection wait to be confirmed; older ones
 	// count as if they were.
 	maxSent = 4 * maxLeases
 )
 
-// from are the leases of the owner of that name, who is there.
+// from are the leases of the owner of that name, over a connection that was made to it.
+// They are known at least until that has ended, see detach.
 func (k *Kept) from(name string) *kept {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -39,18 +40,25 @@ func (k *Kept) from(name string) *kept {
 			delete(k.of, other)
 		}
 	}
-	if k.of[name] == nil {
-		k.of[name] = &kept{grants: map[store.Ref]*grant{}, since: time.Now()}
+	of := k.of[name]
+	if of == nil {
+		of = &kept{grants: map[store.Ref]*grant{}}
+		k.of[name] = of
 	}
-	return k.of[name]
+	of.mu.Lock()
+	of.connections++
+	of.mu.Unlock()
+	return of
 }
 
 // kept are the leases of one owner. Its lock comes before that of a puller.
 type kept struct {
-	mu     sync.Mutex
-	puller *puller // over which the owner hears of them; nil while it is away
-	since  time.Time
-	grants map[store.Ref]*grant
+	mu          sync.Mutex
+	connections int       // that were made to the owner and have not ended
+	since       time.Time // there are none
+	puller      *puller   // over which the owner hears of them; nil if it heard of none yet, or is away
+	begun       bool      // the owner may hold leases for this node, also such as it does not have
+	grants      map[store.Ref]*grant
 }
 
 // forgotten tells whether nobody will ask for the leases again.
@@ -58,10 +66,10 @@ func (k *kept) forgotten() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	limit := keptTime
-	if len(k.grants) == 0 {
+	if !k.begun {
 		limit = noneTime
 	}
-	return k.puller == nil && time.Since(k.since) > limit
+	return k.connections == 0 && time.Since(k.since) > limit
 }
 
 // A grant is a lease without its frame, as its owner and its holder name it. All but
@@ -99,7 +107,7 @@ func (k *kept) add(p *puller, grants []*grant) bool {
 // attach makes p the one over which the owner hears of the leases, and tells it
 // which there are. The caller holds p's lock, and k's.
 func (k *kept) attach(p *puller) {
-	k.puller = p
+	k.puller, k.begun = p, true
 	p.last++
 	p.resumed, p.named = p.last, nil
 	var refs []store.Ref
@@ -120,12 +128,14 @@ func (k *kept) attach(p *puller) {
 	}
 }
 
-// detach is called when p has ended.
+// detach is called once, when p has ended.
 func (k *kept) detach(p *puller) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.connections--
+	k.since = time.Now()
 	if k.puller == p {
-		k.puller, k.since = nil, time.Now()
+		k.puller = nil
 	}
 }
 

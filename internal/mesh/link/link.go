@@ -66,7 +66,8 @@
 // The first message is a resume. It names the frames that the puller has leased over
 // earlier streams and not decided, or acknowledged without hearing that this was
 // taken; from then on they have the number of that pull. What else was leased to
-// the puller, it does not have, and it is given back.
+// the puller, it does not have, and it is given back. So a puller that had a stream
+// before opens the next at once, also to name nothing.
 package link
 
 import (

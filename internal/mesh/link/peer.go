@@ -77,7 +77,7 @@ func dial(ctx context.Context, conn net.Conn, cfg Client) (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{cfg: cfg, me: string(me)}
-	p.pull.peer, p.pull.open, p.pull.kept = p, map[uint64]*waiting{}, new(kept)
+	p.pull.peer, p.pull.leaveTime, p.pull.open = p, leaveTime, map[uint64]*waiting{}
 	if p.conn, err = connect(ctx, conn, cfg.TLS); err != nil {
 		return nil, err
 	}

@@ -22,8 +22,9 @@ const maxOut = 64 << 10
 // A puller is the stream of frames of a peer, from who pulls. It is opened by the
 // first pull, or to resume leases.
 type puller struct {
-	peer *Peer
-	kept *kept
+	peer      *Peer
+	leaveTime time.Duration // the constant, except in tests
+	kept      *kept         // nil until it is known who the owner is
 
 	// Under kept's lock.
 	resumed   uint64   // the pull that names the leases of earlier streams
@@ -138,12 +139,13 @@ func (p *puller) begin() {
 	p.under.Go(p.run)
 }
 
-// resume opens the stream if the node has leases of earlier ones.
+// resume opens the stream if there was one before: the owner holds what was leased over
+// it until it is told which leases go on, even if none does.
 func (p *puller) resume() {
 	p.kept.mu.Lock()
-	none := len(p.kept.grants) == 0
+	begun := p.kept.begun
 	p.kept.mu.Unlock()
-	if !none {
+	if begun {
 		p.begin()
 	}
 }
@@ -160,7 +162,7 @@ func (p *puller) leave() {
 	p.left = left
 	p.send(message{kind: msgLeave})
 	p.mu.Unlock()
-	limit := time.NewTimer(leaveTime)
+	limit := time.NewTimer(p.leaveTime)
 	defer limit.Stop()
 	select {
 	case <-left:
@@ -268,10 +270,13 @@ func (p *puller) most(id uint64) int {
 // wait ends the stream. The peer has ended.
 func (p *puller) wait() {
 	p.mu.Lock()
+	again := p.closed
 	p.closed = true
 	p.mu.Unlock()
 	p.under.Wait()
-	p.kept.detach(p)
+	if !again && p.kept != nil {
+		p.kept.detach(p)
+	}
 }
 
 // outgoing is the body of the stream's request: what is to be sent, as it comes.

@@ -28,7 +28,7 @@ type Host struct {
 	card    mesh.Card
 	changed chan struct{}
 	peers   []mesh.Peer
-	meets   int
+	met     int
 	meeting bool
 	blobs   map[packet.Sum][]byte
 	held    int                 // leases of peers
@@ -94,7 +94,9 @@ func (h *Host) Meet(peers []mesh.Peer) {
 	defer h.mu.Unlock()
 	h.meeting = false
 	h.peers = peers
-	h.meets++
+	if len(peers) > 0 {
+		h.met++
+	}
 }
 
 // Peers are those that are there.
@@ -102,6 +104,13 @@ func (h *Host) Peers() []mesh.Peer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.peers
+}
+
+// Met is how often the node was told of peers that are there.
+func (h *Host) Met() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.met
 }
 
 // Wrong is what was done to the node against the contract.

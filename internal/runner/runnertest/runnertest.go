@@ -172,6 +172,13 @@ func (b *bench) worker() runner.Worker {
 	return w
 }
 
+// printed tells whether the seed has printed that line.
+func (b *bench) printed(line string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.lines, line)
+}
+
 // run gives data to w, a packet each.
 func (b *bench) run(w runner.Worker, data ...string) (*Sink, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), long)
@@ -399,30 +406,39 @@ func givesBack(t *testing.T, k Kind) {
 		return
 	}
 	b := open(t, k, Hang, func(m *seed.Manifest) { m.Timeout = 3 * time.Second })
-	w, sink := b.worker(), &Sink{}
 	ctx, cancel := context.WithTimeout(context.Background(), long)
 	defer cancel()
-	err := w.Run(ctx, Packets("fine", "hang", "for", "others"), sink)
-	var f *runner.Fault
-	if !errors.As(err, &f) || !f.Hung || len(sink.Dones) != 1 || !slices.Equal(sink.Backs, []int{2}) {
-		t.Errorf("the worker ended with %v, %d runs were done, and those from %v on given back", err, len(sink.Dones), sink.Backs)
+	for {
+		w, sink := b.worker(), &Sink{}
+		err := w.Run(ctx, Packets("hang", "for", "others"), sink)
+		if err == nil && len(sink.Dones) == 0 && slices.Equal(sink.Backs, []int{0}) {
+			continue // the machine is so busy that not even the first had begun by then
+		}
+		var f *runner.Fault
+		if !errors.As(err, &f) || !f.Hung || len(sink.Dones) != 0 || !slices.Equal(sink.Backs, []int{1}) {
+			t.Errorf("the worker ended with %v, %d runs were done, and those from %v on given back", err, len(sink.Dones), sink.Backs)
+		}
+		return
 	}
 }
 
 // tidy has a run that is too long end in its own way, on SIGTERM, before it would be
 // killed.
 func tidy(t *testing.T, k Kind) {
-	b := open(t, k, Tidy, func(m *seed.Manifest) { m.Timeout, m.Grace = 2*time.Second, long })
-	if b == nil {
-		cannot(t)
-		return
+	// On a busy machine a run may take its time until it can end in its own way.
+	for _, timeout := range []time.Duration{2 * time.Second, 10 * time.Second, long / 2} {
+		b := open(t, k, Tidy, func(m *seed.Manifest) { m.Timeout, m.Grace = timeout, long })
+		if b == nil {
+			cannot(t)
+			return
+		}
+		wantFault(t, b, b.worker(), "timed out after "+timeout.String(), "hang")
+		if b.printed("tidied") {
+			return
+		}
+		t.Logf("a run that had %v did not print it", timeout)
 	}
-	wantFault(t, b, b.worker(), "timed out after 2s", "hang")
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.Contains(b.lines, "tidied") {
-		t.Errorf("printed %q, want tidied", b.lines)
-	}
+	t.Error("no run printed tidied")
 }
 
 func prints(t *testing.T, k Kind) {

@@ -98,7 +98,7 @@ func TestNothingOutlivesAKilledNode(t *testing.T) {
 				t.Fatal(err)
 			}
 			node.Wait() // it was killed
-			testenv.Eventually(t, 2*time.Second, "the orphan is gone", func() bool { return !alive(mark) })
+			testenv.Eventually(t, 20*time.Second, "the orphan is gone", func() bool { return !alive(mark) })
 		})
 	}
 }

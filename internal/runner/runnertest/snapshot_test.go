@@ -3,6 +3,7 @@ package runnertest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,12 @@ import (
 
 // snapped opens the seed file of that name as a node does that keeps snapshots.
 func snapped(t *testing.T, path string, mode seed.Mode) (runner.Runner, error) {
+	return snappedIn(t, filepath.Join(t.TempDir(), "seeds"), path, mode)
+}
+
+// snappedIn does so in a folder of snapshots.
+func snappedIn(t *testing.T, dir, path string, mode seed.Mode) (runner.Runner, error) {
+	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +36,7 @@ func snapped(t *testing.T, path string, mode seed.Mode) (runner.Runner, error) {
 	if filepath.Ext(path) == ".py" {
 		open = python.Open
 	}
-	return open(m, runner.Env{Snapshots: filepath.Join(t.TempDir(), "seeds")})
+	return open(m, runner.Env{Snapshots: dir})
 }
 
 // kinds are seeds of every kind that has a file, which run what PART is replaced by.
@@ -131,5 +138,56 @@ func TestAFileThatChangedSinceItWasRead(t *testing.T) {
 	m := seed.Manifest{Name: "seed", File: path, Version: "0123456789ab", Contract: seed.Contract{In: []packet.State{"In:A"}}}
 	if _, err := process.Open(m, runner.Env{Snapshots: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "was changed while it was loaded") {
 		t.Errorf("opened with %v", err)
+	}
+}
+
+// The snapshot of the version that runs is kept, however often the file is saved: also if
+// that version was there before, and if what was saved since was never loaded. Old ones
+// are removed.
+func TestTheSnapshotThatRunsIsKept(t *testing.T) {
+	testenv.Need(t, "python3")
+	dir := filepath.Join(t.TempDir(), "seeds")
+	path := write(t, "seed.py", "")
+	save := func(text string) (runner.Runner, error) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := snappedIn(t, dir, path, seed.PerPacket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := r.Open(t.Context())
+		if err == nil {
+			w.Close()
+		}
+		return r, err
+	}
+	good := func(i int) string { return fmt.Sprintf("def run(data):\n    return 'version %d'\n", i) }
+	for i := range 9 {
+		if _, err := save(good(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := os.ReadDir(dir); len(all) != 8 || err != nil {
+		t.Errorf("%d snapshots are kept, %v; expected 8", len(all), err)
+	}
+	r, err := save(good(1)) // the oldest that is there
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, r: r}
+	for i := range 8 {
+		if _, err := save(fmt.Sprintf("def run(data: # broken %d\n", i)); err == nil {
+			t.Fatal("what does not compile was loaded")
+		}
+	}
+	if sink, err := b.run(b.worker(), "x"); err != nil || len(sink.Outs) != 1 || sink.Outs[0].Data != "version 1" {
+		t.Errorf("after the file was saved 8 times more, a new worker gave %v, %v, %v", sink.Outs, sink.Dones, err)
+	}
+	if _, err := save(good(20)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := os.ReadDir(dir); len(all) != 8 || err != nil {
+		t.Errorf("%d snapshots are kept, %v; expected 8", len(all), err)
 	}
 }

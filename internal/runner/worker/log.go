@@ -27,12 +27,15 @@ const (
 type log struct {
 	print func(string) error
 	from  syscall.RawConn
-	done  chan struct{} // closed at the end
-	more  chan struct{} // has an element when something came
+	look  func(fd uintptr) // sets silent
+	done  chan struct{}    // closed at the end
+	more  chan struct{}    // has an element when something came
 
 	taking sync.Mutex
 	chunk  [logChunk]byte
 	line   []byte // what has no end yet
+	poll   [1]unix.PollFd
+	silent bool // nothing was there when it was looked last
 
 	mu     sync.Mutex
 	last   []byte // since begin, at most 2*MaxTail
@@ -45,6 +48,11 @@ func newLog(from *os.File, print func(string) error) (*log, error) {
 		return nil, err
 	}
 	l := &log{print: print, from: raw, done: make(chan struct{}), more: make(chan struct{}, 1)}
+	l.look = func(fd uintptr) {
+		l.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} //nolint:gosec // as the system gave it
+		n, err := unix.Poll(l.poll[:], 0)
+		l.silent = n == 0 && err == nil
+	}
 	go l.read(from)
 	return l, nil
 }
@@ -124,6 +132,9 @@ func (l *log) unwritten() error {
 // catchUp passes on all that was printed until now, unless ctx ends before: it is passed on as fast
 // as those read it for whom it is.
 func (l *log) catchUp(ctx context.Context) error {
+	if l.caughtUp() {
+		return nil
+	}
 	caught := make(chan struct{})
 	go func() { // ends with its last write, as what reads the log does
 		defer close(caught)
@@ -141,6 +152,17 @@ func (l *log) catchUp(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// caughtUp tells whether all was passed on that was printed until now: nothing is being
+// passed on, and nothing is there. It waits for nothing.
+func (l *log) caughtUp() bool {
+	if !l.taking.TryLock() {
+		return false
+	}
+	defer l.taking.Unlock()
+	err := l.from.Control(l.look)
+	return err != nil || l.silent // an error says that all has been read
 }
 
 func (l *log) keep(text []byte) {

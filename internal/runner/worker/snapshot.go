@@ -10,14 +10,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/recap/pumpkin/seed"
 )
 
-// keptSnapshots is how many snapshots of a seed are kept: an old version may still
-// finish what it has.
+// keptSnapshots is how many snapshots of a seed are kept, those of which a worker was
+// started last: an old version may still finish what it has.
 const keptSnapshots = 8
 
 // Snapshot copies the seed's file into the folder dir, unless it is there, and returns
@@ -49,15 +50,15 @@ func Snapshot(dir string, m seed.Manifest) (string, error) {
 	if mode == 0o700 && unix.Access(path, unix.X_OK) != nil {
 		return m.File, nil
 	}
-	return path, forgetOld(dir, m)
+	return path, nil
 }
 
 // copyVersion makes path a copy of from, which has to be the manifest's version.
 func copyVersion(path string, from io.Reader, mode os.FileMode, m seed.Manifest) error {
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm() == mode {
-		return nil
-	}
 	folder := filepath.Dir(path)
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm() == mode {
+		return touch(folder) // it may be the oldest, and is about to run again
+	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
@@ -80,8 +81,22 @@ func copyVersion(path string, from io.Reader, mode os.FileMode, m seed.Manifest)
 	return err
 }
 
-// forgetOld removes the oldest snapshots of the seed.
-func forgetOld(dir string, m seed.Manifest) error {
+func touch(folder string) error {
+	now := time.Now()
+	return os.Chtimes(folder, now, now)
+}
+
+// started notes that a worker of this version was started, and removes the oldest
+// snapshots of the seed. That is not done before: of a file that was saved many times and
+// never loaded, the version that runs would be the oldest.
+func started(dir string, m seed.Manifest) error {
+	folder := filepath.Join(dir, string(m.Name)+"@"+m.Version)
+	if _, err := os.Stat(folder); dir == "" || m.Version == "" || err != nil {
+		return nil // it runs where it is
+	}
+	if err := touch(folder); err != nil {
+		return err
+	}
 	all, err := filepath.Glob(filepath.Join(dir, string(m.Name)+"@*"))
 	if err != nil || len(all) <= keptSnapshots {
 		return err

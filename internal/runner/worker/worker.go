@@ -51,6 +51,17 @@ type workers struct {
 }
 
 func (r *workers) Open(ctx context.Context) (runner.Worker, error) {
+	w, err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := started(r.env.Snapshots, r.m); err != nil {
+		r.env.Warn("old snapshots of its file cannot be removed: " + err.Error())
+	}
+	return w, nil
+}
+
+func (r *workers) open(ctx context.Context) (runner.Worker, error) {
 	if r.spec.Role == supervise.Lines && r.m.Contract.Injector() {
 		return source{r}, nil
 	}

@@ -15,8 +15,9 @@ import (
 
 const (
 	// stepWait is how long a step of a transaction waits for a cluster that
-	// elects a leader or a connection that is made anew, before it is ErrBroken.
-	stepWait = 10 * time.Second
+	// elects a leader (a busy one for 4 to 9 s, and perhaps again) or a connection that
+	// is made anew, before it is ErrBroken.
+	stepWait = 20 * time.Second
 	// pause is waited before something is tried again.
 	pause = 50 * time.Millisecond
 	// maxAtOnce is how many calls a transaction has under way at a time.

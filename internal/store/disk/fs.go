@@ -121,7 +121,7 @@ func remade(name string) bool {
 const maxUnsynced = 1 << 20
 
 // A file is one that the engine writes. As the engine does, it expects that one
-// goroutine at a time writes or syncs.
+// goroutine at a time writes or syncs, except that several sync a folder.
 type file struct {
 	vfs.File
 	disk   *Disk
@@ -200,7 +200,11 @@ func (f *file) sync(op func() error) error {
 	return nil
 }
 
-func (f *file) synced() { f.unsynced, f.more = f.unsynced[:0], false }
+func (f *file) synced() {
+	if len(f.unsynced) > 0 || f.more { // never in a folder
+		f.unsynced, f.more = f.unsynced[:0], false
+	}
+}
 
 // again syncs a file after that failed.
 func (f *file) again(err error, sync func() error) error {

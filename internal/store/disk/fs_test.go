@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/testenv"
 )
@@ -346,5 +347,29 @@ func TestPartOfAWrite(t *testing.T) {
 	wantDone(t, d, done)
 	if string(l.data) != "0123456789abcdef" {
 		t.Errorf("the file has %q", l.data)
+	}
+}
+
+// TestAFolderIsSyncedBySeveral: the engine does so when a compaction ends while it writes
+// another table. It is for the race detector.
+func TestAFolderIsSyncedBySeveral(t *testing.T) {
+	dir, err := newDisk(t, dir).FS(vfs.Default).OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			for range 20 {
+				if err := dir.Sync(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -674,14 +674,10 @@ func (w *writer) publish(r *request) {
 	}
 	for i := range r.removes {
 		p := &r.removes[i]
-		switch held := p.queue.inMemory[p.frame.number]; {
-		case held != nil:
+		if held := p.queue.inMemory[p.frame.number]; held != nil {
 			p.queue.drop(held)
-		case p.queue.reading:
-			if p.queue.removed == nil {
-				p.queue.removed = map[uint64]bool{}
-			}
-			p.queue.removed[p.frame.number] = true
+		} else {
+			p.queue.gone(p.frame.number)
 		}
 	}
 	for _, d := range r.moved {

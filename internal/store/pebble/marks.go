@@ -23,6 +23,8 @@ import (
 // A leased is what is known of earlier leases of a queue's frames.
 type leased struct {
 	mark uint64
+	// earlier is what the mark was when this process began.
+	earlier uint64
 	// deaths are processes that have ended, or will have if this one does, while
 	// work on a frame was under way; by the frame's number.
 	deaths map[uint64]int
@@ -32,7 +34,7 @@ type leased struct {
 // count.
 func (l *leased) before(number uint64) int {
 	n := l.deaths[number]
-	if number <= l.mark {
+	if number <= l.earlier {
 		n++
 	}
 	return n
@@ -66,6 +68,7 @@ func (l *leased) value(low uint64) []byte {
 func parseLeased(value []byte) (leased, error) {
 	r := reader{value, nil}
 	l := leased{mark: r.number()}
+	l.earlier = l.mark
 	for r.err == nil && len(r.left) > 0 {
 		number, deaths := r.number(), r.number()
 		if deaths == 0 || deaths > 1<<31 {
@@ -142,7 +145,10 @@ func (s *Store) writeReturned() error {
 	defer batch.Close()
 	s.mu.Lock()
 	for _, q := range s.queues {
-		for f := q.first; f != nil && !s.memory(); f = f.next {
+		if s.memory() {
+			continue
+		}
+		for _, f := range q.inMemory {
 			q.unbegin(f)
 		}
 	}

@@ -186,8 +186,11 @@ func (s *Store) openEngine() error {
 		MaxOpenFiles: maxOpenFiles, FormatMajorVersion: engine.FormatNewest,
 		DisableWAL: s.memory(), Logger: engineLog{s},
 	}
-	// One compaction goes on at a time, and the next begins when it ends or there is new
-	// work: nobody has to look ten times a second whether more are allowed by now.
+	// One compaction goes on at a time (the engine's default), and the next begins when it
+	// ends or there is new work: nobody has to look ten times a second whether more are
+	// allowed by now. The name says that the engine's own tests are without that look; it is
+	// the same scheduler otherwise, and for one compaction at a time the look finds nothing.
+	// With another number of them it does: then the scheduler has to be another.
 	opts.Experimental.CompactionScheduler = engine.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	opts.EventListener = &engine.EventListener{
 		BackgroundError: func(err error) { s.log.Warn("the storage engine", "error", err) },

@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,23 +106,62 @@ const (
 // the lock, which is given up meanwhile.
 func (s *Store) readBacklog(q *queue, most int) error {
 	from, to := q.backlogFrom, q.backlogTo
-	q.reading, q.removed = true, nil
-	s.reads.Add(1)
-	s.mu.Unlock()
-	found, next, err := s.readFrames(q.name, from, to, max(most, maxRead))
-	s.reads.Done()
-	s.mu.Lock()
+	q.reading = true
+	var found []*frame
+	var next uint64
+	var err error
+	removed := q.read(func() { found, next, err = s.readFrames(q.name, from, to, max(most, maxRead)) })
 	q.reading = false
+	q.addRead(slices.DeleteFunc(found, func(f *frame) bool { return removed[f.number] }), next)
+	return err
+}
+
+// read reads frames of the backlog without the lock, which the caller holds, and gives
+// the numbers of those that were taken out meanwhile.
+func (q *queue) read(do func()) (removed map[uint64]bool) {
+	if q.readers++; q.readers == 1 {
+		q.readFrom = q.backlogFrom
+	}
+	q.store.reads.Add(1)
+	q.store.mu.Unlock()
+	do()
+	q.store.reads.Done()
+	q.store.mu.Lock()
+	removed = q.removed
+	if q.readers--; q.readers == 0 {
+		q.removed = nil
+	}
+	return removed
+}
+
+// addRead puts frames of the backlog at the end of the list, in their order with those
+// below next that are in memory already.
+func (q *queue) addRead(found []*frame, next uint64) {
+	found = slices.DeleteFunc(found, func(f *frame) bool { return q.ahead[f.number] != nil })
+	read := len(found)
+	for number, f := range q.ahead {
+		if number < next {
+			found = append(found, f)
+		}
+	}
+	if len(found) > read {
+		slices.SortFunc(found, func(a, b *frame) int { return cmp.Compare(a.number, b.number) })
+	}
 	for _, f := range found {
-		if !q.removed[f.number] {
+		if q.ahead[f.number] == nil {
 			q.add(f)
+			continue
+		}
+		delete(q.ahead, f.number)
+		q.link(f)
+		if f.holder == nil && f.in == nil {
+			q.setFree(f)
 		}
 	}
 	q.backlogFrom = next
 	if next > q.backlogTo {
 		q.backlog = false
 	}
-	return err
 }
 
 // readFrames reads at most most frames with numbers from from to to. next is

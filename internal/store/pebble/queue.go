@@ -10,10 +10,10 @@ import (
 )
 
 // A frame that is held in memory: one that was appended last, or was read to be
-// leased, or is leased. It is in its queue's list until it is gone; where else
-// says which of these it is:
+// leased, or is leased. It is in its queue's list, or in ahead, until it is gone; where
+// else says which of these it is:
 //
-//	fresh    it was never leased, and so were none after it
+//	fresh    it was never leased
 //	leased   holder is the lease
 //	back     it was released: it is in the queue's heap back
 //	resting  it was released with a delay: it is in the heap later until it is due
@@ -41,10 +41,9 @@ func (f *frame) size() int64 { return int64(len(f.data)) + overhead }
 //
 // Frames are leased in the order of their numbers. The lowest are in memory,
 // in the list from first on; if backlog is set, those from backlogFrom to
-// backlogTo lie in the engine alone, and all in memory are below them.
-//
-// Invariant: every frame in back has a lower number than the fresh ones, since
-// frames are leased in order; so they go first.
+// backlogTo lie in the engine alone, and all in the list are below them. Of the backlog,
+// those that were leased by their numbers are in memory as well, in ahead. One that is
+// released waits there until the backlog has been read up to it.
 type queue struct {
 	store *Store
 	name  store.Queue
@@ -52,13 +51,17 @@ type queue struct {
 
 	first, last *frame
 	inMemory    map[uint64]*frame
-	fresh       *frame // the first of those that were never leased
+	fresh       *frame // the first in the list of those that were never leased
 	free        int    // how many are fresh or in back
 
 	backlog                bool
 	backlogFrom, backlogTo uint64
-	reading                bool            // a pull reads the backlog
-	removed                map[uint64]bool // meanwhile
+	reading                bool // a pull reads the backlog
+	ahead                  map[uint64]*frame
+
+	readers  int             // that read frames of the backlog
+	readFrom uint64          // the lowest number of those
+	removed  map[uint64]bool // of those, meanwhile
 
 	leased leased
 	noted  bool // something of that is stored
@@ -81,7 +84,7 @@ type waiter chan struct{}
 
 func newQueue(s *Store, name store.Queue) *queue {
 	return &queue{
-		store: s, name: name, inMemory: map[uint64]*frame{},
+		store: s, name: name, inMemory: map[uint64]*frame{}, ahead: map[uint64]*frame{},
 		back:  frameHeap{before: func(a, b *frame) bool { return a.number < b.number }},
 		later: frameHeap{before: func(a, b *frame) bool { return a.due.Before(b.due) }},
 	}
@@ -127,6 +130,16 @@ func (q *queue) appended(f *frame) {
 func (q *queue) add(f *frame) {
 	f.deliveries = q.leased.before(f.number)
 	f.fresh = true
+	q.link(f)
+	if q.fresh == nil {
+		q.fresh = f
+	}
+	q.free++
+	q.store.held += f.size()
+}
+
+// link puts a frame at the end of the list.
+func (q *queue) link(f *frame) {
 	f.prev = q.last
 	if q.last != nil {
 		q.last.next = f
@@ -134,31 +147,52 @@ func (q *queue) add(f *frame) {
 		q.first = f
 	}
 	q.last = f
-	if q.fresh == nil {
-		q.fresh = f
-	}
 	q.inMemory[f.number] = f
-	q.free++
-	q.store.held += f.size()
+}
+
+// unfresh takes a fresh frame out of those, and not out of the list.
+func (q *queue) unfresh(f *frame) {
+	f.fresh = false
+	for q.fresh != nil && !q.fresh.fresh {
+		q.fresh = q.fresh.next
+	}
+	q.free--
+	q.store.held -= f.size()
 }
 
 // drop takes a frame out of memory, whatever it is.
 func (q *queue) drop(f *frame) {
 	switch {
 	case f.fresh:
-		if q.fresh == f {
-			q.fresh = f.next
-		}
-		q.free--
-		q.store.held -= f.size()
+		q.unfresh(f)
 	case f.holder != nil:
 		f.holder = nil
 	default:
-		if f.in == &q.back {
-			q.free--
-		}
+		q.unheap(f)
+	}
+	if q.ahead[f.number] != nil {
+		delete(q.ahead, f.number)
+	} else {
+		q.unlink(f)
+	}
+	q.gone(f.number)
+	delete(q.inMemory, f.number)
+	delete(q.leased.deaths, f.number)
+}
+
+// unheap takes a released frame out of the heap that it is in; in ahead it is in none
+// when its delay is over.
+func (q *queue) unheap(f *frame) {
+	if f.in == &q.back {
+		q.free--
+	}
+	if f.in != nil {
 		heap.Remove(f.in, f.at)
 	}
+}
+
+// unlink takes a frame out of the list.
+func (q *queue) unlink(f *frame) {
 	if f.prev != nil {
 		f.prev.next = f.next
 	} else {
@@ -170,8 +204,17 @@ func (q *queue) drop(f *frame) {
 		q.last = f.prev
 	}
 	f.prev, f.next = nil, nil // who holds on to f holds no other
-	delete(q.inMemory, f.number)
-	delete(q.leased.deaths, f.number)
+}
+
+// gone tells those who read the backlog of a frame that is not there any more.
+func (q *queue) gone(number uint64) {
+	if q.readers == 0 || number < q.readFrom {
+		return
+	}
+	if q.removed == nil {
+		q.removed = map[uint64]bool{}
+	}
+	q.removed[number] = true
 }
 
 // lowest is a number below which the queue has no frames; next is that of the
@@ -195,17 +238,25 @@ func (q *queue) take(most int) []store.Lease {
 	leases := make([]store.Lease, most)
 	for i := range leases {
 		f := q.fresh
-		if q.back.Len() > 0 {
-			f = heap.Pop(&q.back).(*frame)
-		} else {
-			f.fresh = false
-			q.fresh = f.next
-			q.store.held -= f.size()
+		if q.back.Len() > 0 && (f == nil || q.back.list[0].number < f.number) {
+			f = q.back.list[0]
 		}
-		leases[i] = q.lease(f)
+		leases[i] = q.takeFrame(f)
 	}
-	q.free -= most
 	return leases
+}
+
+// takeFrame leases a frame that is in memory; nil if somebody has.
+func (q *queue) takeFrame(f *frame) *lease {
+	switch {
+	case f.holder != nil:
+		return nil
+	case f.fresh:
+		q.unfresh(f)
+	default:
+		q.unheap(f)
+	}
+	return q.lease(f)
 }
 
 // lease leases a frame that was taken out of where it was.
@@ -244,8 +295,11 @@ func (q *queue) unbegin(f *frame) {
 	}
 }
 
-// setFree lets a frame that is nowhere be leased.
+// setFree lets a frame that is nowhere be leased, one that is ahead in its turn.
 func (q *queue) setFree(f *frame) {
+	if q.ahead[f.number] != nil {
+		return
+	}
 	heap.Push(&q.back, f)
 	q.free++
 	q.wake()
