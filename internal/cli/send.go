@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -161,10 +162,13 @@ func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web
 	if file, from, size := regular(in); file != nil {
 		to.tried = 1
 		err = to.keep(ctx, func(ctx context.Context) error {
-			if _, err := file.Seek(from, io.SeekStart); err != nil {
-				return err
+			// Each attempt has a reader of its own: what sends closes what it is given, and
+			// may still read it when it has failed.
+			err := to.client.SendData(ctx, parcel, io.NewSectionReader(file, from, size), size)
+			if info, unreadable := file.Stat(); err != nil && (unreadable != nil || info.Size() < from+size) {
+				return &fs.PathError{Op: "send", Path: file.Name(), Err: errors.New("it was cut off while it was sent")}
 			}
-			return to.client.SendData(ctx, parcel, file, size)
+			return err
 		})
 	} else {
 		err = to.client.SendData(ctx, parcel, in, -1)
