@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -68,6 +71,11 @@ func (s settings) set(cmd *cobra.Command) (err error) {
 		if value == "" || f.Changed || !settable(cmd, f) || err != nil {
 			return
 		}
+		if f.Name == "key" {
+			if err = checkKeyVariable(value); err != nil {
+				return
+			}
+		}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			err = list.Replace(strings.Split(value, ","))
 		} else {
@@ -78,6 +86,19 @@ func (s settings) set(cmd *cobra.Command) (err error) {
 		}
 	})
 	return err
+}
+
+// checkKeyVariable refuses what is in [keyVariable] and can be nothing of what that holds. It
+// shows nothing of it: it may be meant as a key.
+func checkKeyVariable(value string) error {
+	if value == "" || key.IsText(value) {
+		return nil // what is wrong with a key is said when it is read
+	}
+	var why *fs.PathError
+	if _, err := os.Stat(value); errors.As(err, &why) {
+		return usageError{fmt.Errorf("%s in the environment is neither a key nor the path of a file (%w): make a key with 'pmk key new > lan.key', and put that path there, or the key", keyVariable, why.Err)}
+	}
+	return nil
 }
 
 // tell says which variables set flags of the node, and which seem mistyped.
