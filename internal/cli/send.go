@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 
@@ -273,9 +274,12 @@ func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 }
 
 // again adds to the error of a sending of which it is not known what was taken how it
-// can be sent again.
+// can be sent again. A node that ends says what it did not take of the last request, and
+// nothing of those before it that had no answer.
 func again(id packet.ID, err error) error {
-	if err == nil || errors.As(err, new(*web.Problem)) || errors.As(err, new(usageError)) {
+	var problem *web.Problem
+	refused := errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable
+	if err == nil || refused || errors.As(err, new(usageError)) {
 		return err
 	}
 	return fmt.Errorf("%w; if it is sent again with --id %s, nothing of it is taken twice", err, id)

@@ -8,7 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -125,16 +126,35 @@ func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
 			at++
 			return left[at-1], nil
 		})
+		before := s.taken
 		batch = batch[taken:]
 		s.taken, s.tried = s.taken+taken, s.tried-taken
-		return err
+		return renumber(err, before)
 	})
 	if problem := (*web.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
-		// The number in the node's answer is that in the request.
-		detail := strings.TrimPrefix(problem.Detail, fmt.Sprintf("packet %d: ", problem.Taken+1))
-		return fmt.Errorf("%s taken, then: packet %d: %w", english.Plural(s.taken, "packet", ""), s.taken+1, &web.Problem{Status: problem.Status, Detail: detail})
+		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
 	return err
+}
+
+// numbered is a packet's number in what a node says of a request.
+var numbered = regexp.MustCompile(`^packet ([0-9]+): `)
+
+// renumber gives a packet in the node's answer the number that it has among all, of which so
+// many were in requests before.
+func renumber(err error, before int) error {
+	problem, ok := err.(*web.Problem)
+	if !ok {
+		return err
+	}
+	found := numbered.FindStringSubmatch(problem.Detail)
+	if found == nil {
+		return err
+	}
+	number, _ := strconv.Atoi(found[1]) // it is one, and the node counts no further
+	again := *problem
+	again.Detail = fmt.Sprintf("packet %d: %s", before+number, problem.Detail[len(found[0]):])
+	return &again
 }
 
 // keep calls send until it succeeds. While the node is away it waits for it, and says
