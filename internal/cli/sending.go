@@ -28,6 +28,9 @@ const (
 	linger = 2 * time.Millisecond
 	// nodeAway is how long a node that does not answer is waited for.
 	nodeAway = 30 * time.Second
+	// nodeBack is how long an attempt lasts only with a node that was there: what is sent may be
+	// one large packet, which is not taken before it has all come.
+	nodeBack = 5 * time.Second
 	// lookForNode is how often it is looked for.
 	lookForNode = 250 * time.Millisecond
 )
@@ -158,11 +161,11 @@ func renumber(err error, before int) error {
 }
 
 // keep calls send until it succeeds. While the node is away it waits for it, and says
-// so, but only for a time in which nothing more was taken.
+// so, but only for a time in which it did not come back.
 func (s *sending) keep(ctx context.Context, send func(context.Context) error) error {
 	var since time.Time
 	for {
-		before := s.taken
+		before, began := s.taken, time.Now()
 		err := send(ctx)
 		var problem *web.Problem
 		switch {
@@ -175,7 +178,7 @@ func (s *sending) keep(ctx context.Context, send func(context.Context) error) er
 		case errors.As(err, new(*fs.PathError)):
 			return err // what is sent cannot be read
 		}
-		if since.IsZero() || s.taken > before {
+		if since.IsZero() || s.taken > before || time.Since(began) > nodeBack {
 			since = time.Now()
 			s.say(fmt.Sprintf("the node %s is away: %v; waiting for it for %v (Ctrl-C stops waiting)", s.node, err, s.away))
 		}

@@ -1,15 +1,55 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
+
+// TestEachOutageIsWaitedFor: a node that was back for a while is waited for again, even if
+// that was too short for what is sent; one that is away for long is not.
+func TestEachOutageIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		s := &sending{node: "n", client: web.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
+		found := false
+		s.find = func(context.Context) (*web.Client, string, error) {
+			if found {
+				return web.NewClient(nil), "n", nil
+			}
+			return nil, "", local.ErrNone
+		}
+		attempts := 0
+		err := s.keep(t.Context(), func(context.Context) error {
+			if attempts++; attempts == 3 {
+				return nil
+			}
+			time.Sleep(40 * time.Second) // of a packet that takes longer
+			found = false
+			time.AfterFunc(20*time.Second, func() { found = true })
+			return errors.New("broken pipe")
+		})
+		if err != nil || attempts != 3 || len(said) != 2 {
+			t.Errorf("%v after %d attempts, said %q; expected the third to succeed, and to be told of two outages", err, attempts, said)
+		}
+
+		found = true
+		began := time.Now()
+		err = s.keep(t.Context(), func(context.Context) error { return errors.New("reset") })
+		if took := time.Since(began); err == nil || took > nodeAway+time.Second {
+			t.Errorf("%v after %v; expected an error after %v", err, took, nodeAway)
+		}
+	})
+}
 
 // TestRenumber: what a node says of a packet of one request names the line that it came from.
 func TestRenumber(t *testing.T) {
