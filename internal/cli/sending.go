@@ -208,5 +208,5 @@ func (s *sending) unknown(err error) error {
 	if s.tried == 0 {
 		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
-	return fmt.Errorf("%s surely taken; whether %s more were is not known: %w", english.Plural(s.taken, "packet", ""), english.Plural(s.tried, "packet", ""), err)
+	return fmt.Errorf("%s taken; %d more may have been: %w", english.Plural(s.taken, "packet was", "packets were"), s.tried, err)
 }
