@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/inject"
+	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
@@ -117,6 +118,9 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	f.node = name // no other has the ledger, or knows what was taken
 	to := &sending{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
 	defer func() { to.client.Close() }()
+	if at, err := client.Status(ctx); err == nil { // else it goes as sending does
+		to.renamed = at.Store.Durability != node.Disk.String()
+	}
 	if f.wait {
 		parcel.Follow = packet.NewID()
 	}

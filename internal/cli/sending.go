@@ -31,6 +31,8 @@ const (
 	// nodeBack is how long an attempt lasts only with a node that was there: what is sent may be
 	// one large packet, which is not taken before it has all come.
 	nodeBack = 5 * time.Second
+	// brokenOff is how long a node is looked for that has another name at its next start.
+	brokenOff = time.Second
 	// lookForNode is how often it is looked for.
 	lookForNode = 250 * time.Millisecond
 )
@@ -44,6 +46,9 @@ type sending struct {
 	client *web.Client
 	say    func(string)
 	away   time.Duration
+	// renamed says that another start of the node has another name: it is waited for only as
+	// long as its connection may have been broken off without it.
+	renamed bool
 	// taken counts the packets that surely are taken, and tried those behind them of
 	// which nothing is known.
 	taken, tried int
@@ -178,8 +183,17 @@ func (s *sending) keep(ctx context.Context, send func(context.Context) error) er
 		case errors.As(err, new(*fs.PathError)):
 			return err // what is sent cannot be read
 		}
-		if since.IsZero() || s.taken > before || time.Since(began) > nodeBack {
+		anew := since.IsZero() || s.taken > before || time.Since(began) > nodeBack
+		if anew {
 			since = time.Now()
+		}
+		if s.renamed {
+			if !s.await(ctx, since.Add(brokenOff)) {
+				return s.unknown(fmt.Errorf("the node %s is away, and not waited for, since it has another name when it starts again: %w", s.node, err))
+			}
+			continue
+		}
+		if anew {
 			s.say(fmt.Sprintf("the node %s is away: %v; waiting for it for %v (Ctrl-C stops waiting)", s.node, err, s.away))
 		}
 		if !s.await(ctx, since.Add(s.away)) {
