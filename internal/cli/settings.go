@@ -64,11 +64,13 @@ func settable(cmd *cobra.Command, f *pflag.Flag) bool {
 	return cmd == cmd.Root() || cmd.Parent() == cmd.Root() && cmd.Name() == "run"
 }
 
-// set sets the command's flags that its command line does not.
+// set sets the command's flags that its command line does not, and to which that leaves a
+// meaning.
 func (s settings) set(cmd *cobra.Command) (err error) {
+	without := meaningless(cmd.Flags())
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := s[variable(f.Name)]
-		if value == "" || f.Changed || !settable(cmd, f) || err != nil {
+		if value == "" || f.Changed || !settable(cmd, f) || without[f.Name] != "" || err != nil {
 			return
 		}
 		if f.Name == "key" {
@@ -104,12 +106,17 @@ func checkKeyVariable(value string) error {
 // tell says which variables set flags of the node, and which seem mistyped.
 func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
 	var known, used []string
+	without := meaningless(cmd.Flags())
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !settable(cmd, f) {
 			return
 		}
 		known = append(known, variable(f.Name))
-		if s[variable(f.Name)] != "" && !f.Changed {
+		switch given := without[f.Name]; {
+		case s[variable(f.Name)] == "" || f.Changed:
+		case given != "":
+			log.Info(variable(f.Name) + " in the environment has no meaning with " + given + " and is left out")
+		default:
 			used = append(used, variable(f.Name))
 		}
 	})
