@@ -34,7 +34,7 @@ func takeSettings() settings {
 	s := settings{}
 	for _, v := range os.Environ() {
 		name, value, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, settingPrefix) {
+		if _, former := formerly(name); !former && !strings.HasPrefix(name, settingPrefix) {
 			continue
 		}
 		if value != "" {
@@ -43,6 +43,18 @@ func takeSettings() settings {
 		os.Unsetenv(name) // its only error is a name that is none
 	}
 	return s
+}
+
+// formerly tells which variable took the place of one that earlier versions read. That is
+// taken out of the environment as well: it may hold a key.
+func formerly(name string) (now string, ok bool) {
+	switch name {
+	case "PMK_KEY":
+		return keyVariable, true
+	case "PMK_PYTHON":
+		return pythonVariable, true
+	}
+	return "", false
 }
 
 func (s settings) python() string { return s[pythonVariable] }
@@ -103,7 +115,8 @@ func checkKeyVariable(value string) error {
 	return nil
 }
 
-// tell says which variables set flags of the node, and which seem mistyped.
+// tell says which variables set flags of the node, which are left out, and which seem mistyped
+// or have another name now.
 func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
 	var known, used []string
 	without := meaningless(cmd.Flags())
@@ -125,6 +138,10 @@ func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
 		log.Info("set by the environment: " + strings.Join(used, ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if now, former := formerly(name); former {
+			log.Warn(fmt.Sprintf("%s in the environment sets nothing: it is %s now", name, now))
+			continue
+		}
 		if name == pythonVariable || slices.Contains(known, name) {
 			continue
 		}
