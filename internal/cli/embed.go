@@ -70,6 +70,11 @@ func (e Embedded) Run(ctx context.Context, started func(*node.Node)) error {
 
 func (e Embedded) flags() (runFlags, error) {
 	f := runFlags{group: node.DefaultGroup, mesh: meshFlags{key: cmp.Or(e.Key, os.Getenv(keyVariable)), join: e.Join}, http: httpOff}
+	if e.Key == "" {
+		if err := checkKeyVariable(f.mesh.key); err != nil {
+			return f, err
+		}
+	}
 	f.store.defaults()
 	f.store.data = e.Data
 	if e.Data == "" {

@@ -63,8 +63,11 @@ func (a *app) forget(ctx context.Context, client *web.Client, name string, asJSO
 	for _, s := range out.Seeds {
 		fmt.Fprintf(a.err, "nothing is kept for the seed %s any more\n", s)
 	}
-	if out.Routed+out.Dropped > 0 {
-		fmt.Fprintf(a.err, "%s sent on, %s dropped that other seeds had as well\n", english.Plural(out.Routed, "packet", ""), english.Plural(out.Dropped, "copy", "copies"))
+	if out.Routed > 0 {
+		fmt.Fprintf(a.err, "%s sent on\n", english.Plural(out.Routed, "packet", ""))
+	}
+	if out.Dropped > 0 {
+		fmt.Fprintf(a.err, "%s dropped, since other seeds had the packets as well\n", english.Plural(out.Dropped, "copy", "copies"))
 	}
 	return nil
 }

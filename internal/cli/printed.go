@@ -78,7 +78,7 @@ func (p *printed) endSecond(name seed.Name) {
 	delete(p.seeds, name)
 	p.mu.Unlock()
 	if s != nil && s.leftOut > 0 {
-		p.log.Warn(fmt.Sprintf("%s: %s of this second left out; the log takes %d lines or %s of a seed in a second",
+		p.log.Warn(fmt.Sprintf("%s: dropped %s in this second (limit: %d lines or %s per seed and second)",
 			name, english.Plural(s.leftOut, "more line", ""), maxPrintedLines, bytesText(maxPrintedBytes)))
 	}
 }

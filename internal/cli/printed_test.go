@@ -40,7 +40,7 @@ func TestAFloodInTheLog(t *testing.T) {
 		p.close()
 		for text, want := range map[string]int{
 			"INFO  loud: ": 200, "INFO  calm: hello": 2, "INFO  wide: x": 2,
-			"WARN  loud: 400 more lines of this second left out": 2, "WARN  wide: 2 more lines of this second left out": 2, "calm: 1": 0,
+			"WARN  loud: dropped 400 more lines in this second (limit: 100 lines or 64 KiB per seed and second)": 2, "WARN  wide: dropped 2 more lines in this second": 2, "calm: 1": 0,
 		} {
 			if got := strings.Count(log.String(), text); got != want {
 				t.Errorf("the log has %q %d times, want %d", text, got, want)

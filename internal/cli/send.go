@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/inject"
+	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
@@ -115,6 +118,9 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	f.node = name // no other has the ledger, or knows what was taken
 	to := &sending{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
 	defer func() { to.client.Close() }()
+	if at, err := client.Status(ctx); err == nil { // else it goes as sending does
+		to.renamed = at.Store.Durability != node.Disk.String()
+	}
 	if f.wait {
 		parcel.Follow = packet.NewID()
 	}
@@ -161,10 +167,13 @@ func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web
 	if file, from, size := regular(in); file != nil {
 		to.tried = 1
 		err = to.keep(ctx, func(ctx context.Context) error {
-			if _, err := file.Seek(from, io.SeekStart); err != nil {
-				return err
+			// Each attempt has a reader of its own: what sends closes what it is given, and
+			// may still read it when it has failed.
+			err := to.client.SendData(ctx, parcel, io.NewSectionReader(file, from, size), size)
+			if info, unreadable := file.Stat(); err != nil && (unreadable != nil || info.Size() < from+size) {
+				return &fs.PathError{Op: "send", Path: file.Name(), Err: errors.New("it was cut off while it was sent")}
 			}
-			return to.client.SendData(ctx, parcel, file, size)
+			return err
 		})
 	} else {
 		err = to.client.SendData(ctx, parcel, in, -1)
@@ -269,9 +278,12 @@ func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 }
 
 // again adds to the error of a sending of which it is not known what was taken how it
-// can be sent again.
+// can be sent again. A node that ends says what it did not take of the last request, and
+// nothing of those before it that had no answer.
 func again(id packet.ID, err error) error {
-	if err == nil || errors.As(err, new(*web.Problem)) || errors.As(err, new(usageError)) {
+	var problem *web.Problem
+	refused := errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable
+	if err == nil || refused || errors.As(err, new(usageError)) {
 		return err
 	}
 	return fmt.Errorf("%w; if it is sent again with --id %s, nothing of it is taken twice", err, id)

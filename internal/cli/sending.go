@@ -8,7 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -27,6 +28,11 @@ const (
 	linger = 2 * time.Millisecond
 	// nodeAway is how long a node that does not answer is waited for.
 	nodeAway = 30 * time.Second
+	// nodeBack is how long an attempt lasts only with a node that was there: what is sent may be
+	// one large packet, which is not taken before it has all come.
+	nodeBack = 5 * time.Second
+	// brokenOff is how long a node is looked for that has another name at its next start.
+	brokenOff = time.Second
 	// lookForNode is how often it is looked for.
 	lookForNode = 250 * time.Millisecond
 )
@@ -40,6 +46,9 @@ type sending struct {
 	client *web.Client
 	say    func(string)
 	away   time.Duration
+	// renamed says that another start of the node has another name: it is waited for only as
+	// long as its connection may have been broken off without it.
+	renamed bool
 	// taken counts the packets that surely are taken, and tried those behind them of
 	// which nothing is known.
 	taken, tried int
@@ -125,24 +134,43 @@ func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
 			at++
 			return left[at-1], nil
 		})
+		before := s.taken
 		batch = batch[taken:]
 		s.taken, s.tried = s.taken+taken, s.tried-taken
-		return err
+		return renumber(err, before)
 	})
 	if problem := (*web.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
-		// The number in the node's answer is that in the request.
-		detail := strings.TrimPrefix(problem.Detail, fmt.Sprintf("packet %d: ", problem.Taken+1))
-		return fmt.Errorf("%s taken, then: packet %d: %w", english.Plural(s.taken, "packet", ""), s.taken+1, &web.Problem{Status: problem.Status, Detail: detail})
+		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
 	return err
 }
 
+// numbered is a packet's number in what a node says of a request.
+var numbered = regexp.MustCompile(`^packet ([0-9]+): `)
+
+// renumber gives a packet in the node's answer the number that it has among all, of which so
+// many were in requests before.
+func renumber(err error, before int) error {
+	problem, ok := err.(*web.Problem)
+	if !ok {
+		return err
+	}
+	found := numbered.FindStringSubmatch(problem.Detail)
+	if found == nil {
+		return err
+	}
+	number, _ := strconv.Atoi(found[1]) // it is one, and the node counts no further
+	again := *problem
+	again.Detail = fmt.Sprintf("packet %d: %s", before+number, problem.Detail[len(found[0]):])
+	return &again
+}
+
 // keep calls send until it succeeds. While the node is away it waits for it, and says
-// so, but only for a time in which nothing more was taken.
+// so, but only for a time in which it did not come back.
 func (s *sending) keep(ctx context.Context, send func(context.Context) error) error {
 	var since time.Time
 	for {
-		before := s.taken
+		before, began := s.taken, time.Now()
 		err := send(ctx)
 		var problem *web.Problem
 		switch {
@@ -155,8 +183,17 @@ func (s *sending) keep(ctx context.Context, send func(context.Context) error) er
 		case errors.As(err, new(*fs.PathError)):
 			return err // what is sent cannot be read
 		}
-		if since.IsZero() || s.taken > before {
+		anew := since.IsZero() || s.taken > before || time.Since(began) > nodeBack
+		if anew {
 			since = time.Now()
+		}
+		if s.renamed {
+			if !s.await(ctx, since.Add(brokenOff)) {
+				return s.unknown(fmt.Errorf("the node %s is away, and not waited for, since it has another name when it starts again: %w", s.node, err))
+			}
+			continue
+		}
+		if anew {
 			s.say(fmt.Sprintf("the node %s is away: %v; waiting for it for %v (Ctrl-C stops waiting)", s.node, err, s.away))
 		}
 		if !s.await(ctx, since.Add(s.away)) {
@@ -185,5 +222,5 @@ func (s *sending) unknown(err error) error {
 	if s.tried == 0 {
 		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
-	return fmt.Errorf("%s surely taken; whether %s more were is not known: %w", english.Plural(s.taken, "packet", ""), english.Plural(s.tried, "packet", ""), err)
+	return fmt.Errorf("%s taken; %d more may have been: %w", english.Plural(s.taken, "packet was", "packets were"), s.tried, err)
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -31,7 +34,7 @@ func takeSettings() settings {
 	s := settings{}
 	for _, v := range os.Environ() {
 		name, value, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, settingPrefix) {
+		if _, former := formerly(name); !former && !strings.HasPrefix(name, settingPrefix) {
 			continue
 		}
 		if value != "" {
@@ -40,6 +43,18 @@ func takeSettings() settings {
 		os.Unsetenv(name) // its only error is a name that is none
 	}
 	return s
+}
+
+// formerly tells which variable took the place of one that earlier versions read. That is
+// taken out of the environment as well: it may hold a key.
+func formerly(name string) (now string, ok bool) {
+	switch name {
+	case "PMK_KEY":
+		return keyVariable, true
+	case "PMK_PYTHON":
+		return pythonVariable, true
+	}
+	return "", false
 }
 
 func (s settings) python() string { return s[pythonVariable] }
@@ -61,12 +76,19 @@ func settable(cmd *cobra.Command, f *pflag.Flag) bool {
 	return cmd == cmd.Root() || cmd.Parent() == cmd.Root() && cmd.Name() == "run"
 }
 
-// set sets the command's flags that its command line does not.
+// set sets the command's flags that its command line does not, and to which that leaves a
+// meaning.
 func (s settings) set(cmd *cobra.Command) (err error) {
+	without := meaningless(cmd.Flags())
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := s[variable(f.Name)]
-		if value == "" || f.Changed || !settable(cmd, f) || err != nil {
+		if value == "" || f.Changed || !settable(cmd, f) || without[f.Name] != "" || err != nil {
 			return
+		}
+		if f.Name == "key" {
+			if err = checkKeyVariable(value); err != nil {
+				return
+			}
 		}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			err = list.Replace(strings.Split(value, ","))
@@ -80,15 +102,34 @@ func (s settings) set(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// tell says which variables set flags of the node, and which seem mistyped.
+// checkKeyVariable refuses what is in [keyVariable] and can be nothing of what that holds. It
+// shows nothing of it: it may be meant as a key.
+func checkKeyVariable(value string) error {
+	if value == "" || key.IsText(value) {
+		return nil // what is wrong with a key is said when it is read
+	}
+	var why *fs.PathError
+	if _, err := os.Stat(value); errors.As(err, &why) {
+		return usageError{fmt.Errorf("%s in the environment is neither a key nor the path of a file (%w): make a key with 'pmk key new > lan.key', and put that path there, or the key", keyVariable, why.Err)}
+	}
+	return nil
+}
+
+// tell says which variables set flags of the node, which are left out, and which seem mistyped
+// or have another name now.
 func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
 	var known, used []string
+	without := meaningless(cmd.Flags())
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !settable(cmd, f) {
 			return
 		}
 		known = append(known, variable(f.Name))
-		if s[variable(f.Name)] != "" && !f.Changed {
+		switch given := without[f.Name]; {
+		case s[variable(f.Name)] == "" || f.Changed:
+		case given != "":
+			log.Info(variable(f.Name) + " in the environment has no meaning with " + given + " and is left out")
+		default:
 			used = append(used, variable(f.Name))
 		}
 	})
@@ -97,6 +138,10 @@ func (s settings) tell(cmd *cobra.Command, log *slog.Logger) {
 		log.Info("set by the environment: " + strings.Join(used, ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if now, former := formerly(name); former {
+			log.Warn(fmt.Sprintf("%s in the environment sets nothing: it is %s now", name, now))
+			continue
+		}
 		if name == pythonVariable || slices.Contains(known, name) {
 			continue
 		}

@@ -81,7 +81,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 					fmt.Fprintf(forPeople(a.err), "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
 				}
 			}
-			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Begun-sum.Live))
+			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Ended()))
 		}
 		select {
 		case <-time.After(every):
@@ -102,7 +102,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 	for _, count := range sum.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Begun - waits - failed - kept, Waiting: sum.Waiting, Kept: sum.Kept}
+	out := outcome{Node: name, Taken: taken, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err

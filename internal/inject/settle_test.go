@@ -231,11 +231,12 @@ func TestBlind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &taker{}
 		f, j := folder(t, Config{State: state}, n)
-		pipe, _, err := os.Pipe() // no lease on one
+		pipe, writes, err := os.Pipe() // no lease on one
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer pipe.Close()
+		defer writes.Close()
 		for range 2 {
 			if f.written(pipe) {
 				t.Error("a writer is made up")

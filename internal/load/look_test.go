@@ -90,6 +90,43 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestEventsEnd: a system that stops telling of changes has every folder looked through as
+// often as the log says.
+func TestEventsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := filepath.Join(dir, "a.py")
+		changes := make(chan string, 1000)
+		j := &testenv.Journal{}
+		w := newWatch([]string{dir}, func(path string) { changes <- path }, j.Log())
+		w.errors = make(chan error)
+		at, err := placeOf(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.watched[dir] = at
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.run(ctx)
+		}()
+		w.errors <- errors.New("read: input/output error")
+		time.Sleep(Quiet)
+		write(t, a, good)
+		time.Sleep(lookOften + Quiet)
+		synctest.Wait()
+		if len(changes) != 1 {
+			t.Errorf("%d changes within %v; expected that of %s", len(changes), lookOften, a)
+		}
+		if j.Count("are looked through every 1s", "input/output error") != 1 {
+			t.Errorf("the log is\n%s", j)
+		}
+		cancel()
+		<-ended
+	})
+}
+
 // TestLinks edits what links lead to: a file, a file behind two links, and one in a folder
 // behind a link; then a link leads elsewhere.
 func TestLinks(t *testing.T) {
@@ -119,10 +156,12 @@ func TestLinks(t *testing.T) {
 	j := &testenv.Journal{}
 	go func() {
 		defer close(ended)
-		Watch(ctx, []string{dir, named}, func(path string) { changes <- path }, j.Log())
+		w := newWatch([]string{dir, named}, func(path string) { changes <- path }, j.Log())
+		w.every = time.Hour // so that looking finds nothing
+		w.watch(ctx)
 	}()
-	// expect has all of the paths change, which is sooner than by looking alone; edit is
-	// repeated, since the watch may begin later than it.
+	// expect has all of the paths change; edit is repeated, since the watch may begin later
+	// than it.
 	expect := func(what string, edit func(n int), paths ...string) {
 		t.Helper()
 		left := map[string]bool{}
@@ -130,7 +169,7 @@ func TestLinks(t *testing.T) {
 			left[path] = true
 		}
 		n, last := 0, time.Time{}
-		testenv.Eventually(t, lookEvery/2, what, func() bool {
+		testenv.Eventually(t, time.Minute, what, func() bool {
 			if time.Since(last) > 5*Quiet { // in between it is quiet
 				edit(n)
 				n, last = n+1, time.Now()
@@ -180,7 +219,18 @@ func TestBusyFolder(t *testing.T) {
 		ended <- struct{}{}
 	}()
 	write(t, filepath.Join(dir, "a.py"), good)
-	testenv.Eventually(t, 20*time.Second, "the other file is seen", func() bool { return filepath.Base(<-changes) == "a.py" })
+	testenv.Eventually(t, time.Minute, "the other file is seen", func() bool {
+		for {
+			select {
+			case path := <-changes:
+				if filepath.Base(path) == "a.py" {
+					return true
+				}
+			default:
+				return false
+			}
+		}
+	})
 	cancel()
 	<-ended
 	<-ended

@@ -44,6 +44,11 @@ func Watch(ctx context.Context, paths []string, changed func(path string), log *
 			log.Info(fmt.Sprintf("the folder %s is on a network file system (%s): seeds that other machines change there are seen within %v", dir, kind, lookEvery))
 		}
 	}
+	w.watch(ctx)
+}
+
+// watch has the system tell of changes, where it can, until ctx ends.
+func (w *watch) watch(ctx context.Context) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
 		w.blind(err)
@@ -57,6 +62,7 @@ func Watch(ctx context.Context, paths []string, changed func(path string), log *
 // A watch is one call of Watch.
 type watch struct {
 	log            *slog.Logger
+	every          time.Duration     // lookEvery
 	notify         *fsnotify.Watcher // nil: nothing is watched
 	events         chan fsnotify.Event
 	errors         chan error
@@ -72,7 +78,7 @@ type watch struct {
 // newWatch is a watch of these paths that looks alone.
 func newWatch(paths []string, changed func(path string), log *slog.Logger) *watch {
 	w := &watch{
-		log: log, changed: changed, pending: map[string]time.Time{}, seen: map[string]stamp{},
+		log: log, every: lookEvery, changed: changed, pending: map[string]time.Time{}, seen: map[string]stamp{},
 		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]place{}, links: map[string][]string{},
 	}
 	for _, path := range paths {
@@ -131,7 +137,7 @@ func (s stamp) same(as stamp) bool {
 func (w *watch) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	often, every := time.NewTicker(lookOften), time.NewTicker(lookEvery)
+	often, every := time.NewTicker(lookOften), time.NewTicker(w.every)
 	defer often.Stop()
 	defer every.Stop()
 	w.lookAtMissing()
@@ -141,7 +147,7 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case err := <-w.errors:
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.blind(err)
+				w.giveUp(err)
 			}
 			w.look() // events were lost
 			timer.Reset(Quiet)
@@ -210,6 +216,13 @@ func (w *watch) blind(err error) {
 		w.told = true
 		w.log.Warn(fmt.Sprintf("the system does not tell of changes in folders of seeds: they are looked through every %v", lookOften), "err", err)
 	}
+}
+
+// giveUp watches nothing any more: who tells of changes may have stopped for good.
+func (w *watch) giveUp(err error) {
+	w.notify, w.events, w.errors = nil, nil, nil
+	clear(w.watched)
+	w.blind(err)
 }
 
 // look looks through everything. A folder that is not the one any more that was

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -209,6 +210,11 @@ func (c *Client) stream(ctx context.Context, method, path string, body io.Reader
 func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
 	resp, err := c.http.Do(req)
 	if err != nil {
+		// What a url.Error adds is where all requests go, and a query that nobody can read.
+		var asked *url.Error
+		if errors.As(err, &asked) {
+			err = asked.Err
+		}
 		return fmt.Errorf("asking the node: %w", err)
 	}
 	defer resp.Body.Close()

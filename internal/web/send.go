@@ -139,13 +139,7 @@ func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Dura
 		if err != nil {
 			return nil, err
 		}
-		out := &Outcome{Over: n.Started() && sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Begun - sum.Live, Waiting: sum.Waiting, Kept: sum.Kept}
-		for _, count := range sum.Waiting {
-			out.Ended -= count
-		}
-		for _, count := range sum.Kept {
-			out.Ended -= count
-		}
+		out := &Outcome{Over: n.Started() && sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept}
 		left := time.Until(end)
 		switch {
 		case out.Over:

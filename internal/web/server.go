@@ -240,6 +240,12 @@ func asked(w http.ResponseWriter, r *http.Request) (state packet.State, limit in
 	return state, limit, err == nil
 }
 
+// A Ledger is a [node.Ledger] with how many stays are over.
+type Ledger struct {
+	node.Ledger
+	Ended int `json:"ended"`
+}
+
 // ledger sums up a ledger, or forgets it and gives what it was.
 func ledger(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	id, err := packet.ParseID(r.PathValue("id"))
@@ -255,7 +261,7 @@ func ledger(w http.ResponseWriter, r *http.Request, n *node.Node) {
 		refuse(w, http.StatusServiceUnavailable, 0, err)
 		return
 	}
-	reply(w, http.StatusOK, "application/json", sum)
+	reply(w, http.StatusOK, "application/json", Ledger{sum, sum.Ended()})
 }
 
 // A Handled says how many packets were retried or dropped.

@@ -9,6 +9,7 @@ from pumpkin.values import Fail, Retry
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _MAX_REASON = 1 << 10  # characters
 _MAX_OUTPUT = 4 << 10  # bytes
+_MAX_AFTER = 1e9       # seconds
 
 
 class Terminated(SystemExit):
@@ -81,12 +82,17 @@ def how(error):
         return '{"final":true}'
     if isinstance(error, Retry):
         after = error.after
-        if hasattr(after, "total_seconds"):
-            after = after.total_seconds()
         try:
-            after = min(max(float(after or 0), 0.0), 1e9)
+            if hasattr(after, "total_seconds"):
+                after = after.total_seconds()
+            after = float(after or 0)
+        except OverflowError:  # an int that no float holds
+            after = _MAX_AFTER if after > 0 else 0.0
         except (TypeError, ValueError):
             after = 0.0  # the usual pause
+        if not after > 0:  # nor is what is no number
+            after = 0.0
+        after = min(after, _MAX_AFTER)
         return '{"later":true,"after":%.3f}' % after
     return '{"later":true}' if status == os.EX_TEMPFAIL else ""
 

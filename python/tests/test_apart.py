@@ -142,23 +142,28 @@ class Apart(Case):
 
     def test_sigterm_ends_the_run_in_order(self):
         source = """\
-            import atexit, time
+            import atexit, os, time
             atexit.register(lambda: print("at exit"))
-            def run(x):
+            def run(sent):
                 try:
                     print("begun")
                     time.sleep(1000)
                 finally:
                     print("finally")
-                    time.sleep(0.3)
+                    for _ in range(3000):
+                        if os.path.exists(sent):
+                            break
+                        time.sleep(0.01)
                     print("still")
             """
         worker = self.ready(source)
-        worker.give(b"")
+        sent = os.path.join(self.folder, "sent")
+        worker.give(sent.encode())
         worker.wait_for("begun")
         worker.process.send_signal(signal.SIGTERM)
         worker.wait_for("finally")
         worker.process.send_signal(signal.SIGTERM)
+        open(sent, "w").close()  # no sooner: the run goes on until the second signal was sent
         self.assertEqual(worker.process.wait(PATIENCE), 128 + signal.SIGTERM)
         self.assertEqual(worker.said().split("\n")[:4], ["begun", "finally", "still", "at exit"])
 

@@ -34,7 +34,8 @@ func pmk() {
 //
 //	until COMMAND [ARG...]
 //
-// which runs a command again and again until it succeeds, for at most a minute, and
+// which runs a command again and again until it succeeds, for at most two minutes, longer
+// than what is tried again pauses, and
 //
 //	disk DIR OPTIONS
 //
@@ -44,8 +45,9 @@ func pmk() {
 //	share DIR AT
 //
 // which mounts a folder on another as a network file system would be. The conditions
-// [mounts] and [shares] tell whether that can be done here, and [users] whether there
-// are user namespaces; in CI it must.
+// [mounts] and [shares] tell whether that can be done here, [users] whether there are user
+// namespaces in which inotify can be limited, and [leases] whether the system tells who
+// writes to a file; in CI it must.
 func TestScripts(t *testing.T) {
 	testenv.Need(t, "python3")
 	examples, err := filepath.Abs("../../examples")
@@ -72,6 +74,8 @@ func TestScripts(t *testing.T) {
 				return shares(), nil
 			case "users":
 				return users(), nil
+			case "leases":
+				return leases(t.TempDir()), nil
 			}
 			return false, fmt.Errorf("there is no condition %s", name)
 		},
@@ -81,14 +85,14 @@ func TestScripts(t *testing.T) {
 // until leaves the CPUs to what it waits for at least as long as the command has them:
 // scripts run side by side.
 func until(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		began := time.Now()
 		err := ts.Exec(args[0], args[1:]...)
 		if (err == nil) != neg {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("until %s: still %v after a minute", strings.Join(args, " "), err)
+			ts.Fatalf("until %s: still %v after two minutes", strings.Join(args, " "), err)
 		}
 		time.Sleep(min(max(time.Since(began), 50*time.Millisecond), time.Second))
 	}

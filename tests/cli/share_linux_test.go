@@ -3,6 +3,7 @@ package cli_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -31,7 +32,24 @@ func share(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { ts.Check(unix.Unmount(at, unix.MNT_DETACH)) })
 }
 
-// users tells whether a test can have a user namespace of its own. In CI it is taken to.
+// users tells whether a test can have a user namespace of its own, and limit inotify in
+// it. In CI it is taken to.
 func users() bool {
-	return testenv.InCI() || exec.Command("unshare", "-Ur", "true").Run() == nil
+	return testenv.InCI() || exec.Command("unshare", "-Ur", "sh", "-c", "echo 0 >/proc/sys/user/max_inotify_instances").Run() == nil
+}
+
+// leases tells whether files of the folder can be leased. In CI they are taken to.
+func leases(dir string) bool {
+	file, err := os.Create(filepath.Join(dir, "lease"))
+	if err != nil {
+		return false
+	}
+	defer file.Close() // with the lease
+	read, err := os.Open(file.Name())
+	if err != nil {
+		return false
+	}
+	defer read.Close()
+	_, err = unix.FcntlInt(read.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	return testenv.InCI() || err == unix.EAGAIN // it is open for writing
 }

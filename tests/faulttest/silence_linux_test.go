@@ -48,47 +48,67 @@ func TestSilenceIsNotDeath(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			const packets, workers = 6, 2
-			r := newTeam(t, "silence: "+c.name, extractor(lan.Left), extractor(lan.Right))
-			owner, worker := r.members[0], r.members[1]
-			runs := worker.slowSeed(workers, 3*time.Second)
-			r.start(owner, worker)
-			r.together(owner, worker)
-			for range packets {
-				id := drawID(r.rand)
-				owner.put(web.Parcel{ID: id, State: "String:SLOW", Data: []byte(dataOf(id))})
-			}
-			testenv.Eventually(t, meetTime, "runs have begun", func() bool { return len(runs("begin")) == workers })
-			c.strike(owner, worker)
-			testenv.Eventually(t, 2*time.Minute, "all have run", func() bool { return len(runs("end")) >= packets })
-			r.together(owner, worker)
-			testenv.Eventually(t, 2*time.Minute, "nothing is left at the owner", func() bool {
-				st, err := owner.node.status()
-				if err != nil {
-					return false
-				}
-				for _, i := range st.Inboxes {
-					if i.Seed == "slow" {
-						return false
-					}
-				}
-				return true
-			})
-			begun := map[packet.ID]int{}
-			for _, id := range runs("begin") {
-				begun[id]++
-			}
-			for id, n := range begun {
-				if n > 1 {
-					t.Errorf("packet %s was run %d times", id, n)
+			const attempts = 3
+			for n := range attempts {
+				inTime := true
+				t.Run(fmt.Sprint("attempt ", n+1), func(t *testing.T) { inTime = silent(t, c.name, c.strike) })
+				if inTime {
+					return
 				}
 			}
-			if len(begun) != packets {
-				t.Errorf("%d packets were run; expected %d", len(begun), packets)
-			}
-			r.finish(1)
+			t.Errorf("in each of %d attempts the owner gave up what it had leased: the other node was silent for longer than it may be", attempts)
 		})
 	}
+}
+
+// silent strikes while runs go on, and expects each to be run once. What an owner promises
+// has a bound: on a machine that is too busy the other node may not speak in time, and the
+// owner says that it waits no longer. Then nothing is expected, and inTime is false.
+func silent(t *testing.T, name string, strike func(owner, worker *member)) (inTime bool) {
+	const packets, workers = 6, 2
+	r := newTeam(t, "silence: "+name, extractor(lan.Left), extractor(lan.Right))
+	owner, worker := r.members[0], r.members[1]
+	runs := worker.slowSeed(workers, 3*time.Second)
+	r.start(owner, worker)
+	r.together(owner, worker)
+	for range packets {
+		id := drawID(r.rand)
+		owner.put(web.Parcel{ID: id, State: "String:SLOW", Data: []byte(dataOf(id))})
+	}
+	testenv.Eventually(t, meetTime, "runs have begun", func() bool { return len(runs("begin")) >= workers })
+	strike(owner, worker)
+	testenv.Eventually(t, 2*time.Minute, "all have run", func() bool { return len(runs("end")) >= packets })
+	r.together(owner, worker)
+	testenv.Eventually(t, 2*time.Minute, "nothing is left at the owner", func() bool {
+		st, err := owner.node.status()
+		if err != nil {
+			return false
+		}
+		for _, i := range st.Inboxes {
+			if i.Seed == "slow" {
+				return false
+			}
+		}
+		return true
+	})
+	if strings.Contains(owner.said(), "was silent for too long") {
+		t.Log("the other node did not speak in time: once more")
+		return false
+	}
+	begun := map[packet.ID]int{}
+	for _, id := range runs("begin") {
+		begun[id]++
+	}
+	for id, n := range begun {
+		if n > 1 {
+			t.Errorf("packet %s was run %d times", id, n)
+		}
+	}
+	if len(begun) != packets {
+		t.Errorf("%d packets were run; expected %d", len(begun), packets)
+	}
+	r.finish(1)
+	return true
 }
 
 // standStill stops a node for a while. What it has started goes on.

@@ -92,7 +92,7 @@ func (b *browser) sends(greeted *basket) {
 	b.await("the packet can be followed", "document.querySelector('#panel .send a')")
 	eval[bool](b, "document.querySelector('#panel .send a').click(), true")
 	b.reads("#panel h2", "Packet")
-	b.reads("#panel", "Everything that came of it has finished")
+	b.reads("#panel", "Everything that came of it has finished: 2 runs")
 	b.shoot("followed")
 	if !greeted.has("Hello by hand") {
 		b.t.Errorf("the seed has got %q", greeted.got)

@@ -137,7 +137,7 @@ func (g *guard) is(token string) bool {
 func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("token")
 	if !g.is(token) {
-		refuse(w, http.StatusUnauthorized, "the token of this link is not that of the node: the node may have another data folder since; open the link that it printed last")
+		refuse(w, http.StatusUnauthorized, "the token of this link is not that of the node: the node may use another data folder now; open the link that it printed last")
 		return
 	}
 	http.SetCookie(w, &http.Cookie{Name: g.cookie, Value: token, Path: "/", HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteStrictMode})

@@ -17,9 +17,7 @@ export async function outcome(id, signal) {
   const f = ledgers.get(id);
   if (!f?.ledger || f.outcome?.over) return f?.outcome;
   const sum = await ask('GET', 'ledgers/' + f.ledger, { signal });
-  const waiting = Object.values(sum.waiting ?? {}).reduce((a, b) => a + b, 0);
-  const kept = Object.values(sum.kept ?? {}).reduce((a, b) => a + b, 0);
-  f.outcome = { over: sum.begun > 0 && sum.live === 0, live: sum.live, ended: sum.begun - sum.live - waiting - kept, waiting: sum.waiting ?? {}, kept: sum.kept ?? {} };
+  f.outcome = { over: sum.begun > 0 && sum.live === 0, live: sum.live, ended: sum.ended, waiting: sum.waiting ?? {}, kept: sum.kept ?? {} };
   if (f.outcome.over) await ask('DELETE', 'ledgers/' + f.ledger).catch(() => null); // kept for a while then, no harm
   return f.outcome;
 }
