@@ -155,7 +155,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 
 // node runs a node with everything that the flags say of it, until it is ended.
 func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string, log *slog.Logger) error {
-	own, err := f.store.open(ctx, f.group, log)
+	own, err := f.store.open(ctx, f.group, reach.key(), log)
 	if err != nil {
 		return err
 	}
@@ -284,11 +284,12 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	select {
 	case <-signals:
 	case <-broken(ways):
+	case <-own.lost:
 	case <-ctx.Done():
 	}
 	stopWays()
 	wayErr := ways.Wait()
-	aborted := drain(n, f.store.durability, log, signals)
+	aborted := drain(n, f.store.durability, log, signals, own.lost)
 	away := n.Status(ctx).Away
 	stopRun()
 	if err := a.awaitEnd(ended, signals, aborted); err != nil {
@@ -337,8 +338,13 @@ func broken(ways *errgroup.Group) <-chan struct{} {
 }
 
 // drain lets what is in flight finish; true means that a second signal came
-// first. It says what it waits for, and what becomes of that otherwise.
-func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal) (aborted bool) {
+// first, or the data folder was lost. It says what it waits for, and what becomes of that otherwise.
+func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal, lost <-chan struct{}) (aborted bool) {
+	select {
+	case <-lost:
+		return true
+	default:
+	}
 	cutOff := "what is cut off then runs again at the next start"
 	if durability != node.Disk {
 		cutOff = "what is cut off then is lost: --durability " + durability.String() + " keeps packets only in memory"
@@ -357,6 +363,8 @@ func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <
 		case <-done:
 			return false
 		case <-signals:
+			return true
+		case <-lost:
 			return true
 		case <-tell.C:
 			log.Info("ending: waiting for " + unfinishedText(n.Unfinished()) + "; press Ctrl-C again to end at once: " + cutOff)
