@@ -168,14 +168,22 @@ func (n *Node) leftCount() int {
 	return len(n.leaving)
 }
 
+// Hostable says why no node hosts a seed; nil is that one does.
+func Hostable(m seed.Manifest) error {
+	if m.Contract.Join {
+		return fmt.Errorf("its contract %q is a join, and joins are not run yet", m.Contract)
+	}
+	return nil
+}
+
 // newSeed makes the host of m; a Go function is loaded.
 func (n *Node) newSeed(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Group != "" && m.Group != n.cfg.Group {
 		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
 			m.Name, where(m), ErrRefused, m.Group, n.cfg.Group, m.Group)
 	}
-	if m.Contract.Join {
-		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
+	if err := Hostable(m); err != nil {
+		return nil, fmt.Errorf("seed %s of %s: %w: %w", m.Name, where(m), ErrRefused, err)
 	}
 	if m.Kind != seed.Go {
 		return newHost(n, m, nil), nil
