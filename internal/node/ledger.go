@@ -245,6 +245,13 @@ func (n *Node) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 		}
 		return true
 	})
+	if l.next == 0 { // of a ledger that is none nothing is to stay
+		n.ledgers.mu.Lock()
+		if n.ledgers.open[id] == l {
+			delete(n.ledgers.open, id)
+		}
+		n.ledgers.mu.Unlock()
+	}
 	return l.sum(n.snap.Load()), err
 }
 
