@@ -46,6 +46,7 @@ const (
 const (
 	maxHeader      = 16 << 10
 	maxConnections = 256
+	maxStrangers   = 64 // of these, those that have shown no token
 	patience       = 30 * time.Second
 	idleTime       = 2 * time.Minute
 	graceTime      = time.Second
@@ -186,9 +187,9 @@ func (f *Front) Link(host string) string { return f.URL(host) + "?token=" + f.cf
 func (f *Front) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: f.guard, TLSConfig: f.cfg.TLS, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: f.cfg.Patience, IdleTimeout: idleTime,
-		ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
+		ConnContext: withConn, ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
 	}
-	l := limit(f.listener, maxConnections)
+	l := limit(f.listener, maxConnections, maxStrangers)
 	done := make(chan error, 1)
 	go func() {
 		if f.cfg.TLS != nil {

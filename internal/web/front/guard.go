@@ -59,6 +59,10 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if api(r) {
 		h.Set("Cache-Control", "no-store")
 	}
+	shown := g.hasToken(r)
+	if shown {
+		know(r.Context())
+	}
 	switch {
 	case !g.knows(r.Host):
 		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("the host %q is not this node: use its address, such as %s:%d", r.Host, Host, Port))
@@ -66,7 +70,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "the request comes from another site than this node's own page")
 	case r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.Query().Has("token"):
 		g.admit(w, r)
-	case g.needsToken(r) && !g.hasToken(r):
+	case g.needsToken(r) && !shown:
 		h.Set("WWW-Authenticate", `Bearer realm="pumpkin"`)
 		refuse(w, http.StatusUnauthorized, "the token is missing or wrong: open the link that the node prints at its start, or send the header Authorization: Bearer TOKEN; on another address than loopback it is what 'pmk key token' prints")
 	case r.ContentLength > g.maxBody:
