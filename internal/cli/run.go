@@ -36,6 +36,7 @@ type runFlags struct {
 	load    time.Duration
 	mesh    meshFlags
 	http    httpFlag
+	base    baseFlag
 	store   storeFlags
 }
 
@@ -87,6 +88,7 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
+	flags.Var(&f.base, "http-base", "where users find the page through a proxy, a `URL` such as https://example.org/pumpkin, or the path alone; reading then takes the token, too")
 	flags.DurationVar(&f.away, "away", node.DefaultAway, "how long packets are kept for a seed while no node hosts it")
 	flags.BoolVar(&f.debug, "debug", false, "log more, with times")
 	for _, old := range oldFlags() {
@@ -108,6 +110,9 @@ func (f *runFlags) check() error {
 		if err := packet.CheckName("seed's name", name); err != nil {
 			return fmt.Errorf("--without: %w", err)
 		}
+	}
+	if f.base.url != nil && f.http == httpOff {
+		return errors.New("--http-base has no meaning with --http off: leave one of them out")
 	}
 	if f.load < 0 {
 		return fmt.Errorf("--load-timeout %v: expected a time such as 1m, or 0 for none", f.load)
@@ -234,7 +239,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		return err
 	}
 
-	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, log)
+	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, f.base, log)
 	if err != nil {
 		company.close()
 		return err
