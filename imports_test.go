@@ -29,7 +29,7 @@ func importRules() []importRule {
 	// A runner knows the contract and what runners share, never another
 	// runner and never the node.
 	runner := append(slices.Clone(values), "internal/runner")
-	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...")
+	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...", "internal/hold")
 
 	return []importRule{
 		{who: "packet", may: []string{"internal/strict"}, never: []string{"os", "net", "log", "sync", "context"}},
@@ -54,7 +54,7 @@ func importRules() []importRule {
 		{who: "internal/store", may: values},
 		{who: "internal/store/storetest", may: append(slices.Clone(values), "internal/store", "internal/testenv")},
 		// The data folder is no store: whoever keeps something there locks it.
-		{who: "internal/store/folder", may: values},
+		{who: "internal/store/folder", may: append(slices.Clone(values), "internal/hold")},
 		{who: "internal/store/...", may: append(slices.Clone(values), "internal/store", "internal/store/folder", "internal/store/disk")},
 		// Moves what lies on the disk, between data folders alone.
 		{who: "internal/adopt", may: append(slices.Clone(values), "internal/store", "internal/store/blob", "internal/store/folder", "internal/store/pebble")},
@@ -64,7 +64,8 @@ func importRules() []importRule {
 
 		{who: "internal/predict", never: []string{"context", "sync", "os", "net", "log"}},
 		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace", "internal/pause")},
-		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs")},
+		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs", "internal/hold")},
+		{who: "internal/hold"},
 		{who: "internal/netfs"},
 		{who: "internal/local", may: []string{"packet"}},
 		{who: "internal/testenv"},

@@ -58,6 +58,9 @@ func Run(ctx context.Context, cfg Config) (damaged bool) {
 		if dir == cfg.Own.Dir || !folder.HoldsPackets(dir) {
 			continue
 		}
+		if node, err := folder.ReadNode(dir); err == nil && node.Group == group && !node.Ours(&cfg.Own.Node) {
+			continue // of another key or machine; the start has said so
+		}
 		m := &move{Config: cfg, dir: dir}
 		err := m.folder(ctx)
 		var used *folder.InUseError
@@ -86,7 +89,7 @@ type move struct {
 
 func (m *move) folder(ctx context.Context) error {
 	first := m.Own.Node // should its description be missing
-	from, err := folder.Open(m.dir, first)
+	from, err := folder.Open(ctx, m.dir, first, nil)
 	if err != nil {
 		return err
 	}
@@ -96,9 +99,6 @@ func (m *move) folder(ctx context.Context) error {
 			_ = from.Close() // nothing was written
 		}
 	}()
-	if g := from.Node.Group; g != first.Group {
-		return fmt.Errorf("it belongs to the group %s", g)
-	}
 	m.blobs = blob.Open(blob.Config{Dir: filepath.Join(m.dir, folder.BlobsDir)})
 	holds, err := m.look(ctx)
 	if err != nil || !holds {

@@ -36,7 +36,7 @@ type home struct {
 
 func open(t *testing.T, dir string, size int64) *home {
 	t.Helper()
-	own, err := folder.Open(dir, folder.Node{Name: "n", Group: group, StoreSize: 1 << 30})
+	own, err := folder.Open(t.Context(), dir, folder.Node{Name: "n", Group: group, StoreSize: 1 << 30}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestStarts(t *testing.T) {
 		ended := make(chan bool, 1)
 		go func() { ended <- own.run(ctx, nil) }()
 		for taken := false; !taken; {
-			f, err := folder.Find(data, folder.Node{Name: "m", Group: group}, nil)
+			f, err := folder.Find(t.Context(), data, folder.Node{Name: "m", Group: group}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

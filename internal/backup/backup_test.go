@@ -28,7 +28,7 @@ type rig struct {
 
 func open(t *testing.T, dir string) *rig {
 	t.Helper()
-	own, err := folder.Open(dir, folder.Node{Name: "one", Group: "lab", StoreSize: 1 << 30})
+	own, err := folder.Open(t.Context(), dir, folder.Node{Name: "one", Group: "lab", StoreSize: 1 << 30}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -17,42 +19,43 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// network is the automaton that a node with the seeds in paths would have, without
-// running them: those of the program are in it as well. errs are those of files that
-// declare a seed wrongly.
-func (p Program) network(paths []string) (n *dtn.Network, errs []error, err error) {
-	var hosted []dtn.Hosted
-	for _, m := range p.hosts(paths) {
-		hosted = append(hosted, dtn.Hosted{Manifest: m})
-	}
+// manifests are the seeds that a node with those paths would have, without running them:
+// those of the program are among them. errs are those of files that declare a seed wrongly.
+func (p Program) manifests(paths []string) (ms []seed.Manifest, errs []error, err error) {
+	ms = slices.Clone(p.hosts(paths))
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, nil, usageError{noFile(path, err)}
 		}
-		var ms []seed.Manifest
 		if info.IsDir() {
 			found, bad := load.Folder(path)
-			ms, errs = found, append(errs, bad...)
-		} else {
-			m, err := load.File(path)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			ms = []seed.Manifest{m}
+			ms, errs = append(ms, found...), append(errs, bad...)
+			continue
 		}
-		for _, m := range ms {
-			hosted = append(hosted, dtn.Hosted{Manifest: m})
+		m, err := load.File(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
+		ms = append(ms, m)
 	}
-	return dtn.New(hosted), errs, nil
+	return ms, errs, nil
+}
+
+// network is the automaton of seeds that no node hosts yet.
+func network(ms []seed.Manifest) *dtn.Network {
+	var hosted []dtn.Hosted
+	for _, m := range ms {
+		hosted = append(hosted, dtn.Hosted{Manifest: m})
+	}
+	return dtn.New(hosted)
 }
 
 // networkOf is the automaton of what checked reads; a file that declares a seed
 // wrongly is an error.
 func (a *app) networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, error) {
-	n, errs, err := a.checked(ctx, f, paths)
+	n, _, errs, err := a.checked(ctx, f, paths)
 	return n, errors.Join(append(errs, err)...)
 }
 
@@ -84,36 +87,52 @@ type finding struct {
 }
 
 // checked is the network that is meant, and what is wrong with its files: that of
-// the seeds in paths and in the program; without any, or where a node is named, the
-// one that runs.
-func (a *app) checked(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, []error, error) {
-	if len(paths) > 0 || f.node == "" && !a.program.Stock && len(a.program.Seeds) > 0 {
-		return a.program.network(paths)
+// the seeds in paths and in the program, which are ms; without any, or where a node is
+// named, the one that runs.
+func (a *app) checked(ctx context.Context, f nodeFlags, paths []string) (n *dtn.Network, ms []seed.Manifest, errs []error, err error) {
+	if a.ofFiles(f, paths) {
+		if ms, errs, err = a.program.manifests(paths); err != nil {
+			return nil, nil, nil, err
+		}
+		return network(ms), ms, errs, nil
 	}
 	all, err := f.network(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return running(all), nil, nil
+	return running(all), nil, nil, nil
+}
+
+// ofFiles tells whether seeds of files and of the program are meant, and no running network.
+func (a *app) ofFiles(f nodeFlags, paths []string) bool {
+	return len(paths) > 0 || f.node == "" && !a.program.Stock && len(a.program.Seeds) > 0
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	var f nodeFlags
-	var asJSON bool
+	var asJSON, loads bool
+	var limit time.Duration
 	cmd := &cobra.Command{
 		Use: "check [PATH...]", Short: "Check the network that seed files make, or the running one",
 		Long: `check reads seed files and folders, without running them, and says what is wrong
 with the network they make: states that are given and accepted by no seed, seeds
 that no data reaches, joins that never complete, cycles with no way out, names
-that two seeds share. Seeds that your own program has compiled in are part of it.
+that two seeds share. It says what a node would refuse as well: what is no Python
+3, modules and interpreters that are missing, files that are not executable. With
+--load it also loads each seed, which runs what a file does when it is loaded, and
+ends it again. Seeds that your own program has compiled in are part of it.
 pmk without a PATH, or --node NAME, checks the running network, over all its nodes.
 It exits with 1 if it finds anything.`,
-		Example: "  pmk check seeds/\n  pmk check examples/helloworld/python --json\n  pmk check",
+		Example: "  pmk check seeds/\n  pmk check seeds/ --load\n  pmk check examples/helloworld/python --json\n  pmk check",
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			n, errs, err := a.checked(cmd.Context(), f, paths)
+			if loads && !a.ofFiles(f, paths) {
+				return usageError{errors.New("--load is for seed files: name them, or their folder")}
+			}
+			n, ms, errs, err := a.checked(cmd.Context(), f, paths)
 			if err != nil {
 				return err
 			}
+			errs = append(errs, a.refusals(cmd.Context(), ms, loads, limit)...)
 			found := []finding{}
 			for _, err := range errs {
 				found = append(found, badFile(err))
@@ -125,6 +144,8 @@ It exits with 1 if it finds anything.`,
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&loads, "load", false, "load each seed as well, and end it again")
+	cmd.Flags().DurationVar(&limit, "timeout", time.Minute, "the longest that a seed may take to load")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }

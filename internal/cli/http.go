@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/recap/pumpkin/internal/mesh/key"
@@ -35,6 +36,23 @@ func (f *httpFlag) Set(s string) error {
 
 func (*httpFlag) Type() string { return "ADDRESS" }
 
+// A baseFlag is where users find the page through a proxy.
+type baseFlag struct{ url *url.URL }
+
+func (f *baseFlag) String() string {
+	if f.url == nil {
+		return ""
+	}
+	return f.url.String()
+}
+
+func (f *baseFlag) Set(s string) (err error) {
+	f.url, err = front.ParseBase(s)
+	return err
+}
+
+func (*baseFlag) Type() string { return "URL" }
+
 // far tells whether other machines reach the address.
 func (f httpFlag) far() bool {
 	if f == "" || f == httpOff {
@@ -55,12 +73,12 @@ func (f httpFlag) check(secrets *key.Secrets) error {
 
 // open opens the address; nil is that there is none. On loopback the token is that of the
 // data folder, if there is one.
-func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, data string, log *slog.Logger) (*front.Front, error) {
+func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, data string, base baseFlag, log *slog.Logger) (*front.Front, error) {
 	if f == httpOff {
 		return nil, nil
 	}
 	// Large data in base64 takes a third more, and the rest of a packet a little.
-	cfg := front.Config{Address: string(f), Handler: api, MaxBody: n.MaxData()/3*4 + 1<<20, Log: log}
+	cfg := front.Config{Address: string(f), Handler: api, MaxBody: n.MaxData()/3*4 + 1<<20, Base: base.url, Log: log}
 	var page *key.Page
 	if f.far() {
 		names, addresses := ownNames()
@@ -91,8 +109,8 @@ func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, dat
 }
 
 // serve opens the address and answers there until end is called, which waits.
-func (f httpFlag) serve(n *node.Node, api http.Handler, secrets *key.Secrets, data string, log *slog.Logger) (end func(), err error) {
-	at, err := f.open(n, api, secrets, data, log)
+func (f httpFlag) serve(n *node.Node, api http.Handler, secrets *key.Secrets, data string, base baseFlag, log *slog.Logger) (end func(), err error) {
+	at, err := f.open(n, api, secrets, data, base, log)
 	if at == nil {
 		return func() {}, err
 	}

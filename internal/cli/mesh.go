@@ -21,6 +21,7 @@ import (
 	"github.com/recap/pumpkin/internal/mesh/hub"
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store/folder"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/page"
 )
@@ -103,6 +104,14 @@ func (f *meshFlags) read(log *slog.Logger) (*key.Key, error) {
 		log.Warn(warning)
 	}
 	return &k, nil
+}
+
+// key is the fingerprint of the network's key, for the data folder.
+func (r *reach) key() string {
+	if r.secrets == nil {
+		return folder.NoKey
+	}
+	return r.secrets.Fingerprint()
 }
 
 // meet is the folder of the sockets of nodes that can meet.

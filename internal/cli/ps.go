@@ -30,7 +30,8 @@ func (a *app) psCommand() *cobra.Command {
 seed on each node
 
   IN, OUT, FAILED  packets taken (retries too) and given, runs that failed
-  STORED, QUEUED   packets in its inbox in the store; in its queue in memory
+  STORED           packets in its inboxes in the stores of all nodes
+  QUEUED           packets in its queue in memory
   RUNNING          workers that have packets, of the most there may be
   PER PACKET       how long one packet takes one worker
   ETA              when its backlog will be done, on all nodes; ± is the usual error
@@ -174,9 +175,14 @@ func printSeeds(w io.Writer, all web.Network) {
 		node.SeedStatus
 	}
 	var rows []row
+	stored := map[seed.Name]int{} // any replica may take it, wherever it lies
 	for _, m := range nodes {
 		for _, s := range m.Seeds {
 			rows = append(rows, row{m.Node, s})
+			stored[s.Manifest.Name] += s.Stored
+		}
+		for _, in := range m.Inboxes {
+			stored[in.Seed] += in.Packets
 		}
 	}
 	if several { // replicas side by side
@@ -206,7 +212,7 @@ func printSeeds(w io.Writer, all web.Network) {
 			name += "@" + v[:min(len(v), 7)]
 		}
 		fmt.Fprintf(w, "%s%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", name, where(s.node), s.Manifest.Kind, s.Manifest.Contract,
-			s.In, s.Out, s.Failed, s.Stored, s.Queued, running, cost, left)
+			s.In, s.Out, s.Failed, stored[s.Manifest.Name], s.Queued, running, cost, left)
 	}
 }
 

@@ -36,6 +36,7 @@ type runFlags struct {
 	load    time.Duration
 	mesh    meshFlags
 	http    httpFlag
+	base    baseFlag
 	store   storeFlags
 }
 
@@ -87,6 +88,7 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
+	flags.Var(&f.base, "http-base", "where users find the page through a proxy, a `URL` such as https://example.org/pumpkin, or the path alone; reading then takes the token, too")
 	flags.DurationVar(&f.away, "away", node.DefaultAway, "how long packets are kept for a seed while no node hosts it")
 	flags.BoolVar(&f.debug, "debug", false, "log more, with times")
 	for _, old := range oldFlags() {
@@ -108,6 +110,9 @@ func (f *runFlags) check() error {
 		if err := packet.CheckName("seed's name", name); err != nil {
 			return fmt.Errorf("--without: %w", err)
 		}
+	}
+	if f.base.url != nil && f.http == httpOff {
+		return errors.New("--http-base has no meaning with --http off: leave one of them out")
 	}
 	if f.load < 0 {
 		return fmt.Errorf("--load-timeout %v: expected a time such as 1m, or 0 for none", f.load)
@@ -155,7 +160,7 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 
 // node runs a node with everything that the flags say of it, until it is ended.
 func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string, log *slog.Logger) error {
-	own, err := f.store.open(ctx, f.group, log)
+	own, err := f.store.open(ctx, f.group, reach.key(), log)
 	if err != nil {
 		return err
 	}
@@ -234,7 +239,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		return err
 	}
 
-	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, log)
+	endPage, err := f.http.serve(n, company.api, reach.secrets, own.dir, f.base, log)
 	if err != nil {
 		company.close()
 		return err
@@ -284,11 +289,12 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	select {
 	case <-signals:
 	case <-broken(ways):
+	case <-own.lost:
 	case <-ctx.Done():
 	}
 	stopWays()
 	wayErr := ways.Wait()
-	aborted := drain(n, f.store.durability, log, signals)
+	aborted := drain(n, f.store.durability, log, signals, own.lost)
 	away := n.Status(ctx).Away
 	stopRun()
 	if err := a.awaitEnd(ended, signals, aborted); err != nil {
@@ -337,8 +343,13 @@ func broken(ways *errgroup.Group) <-chan struct{} {
 }
 
 // drain lets what is in flight finish; true means that a second signal came
-// first. It says what it waits for, and what becomes of that otherwise.
-func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal) (aborted bool) {
+// first, or the data folder was lost. It says what it waits for, and what becomes of that otherwise.
+func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal, lost <-chan struct{}) (aborted bool) {
+	select {
+	case <-lost:
+		return true
+	default:
+	}
 	cutOff := "what is cut off then runs again at the next start"
 	if durability != node.Disk {
 		cutOff = "what is cut off then is lost: --durability " + durability.String() + " keeps packets only in memory"
@@ -357,6 +368,8 @@ func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <
 		case <-done:
 			return false
 		case <-signals:
+			return true
+		case <-lost:
 			return true
 		case <-tell.C:
 			log.Info("ending: waiting for " + unfinishedText(n.Unfinished()) + "; press Ctrl-C again to end at once: " + cutOff)

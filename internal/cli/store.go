@@ -7,16 +7,20 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/spf13/pflag"
 
 	"github.com/recap/pumpkin/internal/adopt"
+	"github.com/recap/pumpkin/internal/hold"
+	"github.com/recap/pumpkin/internal/netfs"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/cluster"
+	"github.com/recap/pumpkin/internal/store/disk"
 	"github.com/recap/pumpkin/internal/store/folder"
 	"github.com/recap/pumpkin/internal/store/pebble"
 )
@@ -72,6 +76,7 @@ type opened struct {
 	adopt   func(ctx context.Context, arrived func())
 	adopted *atomic.Bool
 	backup  backupFunc
+	lost    <-chan struct{} // closed when another process has taken the data folder; nil is never
 	close   func() error
 }
 
@@ -80,6 +85,12 @@ type opened struct {
 func (o *opened) trouble(st node.StoreStatus, log *slog.Logger) error {
 	if o.dir == "" {
 		return nil // nothing of it is left
+	}
+	select {
+	case <-o.lost:
+		log.Error(fmt.Sprintf("the node ended at once: %v (%s); give each node a folder of its own with --data DIR, on a local disk", folder.ErrTaken, o.dir))
+		return errStore
+	default:
 	}
 	var err error
 	if st.Error != "" {
@@ -109,13 +120,13 @@ func (o *opened) snapshots() (dir string, forget func() error, err error) {
 	return dir, func() error { return nil }, os.RemoveAll(dir)
 }
 
-// open opens the store that the flags ask for.
-func (f *storeFlags) open(ctx context.Context, group string, log *slog.Logger) (opened, error) {
+// open opens the store that the flags ask for. key is the fingerprint of the network's key.
+func (f *storeFlags) open(ctx context.Context, group, key string, log *slog.Logger) (opened, error) {
 	if f.cluster.asked() {
 		return f.openCluster(ctx, group, log)
 	}
 	if f.durability == node.Disk {
-		return f.openDisk(ctx, group, log)
+		return f.openDisk(ctx, group, key, log)
 	}
 	size := int64(f.size)
 	if size == 0 {
@@ -140,26 +151,25 @@ func newNodeName() string {
 
 // openDisk opens the data folder that is named, or the one that a node of the
 // group takes.
-func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logger) (opened, error) {
-	first := folder.Node{Name: newNodeName(), Group: group, StoreSize: int64(f.size)}
-	own, err := f.folder(first, log)
+func (f *storeFlags) openDisk(ctx context.Context, group, key string, log *slog.Logger) (opened, error) {
+	first := folder.Node{Name: newNodeName(), Group: group, Key: key, Machine: hold.Machine(), StoreSize: int64(f.size)}
+	own, err := f.folder(ctx, first, log)
 	if err != nil {
 		return opened{}, err
 	}
 	if warning := folder.Exposed(own.Dir); warning != "" {
 		log.Warn(warning)
 	}
-	if own.Node.Group != group {
-		return opened{}, errors.Join(
-			fmt.Errorf("the data folder %s belongs to the group %s, this node to %s: start it with --group %s, or choose another with --data DIR", own.Dir, own.Node.Group, group, own.Node.Group),
-			own.Close())
+	if kind := netfs.Kind(own.Dir); kind != "" {
+		log.Warn(fmt.Sprintf("the data folder %s is on a network file system (%s), whose locks and fsync are not reliable: keep it on a local disk with --data DIR", own.Dir, kind))
 	}
 	size := own.Node.StoreSize
 	if f.size != 0 {
 		size = int64(f.size)
 	}
-	blobs := blob.Open(blob.Config{Dir: filepath.Join(own.Dir, folder.BlobsDir), Sync: true})
-	s, err := pebble.Open(ctx, pebble.Config{Dir: own.Dir, Size: size, Beside: blobs.Used, Log: log})
+	at := disk.New(disk.Config{Dir: own.Dir, Log: log})
+	blobs := blob.Open(blob.Config{Dir: filepath.Join(own.Dir, folder.BlobsDir), Sync: true, Disk: at})
+	s, err := pebble.Open(ctx, pebble.Config{Dir: own.Dir, Size: size, Beside: blobs.Used, Disk: at, Log: log})
 	if errors.Is(err, pebble.ErrDamaged) {
 		log.Error(fmt.Sprintf("the node does not start: %v: 'pmk store check %s' says what is damaged, and 'pmk store export %s --to DIR' saves what can be read", err, own.Dir, own.Dir))
 		err = errStore
@@ -167,6 +177,7 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 	if err != nil {
 		return opened{}, errors.Join(err, own.Close())
 	}
+	unfence := fenceWhen(own.Lost(), at)
 	adopted := new(atomic.Bool)
 	var take func(context.Context, func())
 	if f.data == "" {
@@ -176,8 +187,8 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 		}
 	}
 	return opened{
-		backup: backupOf(own, s, blobs),
-		adopt:  take, adopted: adopted, dir: own.Dir,
+		backup: backupOf(own, s, blobs), lost: own.Lost(),
+		adopt: take, adopted: adopted, dir: own.Dir,
 		store: s, blobs: blobs, node: own.Node.Name, note: "packets are stored in " + own.Dir,
 		setAside: func(at store.Queue, number uint64, data []byte) error {
 			dir := filepath.Join(own.Dir, folder.DamagedDir)
@@ -186,19 +197,42 @@ func (f *storeFlags) openDisk(ctx context.Context, group string, log *slog.Logge
 			}
 			return folder.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.frame", at, number)), data)
 		},
-		close: func() error { return errors.Join(s.Close(), blobs.Close(), own.Close()) },
+		close: func() error {
+			err := errors.Join(s.Close(), blobs.Close())
+			unfence()
+			return errors.Join(err, own.Close())
+		},
 	}, nil
 }
 
-func (f *storeFlags) folder(first folder.Node, log *slog.Logger) (*folder.Folder, error) {
+// fenceWhen has nothing written to the disk any more once the folder on it is lost, until it
+// is ended.
+func fenceWhen(lost <-chan struct{}, at *disk.Disk) (end func()) {
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-lost:
+			at.Fence(folder.ErrTaken)
+		case <-over:
+		}
+	})
+	return func() {
+		close(over)
+		watching.Wait()
+	}
+}
+
+func (f *storeFlags) folder(ctx context.Context, first folder.Node, log *slog.Logger) (*folder.Folder, error) {
+	report := func(why string) { log.Warn(why) }
 	if f.data != "" {
-		return folder.Open(f.data, first)
+		return folder.Open(ctx, f.data, first, report)
 	}
 	data, err := dataHome()
 	if err != nil {
 		return nil, err
 	}
-	return folder.Find(data, first, func(err error) { log.Warn(err.Error()) })
+	return folder.Find(ctx, data, first, report)
 }
 
 // dataHome is the folder that holds the data folders of this user's nodes.

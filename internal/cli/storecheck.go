@@ -64,8 +64,8 @@ func (f *folderFlags) dirs(args []string) ([]string, error) {
 }
 
 // alone does something to a data folder that nobody else has.
-func alone(dir string, do func() error) error {
-	own, err := folder.Open(dir, folder.Node{})
+func alone(ctx context.Context, dir string, do func() error) error {
+	own, err := folder.Open(ctx, dir, folder.Node{}, nil)
 	var used *folder.InUseError
 	if errors.As(err, &used) {
 		return fmt.Errorf("%w; 'pmk store backup DIR' makes a copy while the node runs", err)
@@ -125,7 +125,7 @@ if anything is damaged. 'pmk store export' saves what can be read.`,
 			}
 			reports, damaged := []checkReport{}, false
 			for _, dir := range dirs {
-				err := alone(dir, func() error {
+				err := alone(cmd.Context(), dir, func() error {
 					r, err := check(cmd.Context(), dir)
 					reports, damaged = append(reports, r), damaged || len(r.Damage) > 0
 					return err
@@ -245,7 +245,7 @@ export prints the 'pmk send' command that sends that data as a new packet.`,
 			}
 			e := exporter{to: to, group: f.group}
 			for _, dir := range dirs {
-				if err := alone(dir, func() error { return e.export(cmd.Context(), dir) }); err != nil {
+				if err := alone(cmd.Context(), dir, func() error { return e.export(cmd.Context(), dir) }); err != nil {
 					return err
 				}
 			}

@@ -197,6 +197,14 @@ func (f *Folder) Run(ctx context.Context) error {
 		f.cfg.Log.Info(fmt.Sprintf("the rx folder is on a network file system (%s): files that other machines put there are seen within %v, and count as complete when they have not changed for %v; --rx-quiet sets how long",
 			kind, lookEvery, f.cfg.Quiet), "dir", f.cfg.Dir)
 	}
+	if f.blind {
+		return f.whileHeld(ctx, f.takeFiles)
+	}
+	return f.takeFiles(ctx)
+}
+
+// takeFiles is Run for a folder that is this node's, or whose files have locks.
+func (f *Folder) takeFiles(ctx context.Context) error {
 	gone, ever := false, false
 	for ctx.Err() == nil {
 		w, err := watch(f.cfg.Dir)

@@ -104,14 +104,22 @@ func (r *roster) Unhost(names ...seed.Name) {
 	r.swap(hosts, old)
 }
 
+// Hostable says why no node hosts a seed; nil is that one does.
+func Hostable(m seed.Manifest) error {
+	if m.Contract.Join {
+		return fmt.Errorf("its contract %q is a join, and joins are not run yet", m.Contract)
+	}
+	return nil
+}
+
 // newHost makes the host of m; a Go function is loaded.
 func (r *roster) newHost(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Group != "" && m.Group != r.cfg.Group {
 		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
 			m.Name, where(m), ErrRefused, m.Group, r.cfg.Group, m.Group)
 	}
-	if m.Contract.Join {
-		return nil, fmt.Errorf("seed %s of %s: %w: its contract %q is a join, and joins are not run yet", m.Name, where(m), ErrRefused, m.Contract)
+	if err := Hostable(m); err != nil {
+		return nil, fmt.Errorf("seed %s of %s: %w: %w", m.Name, where(m), ErrRefused, err)
 	}
 	if m.Kind != seed.Go {
 		return r.newSeed(m, nil), nil

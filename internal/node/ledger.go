@@ -108,6 +108,13 @@ func (f *flow) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 		}
 		return true
 	})
+	if l.next == 0 { // of a ledger that is none nothing is to stay
+		f.ledgers.mu.Lock()
+		if f.ledgers.open[id] == l {
+			delete(f.ledgers.open, id)
+		}
+		f.ledgers.mu.Unlock()
+	}
 	return l.sum(f.snap.Load()), err
 }
 

@@ -1,4 +1,5 @@
-"""Starts a worker: python3 .../pumpkin/__main__.py, with PMK_WORKER set.
+"""Starts a worker: python3 .../pumpkin/__main__.py, with PMK_WORKER set; or, with the words
+look FILE, says what keeps a seed file from being loaded.
 
 Before any code of a user's runs, the protocol's pipes are put where neither
 the seed nor its children reach them, standard input is empty, and standard
@@ -65,7 +66,16 @@ def _signals():
     faulthandler.register(_signal.SIGQUIT, file=2, all_threads=True)
 
 
+def _look(path):
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    from pumpkin import look
+    sys.path.append(sys.path.pop(0))
+    look.tell(path)
+
+
 def main():
+    if sys.argv[1:2] == ["look"]:
+        return _look(sys.argv[2])
     in_fd, out_fd = _pipes()
     _move_aside()
     # sys.path[0] is this file's folder. The library is found first while it

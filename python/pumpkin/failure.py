@@ -50,7 +50,7 @@ class Reporter:
         if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
             return "The data is not UTF-8 text. Ask for bytes: def run(data: bytes):\n"
         if isinstance(error, ModuleNotFoundError):
-            return _which()
+            return which()
         hint = self.hint(error)
         return hint + "\n" if hint else ""
 
@@ -67,7 +67,7 @@ class Reporter:
             return "(no traceback: %s)\n" % type(e).__name__
 
 
-def _which():
+def which():
     """Which Python this is, and how to choose another, for a module that it lacks."""
     return ("This is %s, Python %d.%d.%d. Another is chosen by a #! line in the seed's file, a folder .venv beside it, "
             "or PUMPKIN_PYTHON.\n" % ((sys.executable,) + sys.version_info[:3]))

@@ -30,7 +30,7 @@ def load(path, source, name, takes_data, report):
     module = _module(path)
     report.module = module.__name__
     importable.tell(module.__name__, path, source)
-    _add_folder(os.path.dirname(path))
+    add_folder(os.path.dirname(path))
     sys.argv = [path]
     exec(code, module.__dict__)
     return _find(module, name, takes_data)
@@ -42,7 +42,7 @@ def _standard():
     return [lib, os.path.join(lib, "lib-dynload")]
 
 
-def _add_folder(folder):
+def add_folder(folder):
     """Let the seed import what lies beside it.
 
     The folder comes before installed packages and behind the standard

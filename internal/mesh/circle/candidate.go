@@ -1,6 +1,7 @@
 package circle
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,13 @@ const (
 	// settled is how long a node stays that was met for good: one that is met and gone
 	// again and again is tried with growing delays, like one that cannot be reached.
 	settled = 10 * time.Second
-	// forget is how long after it was heard of last a candidate is tried.
-	forget = time.Hour
+	// forget is how long after it was heard of last a candidate is tried, and forgetBeacon
+	// the same for one that only beacons tell of, which come every 2 s.
+	forget       = time.Hour
+	forgetBeacon = time.Minute
+	// maxUnbelieved is how many candidates there are that only beacons tell of: whoever has
+	// recorded some could send them again, from many addresses.
+	maxUnbelieved = 64
 )
 
 // A candidate is where a node may be reached.
@@ -51,7 +57,10 @@ type candidate struct {
 	told   bool      // that a node refuses this one
 	since  time.Time // it is refused, by this node or the other
 	cancel context.CancelFunc
-	again  chan struct{} // that it is to be tried at once; of one
+	// unbelieved is its place among those that only beacons tell of, and that were never
+	// met; nil for others.
+	unbelieved *list.Element
+	again      chan struct{} // that it is to be tried at once; of one
 }
 
 func (cand *candidate) key() string {
@@ -69,8 +78,9 @@ func (cand *candidate) at() string {
 	return "tcp://" + cand.addr
 }
 
-// consider takes a candidate, or hears of one again.
-func (c *Circle) consider(cand *candidate) {
+// consider takes a candidate, or hears of one again. beacon says that only a beacon tells
+// of it, which could be a recording.
+func (c *Circle) consider(cand *candidate, beacon bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -78,6 +88,9 @@ func (c *Circle) consider(cand *candidate) {
 	}
 	now := time.Now()
 	if old := c.candidates[cand.key()]; old != nil {
+		if !beacon {
+			c.believe(old)
+		}
 		back := now.Sub(old.heard) > away
 		old.heard = now
 		if cand.boot != old.boot && !cand.boot.IsZero() {
@@ -97,10 +110,51 @@ func (c *Circle) consider(cand *candidate) {
 		c.dropped++
 		return
 	}
+	if beacon && !c.roomForBeacon() {
+		c.dropped++
+		return
+	}
+	if beacon {
+		cand.unbelieved = c.unbelieved.PushBack(cand)
+	}
 	cand.heard, cand.again = now, make(chan struct{}, 1)
 	c.candidates[cand.key()] = cand
 	if c.ctx != nil {
 		c.start(cand)
+	}
+}
+
+// roomForBeacon makes room for a candidate that only a beacon tells of: the oldest goes that
+// was tried in vain. While none was, the next beacon comes soon enough. The caller holds the
+// lock.
+func (c *Circle) roomForBeacon() bool {
+	if c.unbelieved.Len() < maxUnbelieved {
+		return true
+	}
+	for e := c.unbelieved.Front(); e != nil; e = e.Next() {
+		if cand := e.Value.(*candidate); cand.failed != "" {
+			c.drop(cand)
+			return true
+		}
+	}
+	return false
+}
+
+// believe takes a candidate for more than a beacon says: it was met, or a node tells of it.
+// The caller holds the lock.
+func (c *Circle) believe(cand *candidate) {
+	if cand.unbelieved != nil {
+		c.unbelieved.Remove(cand.unbelieved)
+		cand.unbelieved = nil
+	}
+}
+
+// drop ends a candidate. The caller holds the lock.
+func (c *Circle) drop(cand *candidate) {
+	c.believe(cand)
+	delete(c.candidates, cand.key())
+	if cand.cancel != nil {
+		cand.cancel()
 	}
 }
 
@@ -121,7 +175,7 @@ func (c *Circle) start(cand *candidate) {
 		c.try(ctx, cand)
 		c.mu.Lock()
 		if c.candidates[cand.key()] == cand {
-			delete(c.candidates, cand.key())
+			c.drop(cand)
 		}
 		c.mu.Unlock()
 	})
@@ -202,7 +256,7 @@ func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, kee
 	// One that starts again may be refused because of its earlier self.
 	tell := refused && !cand.told && now.Sub(cand.since) > clash
 	cand.told = cand.told || tell
-	old := now.Sub(cand.heard) > forget
+	old := now.Sub(cand.heard) > forget || cand.unbelieved != nil && now.Sub(cand.heard) > forgetBeacon
 	c.mu.Unlock()
 
 	switch {

@@ -13,6 +13,7 @@ package circle
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -83,6 +84,7 @@ type Circle struct {
 	ctx        context.Context // of Run; nil before
 	ended      bool
 	candidates map[string]*candidate
+	unbelieved list.List // of *candidate, oldest first
 	dropped    int64
 	members    map[packet.ID]*member
 	visits     map[packet.ID]*visit
@@ -118,7 +120,7 @@ func New(cfg Config) (*Circle, error) {
 		if err := CheckAddress(address); err != nil {
 			return nil, err
 		}
-		c.consider(&candidate{kind: join, addr: address})
+		c.consider(&candidate{kind: join, addr: address}, false)
 	}
 	return c, nil
 }
@@ -212,9 +214,13 @@ func (c *Circle) peers() []mesh.Peer {
 	return peers
 }
 
-// Sight tells of a node that was heard of, and the major version of the protocol
-// that it speaks.
+// Sight tells of a node that a beacon was heard of, and the major version of the protocol
+// that it speaks. It is believed once it was met there.
 func (c *Circle) Sight(boot packet.ID, addr netip.AddrPort, protocol int) {
+	c.sight(boot, addr, protocol, true)
+}
+
+func (c *Circle) sight(boot packet.ID, addr netip.AddrPort, protocol int, beacon bool) {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	switch {
 	case boot == c.me.Boot || !c.cfg.far() || !dialable(addr):
@@ -223,7 +229,7 @@ func (c *Circle) Sight(boot packet.ID, addr netip.AddrPort, protocol int) {
 		c.name(link.Hello{Protocol: protocol, Boot: boot}, "tcp://"+addr.String(), wrongProtocol(protocol))
 		return
 	}
-	c.consider(&candidate{kind: sighted, addr: addr.String(), boot: boot})
+	c.consider(&candidate{kind: sighted, addr: addr.String(), boot: boot}, beacon)
 }
 
 // dialable tells whether an address can be that of one node.

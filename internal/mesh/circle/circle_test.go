@@ -307,6 +307,41 @@ func cutSoon(conn net.Conn, to netip.AddrPort, met func() int) {
 	}
 }
 
+// TestRecordedBeacons sends beacons again and again from thousands of addresses where nobody
+// is: few are dialled at a time, and a node that lives is met all the same, and believed.
+func TestRecordedBeacons(t *testing.T) {
+	n := newNetwork(t)
+	a, b := n.start("a", overTCP), n.start("b", overTCP)
+	number := 0
+	replay := func() {
+		number++
+		// Every address of 127.1 is this machine, and refuses.
+		a.Sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(number >> 8), byte(number)}), 1), mesh.Protocol)
+		if count := a.Counts().Candidates; count > maxUnbelieved+1 { // and b
+			t.Fatalf("there are %d candidates; expected at most %d and b", count, maxUnbelieved)
+		}
+	}
+	for range 10 * maxUnbelieved {
+		replay()
+	}
+	testenv.Eventually(t, 20*time.Second, "a meets b", func() bool {
+		replay()
+		a.Sight(b.me.Boot, b.addr, mesh.Protocol) // as its beacon does
+		return len(a.host.Peers()) == 1
+	})
+	for range 10 * maxUnbelieved {
+		replay()
+	}
+	if a.names() != "b tcp" {
+		t.Errorf("a has met %q; expected b", a.names())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cand := a.candidates["tcp://"+b.addr.String()]; cand == nil || cand.unbelieved != nil {
+		t.Errorf("the node that was met has no place of its own: %+v", cand)
+	}
+}
+
 func TestTwoWays(t *testing.T) {
 	n := newNetwork(t)
 	a := n.start("a", overTCP|overUnix)
@@ -476,8 +511,14 @@ func TestBounds(t *testing.T) {
 	for _, wrong := range []string{"0.0.0.0:7900", "224.0.0.1:7900", "10.0.0.1:0", "[::]:1"} {
 		c.Sight(packet.NewID(), netip.MustParseAddrPort(wrong), mesh.Protocol)
 	}
-	if got := c.Counts(); got.Candidates != maxCandidates || got.Dropped != maxCandidates || len(c.Others()) != maxOthers {
+	if got := c.Counts(); got.Candidates != maxUnbelieved || got.Dropped != 2*maxCandidates-maxUnbelieved || len(c.Others()) != maxOthers {
 		t.Errorf("%+v and %d others", got, len(c.Others()))
+	}
+	for i := range 2 * maxCandidates { // as other nodes tell of them
+		c.sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 7900), mesh.Protocol, false)
+	}
+	if got := c.Counts(); got.Candidates != maxCandidates {
+		t.Errorf("%+v", got)
 	}
 	for _, wrong := range []Config{
 		{Host: host, Join: []string{"10.0.0.1:7900"}},

@@ -76,14 +76,13 @@ func (c *Circle) seeSockets(peers []local.Peer) {
 		if len(there) > maxCandidates/2 {
 			break
 		}
-		c.consider(cand)
+		c.consider(cand, false)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, cand := range c.candidates {
 		if cand.kind == socket && !there[key] {
-			delete(c.candidates, key)
-			cand.cancel()
+			c.drop(cand)
 		}
 	}
 }

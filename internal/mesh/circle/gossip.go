@@ -93,6 +93,6 @@ func (c *Circle) hear(from *member, found []link.Sighting) {
 		case addr.Addr().IsLoopback() && from.addr.IsValid() && !from.addr.Addr().IsLoopback():
 			continue // its loopback is not ours
 		}
-		c.Sight(s.Boot, addr, mesh.Protocol)
+		c.sight(s.Boot, addr, mesh.Protocol, false)
 	}
 }

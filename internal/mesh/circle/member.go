@@ -72,6 +72,7 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 	old := c.members[who.Boot]
 	recovered := cand.failed != "" && cand.kind == join
 	cand.failed, cand.told, cand.since = "", false, time.Time{}
+	c.believe(cand)
 	delete(c.others, who.Boot)
 	switch {
 	case old != nil && (old.kind == socket || m.kind != socket):
@@ -147,7 +148,7 @@ func (c *Circle) visit(who link.Hello, from netip.AddrPort) (leave func(), err e
 	v.n++
 	c.mu.Unlock()
 	if from.IsValid() {
-		c.Sight(who.Boot, from, who.Protocol)
+		c.sight(who.Boot, from, who.Protocol, false)
 	}
 	return func() {
 		c.mu.Lock()

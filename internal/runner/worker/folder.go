@@ -4,11 +4,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/recap/pumpkin/internal/hold"
 )
 
-// folderPrefix begins the names of workers' folders in the temporary folder.
+// folderPrefix begins the names of workers' folders in the temporary folder. What follows
+// names the machine, since the locks of others may not be seen there.
 const folderPrefix = "pmk-work-"
 
 // Folder makes a folder for what a node needs while it runs. Its file is open until
@@ -25,7 +29,7 @@ func Folder() (dir string, remove func() error, err error) {
 // the node, however it ends, and tells [Sweep] that the folder is in use.
 func newFolder() (*os.File, error) {
 	for {
-		dir, err := os.MkdirTemp("", folderPrefix)
+		dir, err := os.MkdirTemp("", folderPrefix+hold.Machine()+"-")
 		if err != nil {
 			return nil, err
 		}
@@ -43,11 +47,15 @@ func newFolder() (*os.File, error) {
 	}
 }
 
-// Sweep removes the folders of workers whose node has gone without doing so.
+// Sweep removes the folders of workers whose node has gone without doing so, on this machine.
 func Sweep() error {
 	var failed error
 	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, dir := range dirs {
+		machine, _, named := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folderPrefix), "-")
+		if named && machine != hold.Machine() {
+			continue
+		}
 		file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 		if err != nil {
 			continue // another user's, or gone

@@ -26,14 +26,18 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left.Close() // as the node's end does
+	left.Close()                                              // as the node's end does
+	elsewhere := filepath.Join(tmp, folderPrefix+"another-1") // of another machine that shares the folder
+	if err := os.Mkdir(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Symlink(other, filepath.Join(tmp, folderPrefix+"link")); err != nil {
 		t.Fatal(err)
 	}
 	if err := Sweep(); err != nil {
 		t.Error(err)
 	}
-	for path, want := range map[string]bool{used.Name(): true, left.Name(): false, other: true} {
+	for path, want := range map[string]bool{used.Name(): true, left.Name(): false, other: true, elsewhere: true} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s: %v; it is to be there: %v", path, err, want)
 		}

@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,6 +64,7 @@ type Disk struct {
 	ended   bool
 	stuck   chan struct{} // closed when the engine stands still
 	last    *Error        // why it does
+	fence   atomic.Pointer[Error]
 }
 
 // New makes a Disk.
@@ -100,6 +102,26 @@ func (d *Disk) Err() error {
 
 // Stuck is closed when the engine would have had to wait after Close.
 func (d *Disk) Stuck() <-chan struct{} { return d.stuck }
+
+// Fence has nothing written any more, nor removed: the folder is another's now, for the
+// reason why. Whoever would write waits for Close.
+func (d *Disk) Fence(why error) {
+	d.fence.Store(&Error{Problem: Taken, Dir: d.cfg.Dir, Err: why})
+}
+
+// fenced waits for Close if there is a fence, and then is why.
+func (d *Disk) fenced() error {
+	why := d.fence.Load()
+	if why == nil {
+		return nil
+	}
+	d.begin()
+	defer d.end()
+	if _, err := d.note(why); err == nil {
+		<-d.closed
+	}
+	return why
+}
 
 // engine is what the engine gets of an error: none of the disk after Close.
 func (d *Disk) engine(err error) error {
@@ -141,6 +163,9 @@ func (d *Disk) Try(ctx context.Context, op func() error) error {
 
 // try is Try for the errors that of says.
 func (d *Disk) try(ctx context.Context, of func(error) bool, op func() error) error {
+	if err := d.fenced(); err != nil {
+		return err
+	}
 	err := op()
 	if err == nil || !of(err) {
 		return err

@@ -21,6 +21,8 @@ const (
 	Failing
 	// TooManyFiles: the process, or the system, has as many open as it may.
 	TooManyFiles
+	// Taken: another process has it.
+	Taken
 )
 
 // full tells whether room makes it good.
@@ -54,6 +56,8 @@ func (e *Error) text() string {
 		return fmt.Sprintf("the quota of this user on %s is used up", e.Dir)
 	case ReadOnly:
 		return fmt.Sprintf("%s is read-only", e.Dir)
+	case Taken:
+		return fmt.Sprintf("%s is not this node's any more: %v", e.Dir, e.Err)
 	case TooManyFiles:
 		return fmt.Sprintf("no more files can be opened in %s (ulimit -n): %v", e.Dir, e.Err)
 	}

@@ -93,6 +93,9 @@ func (f *fileSystem) Lock(name string) (lock io.Closer, err error) {
 }
 
 func (f *fileSystem) Remove(name string) error {
+	if err := f.disk.fenced(); err != nil {
+		return f.disk.engine(err)
+	}
 	err := f.FS.Remove(name)
 	if err == nil {
 		f.disk.freed()
@@ -101,6 +104,9 @@ func (f *fileSystem) Remove(name string) error {
 }
 
 func (f *fileSystem) RemoveAll(name string) error {
+	if err := f.disk.fenced(); err != nil {
+		return f.disk.engine(err)
+	}
 	err := f.FS.RemoveAll(name)
 	f.disk.freed()
 	return err
@@ -168,6 +174,9 @@ func (f *file) Sync() error     { return f.sync(f.File.Sync) }
 func (f *file) SyncData() error { return f.sync(f.File.SyncData) }
 
 func (f *file) SyncTo(length int64) (full bool, err error) {
+	if err := f.disk.fenced(); err != nil {
+		return false, f.disk.engine(err)
+	}
 	op := func() (err error) {
 		full, err = f.File.SyncTo(length)
 		return err
@@ -191,6 +200,9 @@ func (f *file) Preallocate(off, length int64) error {
 }
 
 func (f *file) sync(op func() error) error {
+	if err := f.disk.fenced(); err != nil {
+		return f.disk.engine(err)
+	}
 	if err := op(); err != nil {
 		if err := f.again(err, op); err != nil {
 			return f.disk.engine(err)

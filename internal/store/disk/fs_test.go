@@ -373,3 +373,41 @@ func TestAFolderIsSyncedBySeveral(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFence has nothing of the engine written or removed after another has taken the folder.
+func TestFence(t *testing.T) {
+	inner := vfs.NewMem()
+	d := newDisk(t, dir)
+	fs := d.FS(inner)
+	before, err := fs.Create("log", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.Write([]byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	d.Fence(errors.New("another has it"))
+	for name, op := range map[string]func() error{
+		"create": func() error { _, err := fs.Create("new", vfs.WriteCategoryUnspecified); return err },
+		"remove": func() error { return fs.Remove("log") },
+		"write":  func() error { _, err := before.Write([]byte("after")); return err },
+		"sync":   before.Sync,
+		"large":  func() error { return d.Try(t.Context(), func() error { return inner.Remove("log") }) },
+	} {
+		done := later(op)
+		wantWaiting(t, d, Taken, "/data/node is not this node's any more: another has it")
+		select {
+		case err := <-done:
+			t.Errorf("%s: %v; expected it to wait", name, err)
+		default:
+		}
+	}
+	d.Close()
+	<-d.Stuck()
+	if info, err := inner.Stat("log"); err != nil || info.Size() != int64(len("before")) {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	if names, err := inner.List(""); err != nil || len(names) != 1 {
+		t.Errorf("the folder: %q, %v", names, err)
+	}
+}

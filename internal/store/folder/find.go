@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,15 +10,22 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/recap/pumpkin/packet"
 )
 
 // Find opens a folder for a starting node: the first that nobody has and that
-// holds packets, else the first that nobody has, else a new one. Folders that
+// holds packets, else the first that nobody has, else a new one. Those of another
+// key or machine are not its own. Folders that
 // cannot be used are passed over when another can; report, unless nil, is
 // called with the reason for each that an older version wrote, since nothing
-// else ever looks at it.
-func Find(data string, first Node, report func(error)) (*Folder, error) {
+// else ever looks at it, with one line for those with packets that are not its own, and
+// when it has to wait (see [Open]).
+func Find(ctx context.Context, data string, first Node, report func(string)) (*Folder, error) {
+	if report == nil {
+		report = func(string) {}
+	}
 	if err := packet.CheckName("group's name", first.Group); err != nil {
 		return nil, fmt.Errorf("look for a data folder: %w", err)
 	}
@@ -26,27 +34,32 @@ func Find(data string, first Node, report func(error)) (*Folder, error) {
 		return nil, err
 	}
 	// Those with packets first; the order is kept among equals.
-	var order, without []string
+	var order, without, others []string
 	for _, dir := range dirs {
-		if _, err := ReadNode(dir); errors.Is(err, ErrOlder) {
-			if report != nil {
-				report(err)
+		node, err := ReadNode(dir)
+		switch {
+		case errors.Is(err, ErrOlder):
+			report(err.Error())
+		case err == nil && !node.Ours(&first):
+			if HoldsPackets(dir) {
+				others = append(others, dir)
 			}
-			continue
-		}
-		if HoldsPackets(dir) {
+		case HoldsPackets(dir):
 			order = append(order, dir)
-		} else {
+		default:
 			without = append(without, dir)
 		}
 	}
+	if len(others) > 0 {
+		report(notOurs(others, &first))
+	}
 	for _, dir := range append(order, without...) {
-		f, err := Open(dir, first)
+		f, err := Open(ctx, dir, first, report)
 		if err == nil {
 			return f, nil
 		}
 		var used *InUseError
-		if !errors.As(err, &used) && !errors.Is(err, ErrForeign) && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrNotFolder) {
+		if !errors.As(err, &used) && !errors.Is(err, ErrForeign) && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrNotFolder) && !errors.Is(err, ErrOther) {
 			return nil, err // the next would not be any better
 		}
 	}
@@ -56,13 +69,33 @@ func Find(data string, first Node, report func(error)) (*Folder, error) {
 		if slices.Contains(dirs, dir) {
 			continue
 		}
-		f, err := Open(dir, first)
+		f, err := Open(ctx, dir, first, report)
 		var used *InUseError
 		if errors.As(err, &used) || errors.Is(err, ErrNotFolder) && n <= len(dirs)+100 {
 			continue
 		}
 		return f, err
 	}
+}
+
+// notOurs says what becomes of packets in folders that are not this node's.
+func notOurs(dirs []string, first *Node) string {
+	why := "another machine"
+	if node, err := ReadNode(dirs[0]); err == nil {
+		if mismatch := node.mismatch(dirs[0], first); mismatch != nil {
+			return "packets may wait elsewhere: " + mismatch.Error() + more(dirs)
+		}
+		why += ", for its node " + node.Name
+	}
+	return fmt.Sprintf("packets may wait in the data folder %s of %s; if that machine is gone for good, a node with --data %s takes them%s", dirs[0], why, dirs[0], more(dirs))
+}
+
+// more counts the folders after the first.
+func more(dirs []string) string {
+	if len(dirs) == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %s)", english.Plural(len(dirs)-1, "other folder", ""))
 }
 
 // List are the folders of a group, in the order of their numbers.

@@ -3,11 +3,15 @@
 package folder
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/recap/pumpkin/internal/hold"
 )
 
 // What may be wrong with a folder. The errors of this package wrap one of them
@@ -23,6 +27,11 @@ var (
 	ErrReadOnly = errors.New("it cannot be written")
 	// ErrNotFolder is something else in a folder's place.
 	ErrNotFolder = errors.New("it is not a folder")
+	// ErrOther is a folder of another group or key.
+	ErrOther = errors.New("belongs to")
+	// ErrTaken is a folder that another process has taken over while this one had it: this one
+	// was stopped for long, or its network was.
+	ErrTaken = errors.New("another process has taken the data folder over, since this one was silent for long")
 	// ErrDescription is a node.json that cannot be understood.
 	ErrDescription = errors.New("its description is broken")
 )
@@ -37,16 +46,13 @@ const (
 
 // An InUseError is a folder that another process has.
 type InUseError struct {
-	Dir string
-	PID int // of that process; 0 if it is not known
+	Dir  string
+	PID  int    // of that process; 0 if it is not known
+	Host string // that it runs on; "" is this one, or one that is not known
 }
 
 func (e *InUseError) Error() string {
-	who := "another process"
-	if e.PID > 0 {
-		who = fmt.Sprintf("process %d", e.PID)
-	}
-	return fmt.Sprintf("the folder %s is in use by %s; end that, or choose another with --data DIR", e.Dir, who)
+	return fmt.Sprintf("the folder %s is in use by %s; end that, or choose another with --data DIR", e.Dir, (&hold.UsedError{PID: e.PID, Host: e.Host}).Who())
 }
 
 // A Folder is a data folder that this process has.
@@ -54,13 +60,15 @@ type Folder struct {
 	Dir    string
 	Node   Node
 	unlock func() error
+	claim  *hold.Claim
 }
 
-// Open makes the folder if need be, locks it, and reads what it is. first
-// describes the node when this is the folder's first start: its version and
+// Open makes the folder if need be, takes it for this process alone, and reads what it is.
+// first describes the node when this is the folder's first start: its version and
 // time are set, and a StoreSize of 0 becomes a tenth of what the disk has
-// free.
-func Open(dir string, first Node) (*Folder, error) {
+// free. A process that was killed may have left the folder: then it takes some seconds to see
+// that it has ended, unless it ran on this machine; report, unless nil, is told so.
+func Open(ctx context.Context, dir string, first Node, report func(string)) (*Folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("the data folder: %w", err)
@@ -78,8 +86,15 @@ func Open(dir string, first Node) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Dir: dir, unlock: unlock}
-	if err := f.describe(first); err != nil {
+	if f.claim, err = hold.Take(ctx, dir, report); err != nil {
 		_ = unlock() // the first error says more
+		if used := (*hold.UsedError)(nil); errors.As(err, &used) {
+			return nil, &InUseError{Dir: dir, PID: used.PID, Host: used.Host}
+		}
+		return nil, fmt.Errorf("take the folder %s: %w; choose another with --data DIR", dir, access(err))
+	}
+	if err := f.describe(first); err != nil {
+		_ = f.Close() // likewise
 		return nil, err
 	}
 	return f, nil
@@ -89,11 +104,20 @@ func Open(dir string, first Node) (*Folder, error) {
 // another node may just be removing it.
 const tries = 10
 
-// describe reads the folder's description, or writes the first one.
+// describe reads the folder's description, or writes the first one. What it does not say
+// yet is written there, and so is another machine that it is on now.
 func (f *Folder) describe(first Node) error {
 	node, err := ReadNode(f.Dir)
 	if err == nil {
+		if err := node.mismatch(f.Dir, &first); err != nil {
+			return err
+		}
 		f.Node = node
+		f.Node.Key = cmp.Or(node.Key, first.Key)
+		f.Node.Machine = cmp.Or(first.Machine, node.Machine)
+		if f.Node != node {
+			_ = writeNode(f.Dir, f.Node) // on a full disk the next start does
+		}
 		return nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
@@ -111,8 +135,12 @@ func (f *Folder) describe(first Node) error {
 	return writeNode(f.Dir, first)
 }
 
+// Lost is closed when another process has taken the folder over, which [ErrTaken] explains:
+// nothing is to be written to it any more.
+func (f *Folder) Lost() <-chan struct{} { return f.claim.Lost() }
+
 // Close gives the folder back.
-func (f *Folder) Close() error { return f.unlock() }
+func (f *Folder) Close() error { return errors.Join(f.claim.Release(), f.unlock()) }
 
 // usable makes the folder, or says why it cannot be one of ours.
 func usable(dir string) error {

@@ -15,7 +15,7 @@ var ours = Node{Name: "one", Group: "default"}
 
 func open(t *testing.T, dir string) *Folder {
 	t.Helper()
-	f, err := Open(dir, ours)
+	f, err := Open(t.Context(), dir, ours, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("the first description is %+v", n)
 	}
 	size := f.Node.StoreSize
-	_, err := Open(dir, ours)
+	_, err := Open(t.Context(), dir, ours, nil)
 	var used *InUseError
 	if !errors.As(err, &used) || used.PID != os.Getpid() || used.Dir != dir || !strings.Contains(err.Error(), "--data DIR") {
 		t.Errorf("a second open: %v", err)
@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err = Open(dir, Node{Name: "two", Group: "other", StoreSize: 7})
+	f, err = Open(t.Context(), dir, Node{Name: "two", StoreSize: 7}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestUnusable(t *testing.T) {
 			if err := c.make(dir); err != nil {
 				t.Fatal(err)
 			}
-			f, err := Open(dir, ours)
+			f, err := Open(t.Context(), dir, ours, nil)
 			if err == nil {
 				f.Close()
 			}
@@ -117,7 +117,7 @@ func TestFind(t *testing.T) {
 	var passed []string
 	find := func(want string) *Folder {
 		t.Helper()
-		f, err := Find(data, ours, func(err error) { passed = append(passed, err.Error()) })
+		f, err := Find(t.Context(), data, ours, func(why string) { passed = append(passed, why) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestFind(t *testing.T) {
 	if len(passed) != 1 || !strings.Contains(passed[0], "the data folder "+old+" was made by an older pmk (its version is 1, this one's is 2); nothing of it is read: choose another with --data DIR or remove it") {
 		t.Errorf("reported: %q", passed)
 	}
-	if _, err := Find(data, Node{Group: "../x"}, nil); err == nil {
+	if _, err := Find(t.Context(), data, Node{Group: "../x"}, nil); err == nil {
 		t.Error("a group that is a way out is taken")
 	}
 	if dirs, err := List(data, "other"); err != nil || len(dirs) > 0 {
@@ -184,7 +184,7 @@ func TestFind(t *testing.T) {
 // TestLockEndsWithProcess kills a process that has the lock.
 func TestLockEndsWithProcess(t *testing.T) {
 	if dir := os.Getenv("FOLDER_TEST_HOLD"); dir != "" {
-		if _, err := Open(dir, ours); err != nil {
+		if _, err := Open(t.Context(), dir, ours, nil); err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
@@ -204,7 +204,7 @@ func TestLockEndsWithProcess(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
 		t.Fatalf("the other process says %q, %v", line, err)
 	}
-	_, err = Open(dir, ours)
+	_, err = Open(t.Context(), dir, ours, nil)
 	var used *InUseError
 	if !errors.As(err, &used) || used.PID != cmd.Process.Pid {
 		t.Errorf("a folder that process %d has: %v", cmd.Process.Pid, err)

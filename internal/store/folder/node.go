@@ -25,10 +25,41 @@ type Node struct {
 	Version int    `json:"version"`
 	Name    string `json:"node"`
 	Group   string `json:"group"`
+	// Key is the fingerprint of the key whose network the node belongs to, or NoKey;
+	// "" is not known yet.
+	Key string `json:"key,omitempty"`
+	// Machine is where the node ran last, as hold.Machine names it; "" is not known.
+	Machine string `json:"machine,omitempty"`
 	// StoreSize is how many bytes roots may take. It is decided at the
 	// folder's first start and stays, however full the disk becomes.
 	StoreSize int64     `json:"store_size"`
 	Created   time.Time `json:"created"`
+}
+
+// NoKey is the key of a node that has none.
+const NoKey = "none"
+
+// Ours tells whether a node that me describes may take the folder by itself: it is of the
+// same group, key and machine. What is not known is no difference.
+func (n *Node) Ours(me *Node) bool {
+	return n.mismatch("", me) == nil && (n.Machine == "" || me.Machine == "" || n.Machine == me.Machine)
+}
+
+// mismatch says why a node that me describes is not to have the folder dir, which n
+// describes: it would take packets of one network into another. It is an [ErrOther].
+func (n *Node) mismatch(dir string, me *Node) error {
+	const export = "; 'pmk store export %s --to NEW' writes its packets to files, which any node takes with --rx NEW"
+	switch {
+	case me.Group != "" && n.Group != me.Group:
+		return fmt.Errorf("the data folder %s %w the group %s, this node to %s: start it with --group %s, or choose another with --data DIR", dir, ErrOther, n.Group, me.Group, n.Group)
+	case me.Key == "" || n.Key == "" || n.Key == me.Key:
+		return nil
+	case n.Key == NoKey:
+		return fmt.Errorf("the data folder %s %w nodes without a key, and this node has one: start it without --key, or choose another with --data DIR"+export, dir, ErrOther, dir)
+	case me.Key == NoKey:
+		return fmt.Errorf("the data folder %s %w the network of the key %s, and this node has no key: start it with --key FILE, or choose another with --data DIR"+export, dir, ErrOther, n.Key, dir)
+	}
+	return fmt.Errorf("the data folder %s %w the network of the key %s, and this node's key is %s: start it with the other key, or choose another with --data DIR"+export, dir, ErrOther, n.Key, me.Key, dir)
 }
 
 // A described is how a Node lies in the file: with a checksum, so that a flipped

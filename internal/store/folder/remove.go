@@ -16,7 +16,11 @@ const gone = ".gone-"
 // as a whole: at no moment could another node take the rest of it.
 func (f *Folder) Remove() error {
 	parent := filepath.Dir(f.Dir)
-	aside, err := os.MkdirTemp(parent, gone)
+	err := f.claim.Release() // it goes by the folder's name
+	var aside string
+	if err == nil {
+		aside, err = os.MkdirTemp(parent, gone)
+	}
 	if err == nil {
 		err = os.Rename(f.Dir, filepath.Join(aside, filepath.Base(f.Dir)))
 	}
@@ -26,7 +30,7 @@ func (f *Folder) Remove() error {
 	if err == nil {
 		err = os.RemoveAll(aside)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.unlock()); err != nil {
 		return fmt.Errorf("remove the data folder %s: %w", f.Dir, err)
 	}
 	return nil
@@ -42,11 +46,14 @@ func (f *Folder) Retire() (string, error) {
 		}
 		name = fmt.Sprintf("%s.damaged-%d", f.Dir, n)
 	}
-	err := os.Rename(f.Dir, name)
+	err := f.claim.Release() // it goes by the folder's name
+	if err == nil {
+		err = os.Rename(f.Dir, name)
+	}
 	if err == nil {
 		err = SyncDir(filepath.Dir(name))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.unlock()); err != nil {
 		return "", fmt.Errorf("rename the data folder %s: %w", f.Dir, err)
 	}
 	return name, nil

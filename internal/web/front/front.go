@@ -46,6 +46,7 @@ const (
 const (
 	maxHeader      = 16 << 10
 	maxConnections = 256
+	maxStrangers   = 64 // of these, those that have shown no token
 	patience       = 30 * time.Second
 	idleTime       = 2 * time.Minute
 	graceTime      = time.Second
@@ -62,6 +63,9 @@ type Config struct {
 	TLS *tls.Config
 	// Token is what to ask for; "" draws one.
 	Token string
+	// Base is where users find the front, through a proxy: a URL, or a path alone. Then
+	// everything takes the token, since who asks is not on this machine. nil is no proxy.
+	Base *url.URL
 	// MaxBody is the most bytes of a request's body; 0 means 1 GiB.
 	MaxBody int64
 	// Patience is how long a client may take to send its headers or some of a body,
@@ -165,8 +169,24 @@ func listenFrom(first int) (net.Listener, error) {
 
 func (f *Front) port() int { return f.listener.Addr().(*net.TCPAddr).Port }
 
+// ParseBase reads a [Config.Base]: http://HOST/PATH, https://HOST/PATH or /PATH.
+func ParseBase(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no URL: %w", s, err)
+	}
+	far := (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	if !far && (u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/")) || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Opaque != "" {
+		return nil, fmt.Errorf("%q: expected where users find the page, such as https://example.org/pumpkin, or the path alone, such as /pumpkin", s)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/")}, nil
+}
+
 // URL is where the front is reached, with host in place of every address.
 func (f *Front) URL(host string) string {
+	if f.cfg.Base != nil && f.cfg.Base.Host != "" {
+		return f.cfg.Base.String() + "/"
+	}
 	at := f.listener.Addr().(*net.TCPAddr)
 	u := url.URL{Scheme: "http", Path: "/"}
 	if f.cfg.TLS != nil {
@@ -174,6 +194,9 @@ func (f *Front) URL(host string) string {
 	}
 	if !at.IP.IsUnspecified() {
 		host = at.IP.String()
+	}
+	if f.cfg.Base != nil {
+		u.Path = f.cfg.Base.Path + "/"
 	}
 	u.Host = net.JoinHostPort(host, strconv.Itoa(at.Port))
 	return u.String()
@@ -186,9 +209,9 @@ func (f *Front) Link(host string) string { return f.URL(host) + "?token=" + f.cf
 func (f *Front) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: f.guard, TLSConfig: f.cfg.TLS, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: f.cfg.Patience, IdleTimeout: idleTime,
-		ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
+		ConnContext: withConn, ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
 	}
-	l := limit(f.listener, maxConnections)
+	l := limit(f.listener, maxConnections, maxStrangers)
 	done := make(chan error, 1)
 	go func() {
 		if f.cfg.TLS != nil {

@@ -339,43 +339,91 @@ func TestNextPort(t *testing.T) {
 	}
 }
 
-// TestLimit: more connections than may be wait for a place.
+// TestStrangers opens many connections without a token: whoever has one, or comes later, is
+// answered all the same, and what has shown one stays.
+func TestStrangers(t *testing.T) {
+	f := start(t, Config{})
+	ask := func(conn net.Conn, head string) error {
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n%s\r\n", f.addr(), head); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return errors.Join(err, resp.Body.Close())
+	}
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", f.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	token := "Authorization: Bearer " + f.cfg.Token + "\r\n"
+	known, unknown := dial(), dial()
+	if err := errors.Join(ask(known, token), ask(unknown, "")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * maxConnections {
+		dial()
+	}
+	if err := ask(dial(), ""); err != nil {
+		t.Errorf("who comes later is not answered: %v", err)
+	}
+	if err := ask(known, ""); err != nil {
+		t.Errorf("what has shown the token is gone: %v", err)
+	}
+	if err := ask(unknown, ""); err == nil {
+		t.Error("the oldest stranger has a place still")
+	}
+}
+
+// TestLimit counts places: none is lost, whichever way a connection goes.
 func TestLimit(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := limit(inner, 1)
-	accepted := make(chan net.Conn)
-	go func() {
-		defer close(accepted)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	for range 2 {
+	l := limit(inner, 3, 2)
+	defer l.Close()
+	accept := func() *placed {
 		conn, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { conn.Close() })
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.(*placed)
 	}
-	first := <-accepted
-	select {
-	case <-accepted:
-		t.Error("there are more connections than may be")
-	case <-time.After(100 * time.Millisecond):
+	want := func(known, unknown int) {
+		t.Helper()
+		if l.known != known || l.unknown.Len() != unknown {
+			t.Errorf("%d known and %d unknown; expected %d and %d", l.known, l.unknown.Len(), known, unknown)
+		}
 	}
+	first, second := accept(), accept()
+	first.know()
+	first.know()
+	want(1, 1)
+	second.know() // there is no place for another
+	want(1, 1)
+	accept()
+	third := accept()
+	want(1, 2)
+	second.Close() // was displaced
+	want(1, 2)
+	third.Close()
+	third.Close()
+	third.know()
+	want(1, 1)
 	first.Close()
-	second := <-accepted
-	second.Close()
-	second.Close() // gives its place back once
-	l.Close()
-	if _, more := <-accepted; more {
-		t.Error("a closed listener accepts")
-	}
+	first.Close()
+	want(0, 1)
 }

@@ -18,7 +18,10 @@ import (
 // A guard lets requests in.
 type guard struct {
 	next     http.Handler
-	near     bool // the address is loopback
+	near     bool   // the address is loopback
+	free     bool   // reading takes no token
+	at       string // an address of this node, for people
+	base     string // the path that users find it below; "" is none
 	token    [sha256.Size]byte
 	cookie   string
 	secure   bool
@@ -35,6 +38,17 @@ func newGuard(cfg Config, near bool, port int) *guard {
 		// each.
 		cookie: "pumpkin_" + strconv.Itoa(port),
 		names:  []string{"localhost"},
+		free:   near && cfg.Base == nil,
+		at:     net.JoinHostPort(Host, strconv.Itoa(port)),
+	}
+	if cfg.Base != nil {
+		g.base = cfg.Base.Path
+		if cfg.Base.Host != "" {
+			g.names = append(g.names, strings.ToLower(cfg.Base.Hostname()))
+			g.secure = g.secure || cfg.Base.Scheme == "https"
+			// Its only error is an origin that is none.
+			_ = g.origins.AddTrustedOrigin(cfg.Base.Scheme + "://" + cfg.Base.Host)
+		}
 	}
 	if name, err := os.Hostname(); err == nil && !near {
 		name = strings.ToLower(name)
@@ -59,14 +73,21 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if api(r) {
 		h.Set("Cache-Control", "no-store")
 	}
+	if !g.below(w, r) {
+		return
+	}
+	shown := g.hasToken(r)
+	if shown {
+		know(r.Context())
+	}
 	switch {
 	case !g.knows(r.Host):
-		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("the host %q is not this node: use its address, such as %s:%d", r.Host, Host, Port))
+		refuse(w, http.StatusMisdirectedRequest, fmt.Sprintf("the host %q is not this node: use its address, such as %s; for a proxy, start the node with --http-base https://%s", r.Host, g.at, r.Host))
 	case !g.ownOrigin(r):
 		refuse(w, http.StatusForbidden, "the request comes from another site than this node's own page")
 	case r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.Query().Has("token"):
 		g.admit(w, r)
-	case g.needsToken(r) && !g.hasToken(r):
+	case g.needsToken(r) && !shown:
 		h.Set("WWW-Authenticate", `Bearer realm="pumpkin"`)
 		refuse(w, http.StatusUnauthorized, "the token is missing or wrong: open the link that the node prints at its start, or send the header Authorization: Bearer TOKEN; on another address than loopback it is what 'pmk key token' prints")
 	case r.ContentLength > g.maxBody:
@@ -113,7 +134,39 @@ func (g *guard) ownOrigin(r *http.Request) bool {
 func (g *guard) needsToken(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
-		return !g.near
+		return !g.free || proxied(r)
+	}
+	return true
+}
+
+// proxied tells whether a proxy says that it has passed the request on: then it is not
+// known who asks. Nothing else is believed of what such headers say.
+func proxied(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// below takes the base off the path, where the proxy has not. It answers a request for the
+// base itself, below which the page's own files would not be found, and then is false.
+func (g *guard) below(w http.ResponseWriter, r *http.Request) bool {
+	rest, ok := strings.CutPrefix(r.URL.Path, g.base)
+	switch {
+	case g.base == "" || !ok:
+	case rest == "":
+		to := g.base[strings.LastIndexByte(g.base, '/')+1:] + "/"
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return false
+	case rest[0] == '/':
+		r.URL.Path = rest
+		r.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, g.base)
 	}
 	return true
 }
@@ -140,9 +193,10 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "the token of this link is not that of the node: the node may use another data folder now; open the link that it printed last")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: g.cookie, Value: token, Path: "/", HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: g.cookie, Value: token, Path: g.base + "/", HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteStrictMode})
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	w.Header().Set("Location", "./") // wherever that is for the browser
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // refuse answers a problem document (RFC 9457).

@@ -130,3 +130,22 @@ func TestVendored(t *testing.T) {
 		t.Errorf("other people's scripts take %d bytes; at most 50 KiB are meant to", size)
 	}
 }
+
+// TestRelative: the page asks for nothing by a path from the root, since a proxy may have
+// it below another.
+func TestRelative(t *testing.T) {
+	rooted := regexp.MustCompile("(href|src)=[\"']?/|(fetch|EventSource|import|from|url)[ (]*[\"'`]?/[a-z]")
+	err := fs.WalkDir(os.DirFS("assets"), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(name, "vendor/") {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join("assets", name))
+		if found := rooted.Find(text); found != nil {
+			t.Errorf("%s has a path from the root: %s", name, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

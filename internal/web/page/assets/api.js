@@ -17,7 +17,7 @@ export async function ask(method, path, { body, type, signal, raw } = {}) {
   }
   let response;
   try {
-    response = await fetch('/api/v1/' + path, init);
+    response = await fetch('api/v1/' + path, init);
   } catch (err) {
     if (err.name === 'AbortError') throw err;
     throw new Problem(0, 'The node does not answer.');

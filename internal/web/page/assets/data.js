@@ -58,7 +58,7 @@ export class DataView {
         <p class="small">${size(this.#data.size)}, ${this.#image ?? this.#data.kind}${this.#data.cut ? ', the beginning' : ''}
           ${ways.length > 1 ? html`<span class="ways" role="group" aria-label="Shown as">${ways.map((way) => html`
             <button type="button" aria-pressed=${String(way === this.#as)} @click=${() => { this.#as = way; this.#draw(); }}>${way}</button>`)}</span>` : nothing}
-          ${this.#id && this.#data.cut ? html`<a href="/api/v1/network/packets/${part(this.#id)}/data" download>All of it</a>` : nothing}</p>
+          ${this.#id && this.#data.cut ? html`<a href="api/v1/network/packets/${part(this.#id)}/data" download>All of it</a>` : nothing}</p>
         ${this.#content()}
       </div>`;
   }

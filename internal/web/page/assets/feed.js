@@ -16,7 +16,7 @@ export function follow(sink) {
 
   function open() {
     source?.close();
-    source = new EventSource('/api/v1/network/events');
+    source = new EventSource('api/v1/network/events');
     const on = (name, take) => source.addEventListener(name, (event) => {
       heard = performance.now();
       if (!live) sink.state('live');
