@@ -29,7 +29,7 @@ func importRules() []importRule {
 	// A runner knows the contract and what runners share, never another
 	// runner and never the node.
 	runner := append(slices.Clone(values), "internal/runner")
-	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...")
+	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...", "internal/uses")
 
 	return []importRule{
 		{who: "packet", may: []string{"internal/strict"}, never: []string{"os", "net", "log", "sync", "context"}},
@@ -66,6 +66,7 @@ func importRules() []importRule {
 		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace", "internal/pause")},
 		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs")},
 		{who: "internal/netfs"},
+		{who: "internal/uses", may: values},
 		{who: "internal/local", may: []string{"packet"}},
 		{who: "internal/testenv"},
 		{who: "internal/pause"},

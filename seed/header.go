@@ -182,6 +182,7 @@ func (m *Manifest) fromKeys(file string, keys map[string]setting) error {
 			return &Error{file, s.line, fmt.Sprintf("%s: %v", k.name, err)}
 		}
 	}
+	m.UsesLine = keys[usesKey].line
 	if m.Name == "" {
 		base := filepath.Base(file)
 		base = strings.TrimSuffix(base, filepath.Ext(base))

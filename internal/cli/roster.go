@@ -23,7 +23,8 @@ type roster struct {
 	asked   []string        // files that were named with --seed
 	paths   []string        // files and folders to load and to watch
 	named   []seed.Manifest // their seeds, which are hosted
-	at      string          // where others reach this node
+	uses    *load.Uses
+	at      string // where others reach this node
 }
 
 // begin hosts what there is at the start.
@@ -53,6 +54,9 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 		ms = append(ms, m)
 	}
 	ms = slices.DeleteFunc(ms, func(m seed.Manifest) bool { return !r.wanted(m) })
+	for _, m := range ms {
+		r.uses.Read(m)
+	}
 	byFlow(ms)
 	var failed error
 	for i, err := range r.host(ctx, ms...) {
@@ -125,7 +129,7 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 // watch follows the files until ctx ends.
 func (r *roster) watch(ctx context.Context) {
 	if len(r.paths) > 0 {
-		load.Watch(ctx, r.paths, func(path string) { r.change(ctx, path) }, r.log)
+		load.Watch(ctx, r.paths, r.uses, func(path string) { r.change(ctx, path) }, r.log)
 	}
 }
 
@@ -133,16 +137,22 @@ func (r *roster) watch(ctx context.Context) {
 func (r *roster) change(ctx context.Context, path string) {
 	before := r.of(path)
 	m, err := load.File(path)
+	version := ""
+	if m.File != "" {
+		version = r.uses.Read(m)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, load.ErrNoSeed):
+		r.uses.Forget(path)
 		if before != nil {
 			r.node.Unhost(before.Name)
 			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path))
 		}
 	case err != nil:
 		r.log.Error(err.Error() + r.keeps(before))
-	case before != nil && before.Version == m.Version:
+	case before != nil && before.Version == version:
 		r.node.Keep(before.Name)
+	case before != nil && r.uses.Newest(path) == version: // it is about to take the place
 	case !r.wanted(m):
 	default:
 		if errs := r.host(ctx, m); errs[0] == nil && before != nil && before.Name != m.Name {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/inject"
+	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/packet"
@@ -167,8 +168,9 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	printed := newPrinted(a.out, log)
 	defer printed.close()
+	uses := load.NewUses()
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python()), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python(), uses), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})
@@ -180,7 +182,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 		log.Info(own.note)
 	}
 	n.Recall()
-	err = a.keep(ctx, n, f, reach, own, paths, log)
+	err = a.keep(ctx, n, uses, f, reach, own, paths, log)
 	endSpans()
 	trouble := own.trouble(n.StoreStatus(), log)
 	if closed := own.close(); trouble == nil {
@@ -192,7 +194,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 }
 
 // keep runs the node with all its ways in until the user ends it.
-func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
+func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
 	signals := a.signals
 	if signals == nil {
 		signals = make(chan os.Signal, 2)
@@ -247,7 +249,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	ways, waysCtx := errgroup.WithContext(waysCtx)
 	runCtx, stopRun := context.WithCancel(ctx)
 	defer stopRun()
-	r := &roster{node: n, log: log, without: f.without, at: company.offered}
+	r := &roster{node: n, log: log, without: f.without, uses: uses, at: company.offered}
 	if err := r.begin(waysCtx, a.program, f.seeds, paths); err != nil {
 		company.close()
 		stopRun()

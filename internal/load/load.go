@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recap/pumpkin/internal/uses"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -23,7 +24,8 @@ const maxHeader = 256 << 10
 var ErrNoSeed = errors.New("declares no seed")
 
 // File reads the manifest of a seed file. Its error is [ErrNoSeed] if the file
-// has no declaration.
+// has no declaration. The version covers what pmk-uses names; if that cannot be found, the manifest
+// is there beside the error.
 func File(path string) (seed.Manifest, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -54,6 +56,12 @@ func File(path string) (seed.Manifest, error) {
 		return seed.Manifest{}, err
 	}
 	m.File, m.Version = path, hex.EncodeToString(sum.Sum(nil)[:6])
+	var sums uses.Sums
+	used, err := sums.Look(m, nil)
+	if err != nil {
+		return m, &seed.Error{File: path, Line: m.UsesLine, Msg: "pmk-uses: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
+	m.Version = used.Version(m)
 	return m, nil
 }
 

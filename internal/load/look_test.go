@@ -27,7 +27,7 @@ func TestLook(t *testing.T) {
 			var mu sync.Mutex
 			var changes []string
 			j := &testenv.Journal{}
-			w := newWatch([]string{dir, single}, func(path string) {
+			w := newWatch([]string{dir, single}, NewUses(), func(path string) {
 				mu.Lock()
 				defer mu.Unlock()
 				changes = append(changes, path)
@@ -119,7 +119,7 @@ func TestLinks(t *testing.T) {
 	j := &testenv.Journal{}
 	go func() {
 		defer close(ended)
-		Watch(ctx, []string{dir, named}, func(path string) { changes <- path }, j.Log())
+		Watch(ctx, []string{dir, named}, NewUses(), func(path string) { changes <- path }, j.Log())
 	}()
 	// expect has all of the paths change, which is sooner than by looking alone; edit is
 	// repeated, since the watch may begin later than it.
@@ -170,7 +170,7 @@ func TestBusyFolder(t *testing.T) {
 	ended := make(chan struct{}, 2)
 	j := &testenv.Journal{}
 	go func() {
-		Watch(ctx, []string{dir}, func(path string) { changes <- path }, j.Log())
+		Watch(ctx, []string{dir}, NewUses(), func(path string) { changes <- path }, j.Log())
 		ended <- struct{}{}
 	}()
 	go func() {

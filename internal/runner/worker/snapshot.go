@@ -38,6 +38,7 @@ func Snapshot(dir string, m seed.Manifest) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	m.Version, _, _ = strings.Cut(m.Version, seed.VersionSeparator) // that of the file alone
 	path := filepath.Join(dir, string(m.Name)+"@"+m.Version, filepath.Base(m.File))
 	mode := os.FileMode(0o600)
 	if info.Mode()&0o111 != 0 {
