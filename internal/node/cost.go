@@ -128,7 +128,7 @@ const hopGrain = time.Millisecond
 
 // extend is the trail of what a seed gives for p.
 func (h *host) extend(p *packet.Packet, at time.Time) *packet.Hop {
-	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.manifest.Version, Node: h.node.cfg.Name, At: at, Depth: p.Hops() + 1}
+	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.version(), Node: h.node.cfg.Name, At: at, Depth: p.Hops() + 1}
 }
 
 // trail is that of what the slot's batch gives for p. What is given one after the

@@ -24,6 +24,7 @@ type host struct {
 	key      packet.SeedKey
 	inbox    store.Queue
 	runner   runner.Runner
+	loaded   atomic.Pointer[runner.Loaded] // nil before, and of a runner that does not tell
 	queue    queue
 	slots    []*slot
 	cost     cost
@@ -54,6 +55,21 @@ type host struct {
 	mu      sync.Mutex
 	delayed map[*time.Timer]item
 	hurried bool // the node drains: a retry does not wait any more
+}
+
+// version is that of what the seed's workers have loaded.
+func (h *host) version() string {
+	if l := h.loaded.Load(); l != nil && l.Version != "" {
+		return l.Version
+	}
+	return h.manifest.Version
+}
+
+// declared is the manifest, with the version of what was loaded.
+func (h *host) declared() seed.Manifest {
+	m := h.manifest
+	m.Version = h.version()
+	return m
 }
 
 // A port is one output state of a seed with where its packets go, worked out

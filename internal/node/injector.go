@@ -82,7 +82,7 @@ func (h *host) injection(due time.Time, failed int) packet.ID {
 	case failed > 0:
 		run = fmt.Sprintf("%s after %d", run, failed)
 	}
-	return packet.HashID("injector", h.name, h.manifest.Version, run)
+	return packet.HashID("injector", h.name, h.version(), run)
 }
 
 // runID is the id of the seed's run on p; an injector's has it already.

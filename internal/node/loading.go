@@ -140,7 +140,12 @@ func (n *Node) openFirst(ctx context.Context, h *host, l *loading) (w runner.Wor
 			return nil, err
 		}
 	}
-	return h.runner.Open(ctx)
+	w, err = h.runner.Open(ctx)
+	if t, ok := h.runner.(runner.Teller); ok && err == nil {
+		loaded := t.Loaded()
+		h.loaded.Store(&loaded)
+	}
+	return w, err
 }
 
 // base is how people call what the seed is loaded from.

@@ -14,6 +14,7 @@ import (
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/testenv"
+	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -170,6 +171,36 @@ func TestAWorkerThatCannotStart(t *testing.T) {
 	testenv.Eventually(t, 60*time.Second, "they run", func() bool { return got.count() == 4 })
 	if st := w.statusOf("m"); st.Failed != 0 || st.GaveUp != 0 || st.NotLoaded != "" {
 		t.Errorf("at the end: %+v", st)
+	}
+}
+
+// TestTheVersionCoversWhatASeedHasImported, in its status, its hops and for its peers; the status has
+// its interpreter, too.
+func TestTheVersionCoversWhatASeedHasImported(t *testing.T) {
+	w := newFileWorld(t)
+	m := w.file(seed.Python, "A:A -> B:B", "import helper\ndef run(x):\n    return x\n")
+	m.Version = "0123456789ab"
+	write(t, filepath.Join(filepath.Dir(m.File), "helper.py"), "")
+	var got basket
+	w.host(m, w.seed("end", "B:B ->", got.run))
+	w.start()
+	if err := w.Loaded(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	w.inject("A:A", "x", nil)
+	testenv.Eventually(t, 60*time.Second, "it runs", func() bool { return got.count() == 1 })
+	st := w.statusOf("m")
+	version := st.Manifest.Version
+	if !strings.HasPrefix(version, "0123456789ab.") || !strings.Contains(st.Interpreter, "(python 3.") {
+		t.Errorf("the version is %q, the interpreter %q", version, st.Interpreter)
+	}
+	if hop := w.snap.Load().hosts["m"].extend(&packet.Packet{}, time.Now()); hop.Version != version {
+		t.Errorf("a hop has the version %q", hop.Version)
+	}
+	for _, s := range w.said.Load().card.Seeds {
+		if s.Manifest.Name == "m" && s.Manifest.Version != version {
+			t.Errorf("peers are told the version %q", s.Manifest.Version)
+		}
 	}
 }
 

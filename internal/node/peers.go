@@ -288,7 +288,7 @@ func (n *Node) say() {
 	snap := n.snap.Load()
 	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
 		h := snap.hosts[name]
-		card.Seeds = append(card.Seeds, mesh.Hosted{Manifest: h.manifest, Since: h.since, Cost: h.cost.rounded(known[name])})
+		card.Seeds = append(card.Seeds, mesh.Hosted{Manifest: h.declared(), Since: h.since, Cost: h.cost.rounded(known[name])})
 	}
 	if before != nil && reflect.DeepEqual(card, before.card) {
 		return

@@ -211,7 +211,7 @@ func (n *Node) Seeds() []seed.Manifest {
 	var out []seed.Manifest
 	snap := n.snap.Load()
 	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
-		out = append(out, snap.hosts[name].manifest)
+		out = append(out, snap.hosts[name].declared())
 	}
 	return out
 }

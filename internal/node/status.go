@@ -112,6 +112,8 @@ type SeedStatus struct {
 	// its inbox meanwhile.
 	Loading   bool   `json:"loading,omitempty"`
 	NotLoaded string `json:"not_loaded,omitempty"`
+	// Interpreter is what runs the file of a Python seed; "" before it is loaded.
+	Interpreter string `json:"interpreter,omitempty"`
 	// Errors are its failures lately, the newest first.
 	Errors []SeedError `json:"errors,omitempty"`
 	// Injector is how an injector does; nil of other seeds.
@@ -278,7 +280,7 @@ func (n *Node) whyWaiting(snap *snapshot, state packet.State) string {
 func (n *Node) Network() *dtn.Network { return n.snap.Load().net }
 
 func (h *host) status() SeedStatus {
-	st := SeedStatus{Manifest: h.manifest, Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}
+	st := SeedStatus{Manifest: h.declared(), Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}
 	st.In, st.Out, st.Failed = h.counts()
 	st.InStates, st.OutStates = h.countsByState()
 	st.GaveUp, st.Paused, st.Errors = h.gaveUps.Load(), h.paused(), h.faults.errors()
@@ -289,6 +291,9 @@ func (h *host) status() SeedStatus {
 		} else {
 			st.Loading = true
 		}
+	}
+	if l := h.loaded.Load(); l != nil {
+		st.Interpreter = l.Interpreter
 	}
 	st.Queued, st.QueuedBytes = h.queue.look()
 	st.Running = h.busy()

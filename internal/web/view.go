@@ -70,6 +70,7 @@ type Replica struct {
 	Paused      bool             `json:"paused,omitempty"`
 	Loading     bool             `json:"loading,omitempty"`
 	NotLoaded   string           `json:"not_loaded,omitempty"`
+	Interpreter string           `json:"interpreter,omitempty"`
 	Errors      []node.SeedError `json:"errors,omitempty"`
 }
 
@@ -161,7 +162,7 @@ func (s *Seed) add(at string, r *node.SeedStatus) {
 	s.Replicas = append(s.Replicas, Replica{
 		Node: at, Version: r.Manifest.Version, File: r.Manifest.File, Since: r.Since, In: r.In, Out: r.Out, Failed: r.Failed,
 		Queued: r.Queued, QueuedBytes: r.QueuedBytes, Stored: r.Stored, Running: r.Running, Workers: r.Workers, Cost: r.Cost, Prediction: r.Prediction,
-		Paused: r.Paused, Loading: r.Loading, NotLoaded: r.NotLoaded, Errors: r.Errors,
+		Paused: r.Paused, Loading: r.Loading, NotLoaded: r.NotLoaded, Interpreter: r.Interpreter, Errors: r.Errors,
 	})
 }
 
