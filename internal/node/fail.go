@@ -73,7 +73,7 @@ func (h *host) attempted(it *item, err error) {
 		of = ""
 	}
 	h.faults.warn(h.node, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
-		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
+		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay))
 	h.delay(it, delay)
 }
 
@@ -178,7 +178,7 @@ func (h *host) deadLetter(it *item, err error) {
 	if it.Attempt > 0 { // it was run, and did not end its node
 		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
 	}
-	h.faults.warn(h.node, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
+	h.faults.warn(h.node, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err, time.Time{})
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

@@ -123,11 +123,11 @@ func (h *host) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		}
 		delay, again := h.nextStart(tries, first, err)
 		if !again {
-			h.faults.warn(h.node, injectorGaveUp, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err)
+			h.faults.warn(h.node, injectorGaveUp, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err, time.Time{})
 			h.starts.become(InjectorGaveUp, time.Time{})
 			return false
 		}
-		h.faults.warn(h.node, injectorFailed, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err)
+		h.faults.warn(h.node, injectorFailed, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay))
 		h.starts.become(InjectorFailed, time.Now().Add(delay))
 		if !pause.For(ctx, delay) {
 			return false

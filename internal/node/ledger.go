@@ -23,6 +23,7 @@ import (
 //
 //	+ID PLACE      the packet ID is there
 //	-ID PLACE      and is there no more
+//	~ID PLACE      and has given nothing there, though the seed gives something
 const ledgerState packet.State = "Ledger:RECORD"
 
 const waitsIn = "?"
@@ -32,6 +33,10 @@ type record struct{ lines strings.Builder }
 
 func (r *record) begin(id packet.ID, at string) { fmt.Fprintf(&r.lines, "+%s %s\n", id, at) }
 func (r *record) end(id packet.ID, at string)   { fmt.Fprintf(&r.lines, "-%s %s\n", id, at) }
+
+// filter notes that nothing has come of it. A reader that does not know the line takes it for a begin, which
+// it had.
+func (r *record) filter(id packet.ID, at string) { fmt.Fprintf(&r.lines, "~%s %s\n", id, at) }
 
 // parts are the lines in pieces that go into a frame.
 func (r *record) parts() []string {
@@ -167,6 +172,9 @@ type Ledger struct {
 	// Kept counts those that are kept for seeds that are away, which are neither
 	// Live nor Waiting.
 	Kept map[seed.Name]int `json:"kept,omitempty"`
+	// Filtered counts those that have ended at a seed which gave nothing for them, though its contract has
+	// outputs.
+	Filtered map[seed.Name]int `json:"filtered,omitempty"`
 	// Held counts those of Live that are for seeds which do not run now, by why.
 	Held map[string]int `json:"held,omitempty"`
 }
@@ -220,6 +228,7 @@ type standing uint8
 const (
 	began standing = 1 << iota
 	ended
+	gaveNothing
 )
 
 // Ledger sums a ledger up.
@@ -261,8 +270,11 @@ func (l *ledger) add(lines string) {
 			continue
 		}
 		is := began
-		if head[0] == '-' {
+		switch head[0] {
+		case '-':
 			is = ended
+		case '~':
+			is = began | gaveNothing
 		}
 		l.stays[stay{id, at}] |= is
 	}
@@ -274,7 +286,13 @@ func (l *ledger) sum(snap *snapshot) Ledger {
 		if is&began != 0 {
 			out.Begun++
 		}
-		if is != began {
+		if is&ended != 0 && is&gaveNothing != 0 {
+			if out.Filtered == nil {
+				out.Filtered = map[seed.Name]int{}
+			}
+			out.Filtered[seed.Name(s.at)]++
+		}
+		if is&began == 0 || is&ended != 0 {
 			continue
 		}
 		if state, waits := strings.CutPrefix(s.at, waitsIn); waits {

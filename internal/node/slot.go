@@ -58,6 +58,8 @@ type slot struct {
 	// so that an injector's runs and an extractor's nothing have a place.
 	in, out []atomic.Uint64
 	failed  atomic.Uint64
+	// filtered counts the runs that gave nothing, though the contract has outputs.
+	filtered atomic.Uint64
 }
 
 // open starts the worker unless there is one.
@@ -158,7 +160,7 @@ func (s *slot) broken(err error) {
 	s.close()
 	left := s.left()
 	if len(left) > 0 {
-		s.writeNotes(&left[0], false)
+		s.writeNotes(&left[0], false, false)
 	}
 	switch {
 	case len(left) == 0:
@@ -431,8 +433,12 @@ func (s *slot) Done(i int, err error) {
 func (s *slot) verdict(i int, err error) {
 	s.done = i + 1
 	if err == nil {
+		filtered := !s.host.manifest.Contract.Extractor() && (s.emitting != i || s.index == 0)
+		if filtered {
+			s.filtered.Add(1)
+		}
 		if s.batch[i].Wish != nil {
-			s.writeNotes(&item{Packet: s.batch[i], from: s.from[i]}, true)
+			s.writeNotes(&item{Packet: s.batch[i], from: s.from[i]}, true, filtered)
 		}
 		if !s.borrowed {
 			s.from[i].end(1)
@@ -440,7 +446,7 @@ func (s *slot) verdict(i int, err error) {
 		return
 	}
 	it := s.item(i)
-	s.writeNotes(&it, false)
+	s.writeNotes(&it, false, false)
 	if errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
 		s.node.abandon(&it) // not the seed's fault: the node ends
 		return

@@ -56,7 +56,7 @@ func (s *slot) passNoted(child *item, to []dest) error {
 
 // writeNotes writes into its ledger what a run of it has begun, and, if done,
 // that the run has ended.
-func (s *slot) writeNotes(it *item, done bool) {
+func (s *slot) writeNotes(it *item, done, filtered bool) {
 	if _, ok := followed(&it.Packet); !ok {
 		return
 	}
@@ -67,6 +67,9 @@ func (s *slot) writeNotes(it *item, done bool) {
 	}
 	if done {
 		notes.end(it.ID, s.host.name)
+	}
+	if filtered {
+		notes.filter(it.ID, s.host.name)
 	}
 	if _, err := s.node.note(s.ctx, it, notes); err != nil {
 		s.node.log.Debug("writing a ledger", "error", err)

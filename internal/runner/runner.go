@@ -38,6 +38,9 @@ type Loaded struct {
 	Version string
 	// Interpreter is what runs the seed's file, for people; "" where the file says it.
 	Interpreter string
+	// Silent says what workers do not answer now that should have, for people; "" if all do. It is safe
+	// for concurrent use; nil is as well.
+	Silent func() string
 }
 
 // A Worker runs one seed on one batch of packets at a time. It is used by one

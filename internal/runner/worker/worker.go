@@ -52,6 +52,8 @@ type program struct {
 	m    seed.Manifest
 	env  runner.Env
 	spec supervise.Spec
+	// silent are those of all workers that do not answer.
+	silent *silent
 }
 
 // open starts a worker and returns once it can run. loaded is what it says of itself, also of one that

@@ -22,6 +22,8 @@ type workers struct {
 	spec func(context.Context) (supervise.Spec, error)
 	sums uses.Sums
 
+	silent silent
+
 	mu       sync.Mutex
 	opened   bool // the first worker has been opened
 	loaded   runner.Loaded
@@ -45,6 +47,7 @@ func (r *workers) loadedFirst() (set uses.Set, imported []string, ok bool) {
 
 func (r *workers) Open(ctx context.Context) (runner.Worker, error) {
 	p := r.program
+	p.silent = &r.silent
 	var err error
 	if p.spec, err = r.spec(ctx); err != nil {
 		return nil, err
@@ -117,6 +120,7 @@ func (r *workers) note(set uses.Set, answer *wire.Answer, p *program) {
 	if r.m.Kind == seed.Python && p.spec.Role == supervise.Exec {
 		r.loaded.Interpreter = fmt.Sprintf("%s (%s)", p.spec.Args[0], answer.Worker)
 	}
+	r.loaded.Silent = r.silent.text
 	version := r.loaded.Version
 	r.mu.Unlock()
 	r.env.Uses(answer.Imported, version)
