@@ -24,7 +24,8 @@ type roster struct {
 	paths   []string        // files and folders to load and to watch
 	named   []seed.Manifest // their seeds, which are hosted
 	uses    *load.Uses
-	at      string // where others reach this node
+	wrong   map[string]string // what was said of files that declare a seed wrongly
+	at      string            // where others reach this node
 }
 
 // begin hosts what there is at the start.
@@ -39,7 +40,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 		if info.IsDir() {
 			found, errs := load.Folder(path)
 			for _, err := range errs {
-				r.log.Error(err.Error())
+				r.sayWrong(seedFileOf(err), err, "")
 			}
 			if len(found) == 0 && len(errs) == 0 {
 				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is loaded as soon as it is there; subfolders are not searched", path))
@@ -137,6 +138,9 @@ func (r *roster) watch(ctx context.Context) {
 func (r *roster) change(ctx context.Context, path string) {
 	before := r.of(path)
 	m, err := load.File(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		delete(r.wrong, path)
+	}
 	version := ""
 	if m.File != "" {
 		version = r.uses.Read(m)
@@ -149,7 +153,7 @@ func (r *roster) change(ctx context.Context, path string) {
 			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path))
 		}
 	case err != nil:
-		r.log.Error(err.Error() + r.keeps(before))
+		r.sayWrong(path, err, r.keeps(before))
 	case before != nil && before.Version == version:
 		r.node.Keep(before.Name)
 	case before != nil && r.uses.Newest(path) == version: // it is about to take the place
@@ -161,6 +165,31 @@ func (r *roster) change(ctx context.Context, path string) {
 			r.log.Warn("seed " + string(before.Name) + r.keeps(before))
 		}
 	}
+}
+
+// sayWrong says what is wrong with a file, and what follows, unless it was said before.
+func (r *roster) sayWrong(path string, err error, more string) {
+	if r.wrong[path] == err.Error() {
+		return
+	}
+	if r.wrong == nil {
+		r.wrong = map[string]string{}
+	}
+	r.wrong[path] = err.Error()
+	r.log.Error(err.Error() + more)
+}
+
+// seedFileOf is the file of which an error of the package load speaks.
+func seedFileOf(err error) string {
+	var at *seed.Error
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &at):
+		return at.File
+	case errors.As(err, &path):
+		return path.Path
+	}
+	return ""
 }
 
 // of is the seed that the node hosts of that file, or nil.
