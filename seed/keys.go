@@ -51,7 +51,7 @@ func knownKeys() []key {
 			m.Spread, err = yesNo(v)
 			return err
 		}},
-		{name: "pmk-workers", set: func(m *Manifest, v string) (err error) {
+		{name: workersKey, set: func(m *Manifest, v string) (err error) {
 			m.Workers, err = number(v, 1, MaxWorkers)
 			return err
 		}},
@@ -145,6 +145,9 @@ func findKey(name string) *key {
 	}
 	return nil
 }
+
+// workersKey is the key of the line that says how many workers a seed has.
+const workersKey = "pmk-workers"
 
 // usesKey is the key of the line that names what a seed uses beside its file.
 const usesKey = "pmk-uses"
