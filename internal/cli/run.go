@@ -217,7 +217,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 		if quiet == 0 {
 			quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n})
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n, &utf16Watch{log: log}})
 		if err != nil {
 			return err
 		}
@@ -321,11 +321,6 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	}
 	return errors.Join(wayErr, metErr)
 }
-
-// intake has a node take files.
-type intake struct{ *node.Node }
-
-func (n intake) Batch() inject.Batch { return n.Node.Intake() }
 
 // broken is closed when one of the ways has failed.
 func broken(ways *errgroup.Group) <-chan struct{} {
