@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/process"
 	"github.com/recap/pumpkin/internal/runner/python"
@@ -236,3 +237,20 @@ func TestTheNextVersionLoadsBesideTheOld(t *testing.T) {
 		t.Errorf("ran as %q", data)
 	}
 }
+
+// TestThatASeedIsLoadedIsNoNews: its peers have heard of it.
+func TestThatASeedIsLoadedIsNoNews(t *testing.T) {
+	var j testenv.Journal
+	p := &peer{node: &Node{log: j.Log()}, name: "b", Peer: quietPeer{}}
+	for _, version := range []string{"1", "1.2", "1.2", "1.3", "2"} {
+		p.tell([]mesh.Hosted{{Manifest: seed.Manifest{Name: "m", Version: version}}})
+	}
+	if n := j.Count("discovered seed m"); n != 3 {
+		t.Errorf("%d lines, want 3:\n%s", n, j.String())
+	}
+}
+
+// A quietPeer has an address.
+type quietPeer struct{ mesh.Peer }
+
+func (quietPeer) At() string { return "nowhere" }

@@ -37,7 +37,7 @@ func (p *peer) tell(seeds []mesh.Hosted) {
 	}
 	for _, s := range seeds {
 		m := s.Manifest
-		if old, ok := before[m.Name]; !ok || old.Version != m.Version || !sameContract(old.Contract, m.Contract) {
+		if old, ok := before[m.Name]; !ok || !sameVersion(old.Version, m.Version) || !sameContract(old.Contract, m.Contract) {
 			p.node.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name))
 		}
 		delete(before, m.Name)
@@ -46,6 +46,11 @@ func (p *peer) tell(seeds []mesh.Hosted) {
 		p.node.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name))
 	}
 	p.told = seeds
+}
+
+// sameVersion tells whether a seed has not changed: while it is loaded, what it imports is not known yet.
+func sameVersion(before, now string) bool {
+	return before == now || strings.HasPrefix(now, before+seed.VersionSeparator)
 }
 
 // Meet tells the node who its peers are, all of them, whenever that or a card has
