@@ -38,7 +38,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 			return noSeedError{noFile(path, err)}
 		}
 		if info.IsDir() {
-			found, errs := load.Folder(path)
+			found, errs := r.uses.Folder(path)
 			for _, err := range errs {
 				r.sayWrong(seedFileOf(err), err, "")
 			}
@@ -48,16 +48,13 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 			ms = append(ms, found...)
 			continue
 		}
-		m, err := load.File(path)
+		m, err := r.uses.File(path)
 		if err != nil {
 			return noSeedError{err}
 		}
 		ms = append(ms, m)
 	}
 	ms = slices.DeleteFunc(ms, func(m seed.Manifest) bool { return !r.wanted(m) })
-	for _, m := range ms {
-		r.uses.Read(m)
-	}
 	byFlow(ms)
 	var failed error
 	for i, err := range r.host(ctx, ms...) {
@@ -137,14 +134,11 @@ func (r *roster) watch(ctx context.Context) {
 // change takes in what became of one file.
 func (r *roster) change(ctx context.Context, path string) {
 	before := r.of(path)
-	m, err := load.File(path)
+	m, err := r.uses.File(path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		delete(r.wrong, path)
 	}
-	version := ""
-	if m.File != "" {
-		version = r.uses.Read(m)
-	}
+	version := r.uses.Version(m)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, load.ErrNoSeed):
 		r.uses.Forget(path)

@@ -26,13 +26,31 @@ type used struct {
 // NewUses knows of no seed.
 func NewUses() *Uses { return &Uses{of: map[string]used{}, more: make(chan struct{}, 1)} }
 
-// Read notes what the header of a file says, which may be wrong, and returns the version of the seed with
-// what it is known to import.
-func (u *Uses) Read(m seed.Manifest) (version string) {
+// File is [File], and notes what the header says, also one that names what is not there.
+func (u *Uses) File(path string) (seed.Manifest, error) {
+	m, err := readFile(path, &u.sums)
+	if m.File != "" {
+		u.note(m)
+	}
+	return m, err
+}
+
+// Folder is [Folder], and notes what the headers say.
+func (u *Uses) Folder(dir string) (ms []seed.Manifest, errs []error) { return readFolder(dir, u.File) }
+
+// note notes what the header of a file says.
+func (u *Uses) note(m seed.Manifest) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	now := u.of[m.File]
 	now.manifest = m
 	u.of[m.File] = now
+}
+
+// Version is that of a seed that was read, with what it is known to import.
+func (u *Uses) Version(m seed.Manifest) string {
+	u.mu.Lock()
+	now := u.of[m.File]
 	u.mu.Unlock()
 	set, err := u.sums.Look(m, now.imported)
 	if err != nil {

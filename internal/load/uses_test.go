@@ -51,12 +51,12 @@ func TestWhatIsUsedIsWatched(t *testing.T) {
 	for _, name := range []string{"words.dat", "pkg/__init__.py", "data/1"} {
 		write(t, filepath.Join(dir, name), "")
 	}
-	m, err := File(path)
+	uses := NewUses()
+	m, err := uses.File(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	uses := NewUses()
-	before := uses.Read(m)
+	before := uses.Version(m)
 	changes := make(chan string, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -89,7 +89,7 @@ func TestWhatIsUsedIsWatched(t *testing.T) {
 	expect("a file that is added there", func(n int) { write(t, filepath.Join(dir, "data", "new"+strings.Repeat("x", n)), "") })
 	uses.Loaded(path, []string{filepath.Join(dir, "pkg", "__init__.py")}, "1")
 	expect("a module", to("pkg/__init__.py"))
-	if after := uses.Read(m); after == before || uses.Newest(path) != "1" {
+	if after := uses.Version(m); after == before || uses.Newest(path) != "1" {
 		t.Errorf("the version is %s, and was %s", after, before)
 	}
 	uses.Loaded(path, nil, "")

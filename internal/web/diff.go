@@ -175,7 +175,7 @@ func seedChanges(before, now *Network) (out []Change) {
 			case old == nil:
 				add("came", s.Contract.String())
 				old = &Replica{Failed: r.Failed}
-			case old.Version != r.Version:
+			case old.Version != r.Version && !old.Loading && old.NotLoaded == "": // else what it imports is known now
 				add("changed", s.Contract.String())
 			}
 			if r.Paused && !old.Paused {

@@ -4,6 +4,7 @@ import os
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_DEEPEST = 100  # causes of an error; they may go in a circle
 _MOST = 2000  # files; what a node reads in one header
 
 
@@ -15,7 +16,9 @@ def files(folder, error=None):
     paths = set()
     for module in list(sys.modules.values()):
         paths.add(getattr(module, "__dict__", {}).get("__file__"))
-    while error is not None:
+    for _ in range(_DEEPEST):
+        if error is None:
+            break
         if isinstance(error, SyntaxError):
             paths.add(error.filename)
         trace = error.__traceback__
