@@ -140,7 +140,7 @@ func ExampleNode_Send() {
 	// Output:
 	// S07 21.5
 	// 32 <nil>
-	// send Reading:RAW: the node is ending and takes no more packets
+	// send Reading:RAW: the node has ended
 }
 
 func ExampleNewSeed() {

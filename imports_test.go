@@ -29,7 +29,7 @@ func importRules() []importRule {
 	// A runner knows the contract and what runners share, never another
 	// runner and never the node.
 	runner := append(slices.Clone(values), "internal/runner")
-	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...", "internal/hold")
+	worker := append(slices.Clone(runner), "internal/runner/supervise/...", "internal/runner/worker/...", "internal/hold", "internal/uses")
 
 	return []importRule{
 		{who: "packet", may: []string{"internal/strict"}, never: []string{"os", "net", "log", "sync", "context"}},
@@ -67,6 +67,7 @@ func importRules() []importRule {
 		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs", "internal/hold")},
 		{who: "internal/hold"},
 		{who: "internal/netfs"},
+		{who: "internal/uses", may: values},
 		{who: "internal/local", may: []string{"packet"}},
 		{who: "internal/testenv"},
 		{who: "internal/pause"},

@@ -89,6 +89,9 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 }
 
+// errEnded is a packet for a node that runs no more.
+var errEnded = errors.New("the node has ended")
+
 // Send gives the network a packet and returns its id once the packet is stored, as safe
 // as the node's configuration says. Until the node runs, and while the store is full,
 // it waits: if ctx ends before, nothing was sent. A node that ends takes no packets.
@@ -109,7 +112,16 @@ func (n *Node) Send(ctx context.Context, state State, data string, attributes ..
 	if n.node == nil {
 		return packet.ID{}, fmt.Errorf("send %s: the node could not start", state)
 	}
-	if err := n.node.Take(ctx, &p, strings.NewReader(data), int64(len(data))); err != nil {
+	select {
+	case <-n.over:
+		return packet.ID{}, fmt.Errorf("send %s: %w", state, errEnded)
+	default:
+	}
+	err := n.node.Take(ctx, &p, strings.NewReader(data), int64(len(data)))
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil { // the node's own
+		err = errEnded
+	}
+	if err != nil {
 		return packet.ID{}, fmt.Errorf("send %s: %w", state, err)
 	}
 	return p.ID, nil

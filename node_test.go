@@ -85,8 +85,8 @@ func TestSend(t *testing.T) {
 	if err := receive(t, ended); err != nil {
 		t.Error(err)
 	}
-	if _, err := n.Send(t.Context(), "T:A", "late"); err == nil {
-		t.Error("a node that has ended takes packets")
+	if _, err := n.Send(t.Context(), "T:A", "late"); err == nil || err.Error() != "send T:A: the node has ended" {
+		t.Errorf("a node that has ended says %v", err)
 	}
 	if err := n.Run(t.Context()); err == nil {
 		t.Error("a node ran twice")

@@ -16,6 +16,31 @@ const (
 	classicEnd   = "##END-CONF"
 )
 
+// classicWorkers is how many workers a seed of the classic shape has that does not say: it was one object,
+// which may count and collect.
+const classicWorkers = 1
+
+// hasClassicClass tells whether a class of the classic shape begins on one of the lines.
+func hasClassicClass(lines []line) bool {
+	named := false // the base alone was imported
+	for _, l := range lines {
+		switch words := strings.Fields(l.text); {
+		case len(words) >= 4 && words[0] == "from" && words[2] == "import" && strings.HasSuffix(words[1], "PmkSeed"):
+			named = named || strings.Contains(l.text, "Seed")
+		case strings.HasPrefix(l.text, "class "):
+			_, bases, _ := strings.Cut(l.text, "(")
+			bases, _, _ = strings.Cut(bases, ")")
+			for base := range strings.SplitSeq(bases, ",") {
+				base = strings.TrimSpace(base)
+				if base == "PmkSeed.Seed" || strings.HasSuffix(base, ".PmkSeed.Seed") || named && base == "Seed" {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // A conf is the text of a classic header.
 type conf struct {
 	start int    // the line of ###START-CONF
@@ -115,7 +140,7 @@ func (m *Manifest) readClassic(text string) error {
 			return err
 		}
 	}
-	m.Workers = 1 // a seed was one object, which may count and collect
+	m.Workers = classicWorkers
 	if v, ok := o.Get("workers"); ok {
 		workers, err := v.Int(1, MaxWorkers)
 		if err != nil {

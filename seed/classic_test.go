@@ -121,3 +121,23 @@ func TestClassicRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestAClassicClassBelowALine: a class of the classic shape is one object, whichever header it has.
+func TestAClassicClassBelowALine(t *testing.T) {
+	for text, want := range map[string]int{
+		"# pmk: A:B -> C:D\nfrom pumpkin import *\nclass greet(PmkSeed.Seed):\n":                    1,
+		"# pmk: A:B -> C:D\nimport pumpkin\nclass greet( Mixin, pumpkin.PmkSeed.Seed ): pass\n":     1,
+		"# pmk: A:B -> C:D\nfrom pumpkin.PmkSeed import Seed\nclass greet(Seed):\n":                 1,
+		"# pmk: A:B -> C:D\n# pmk-workers: 3\nfrom pumpkin import *\nclass greet(PmkSeed.Seed):\n":  3,
+		"# pmk: A:B -> C:D\nclass Seed: pass\nclass Other(Seed): pass\ndef run(x):\n    return x\n": 0,
+		"# pmk: A:B -> C:D\n# class greet(PmkSeed.Seed):\ndef run(x):\n    return x\n":              0,
+	} {
+		m, found, err := Parse("greet.py", []byte(text))
+		if err != nil || !found || m.Workers != want {
+			t.Errorf("%q has %d workers, %v; expected %d", text, m.Workers, err, want)
+		}
+	}
+	if m, _, err := Parse("greet.sh", []byte("# pmk: A:B -> C:D\nclass greet(PmkSeed.Seed):\n")); err != nil || m.Workers != 0 {
+		t.Errorf("what is no Python has %d workers, %v", m.Workers, err)
+	}
+}

@@ -151,7 +151,9 @@ func (c Contract) Same(other Contract) bool {
 }
 
 func sameStates(a, b []packet.State) bool {
-	sorted := func(states []packet.State) []packet.State { return slices.Compact(slices.Sorted(slices.Values(states))) }
+	sorted := func(states []packet.State) []packet.State {
+		return slices.Compact(slices.Sorted(slices.Values(states)))
+	}
 	return slices.Equal(sorted(a), sorted(b))
 }
 

@@ -33,6 +33,8 @@ func KindOf(file string) Kind {
 // lines that begin with one of # // -- ; % or stand within /* */, up to the
 // first line of code; a #! line and blank lines do not end it.
 //
+// A Python file with a class of the classic shape has one worker, unless it says another number.
+//
 // The manifest has the defaults filled in, but no Version.
 func Parse(file string, src []byte) (m Manifest, found bool, err error) {
 	m = Manifest{Kind: KindOf(file), File: file}
@@ -51,6 +53,9 @@ func Parse(file string, src []byte) (m Manifest, found bool, err error) {
 		err = &Error{file, decl.line, fmt.Sprintf("a pmk: line here and a classic header on line %d; a seed is declared once", conf.start)}
 	case ok:
 		err = m.fromKeys(file, keys)
+		if _, said := keys[workersKey]; !said && m.Kind == Python && hasClassicClass(lines) {
+			m.Workers = classicWorkers
+		}
 	case len(keys) > 0:
 		err = orphan(file, keys, classic)
 	case classic:
@@ -182,6 +187,7 @@ func (m *Manifest) fromKeys(file string, keys map[string]setting) error {
 			return &Error{file, s.line, fmt.Sprintf("%s: %v", k.name, err)}
 		}
 	}
+	m.UsesLine = keys[usesKey].line
 	if m.Name == "" {
 		base := filepath.Base(file)
 		base = strings.TrimSuffix(base, filepath.Ext(base))

@@ -41,13 +41,14 @@ func TestParseEveryKey(t *testing.T) {
 # pmk-retries: 0
 # pmk-mode: worker
 # pmk-data: path
+# pmk-uses: words.dat  data/ *.csv
 cat
 `))
 	want := Manifest{
 		Name: "everything", About: "has every key: all of them", Group: "lab-3", Kind: Process,
 		Contract:  Contract{In: states("A:B"), Out: states("C:D")},
 		OnRequest: true, Spread: true, Workers: 3, Timeout: 2 * time.Hour, Idle: 5 * time.Minute, Grace: 30 * time.Second, Retries: 0,
-		Mode: Worker, DataPath: true, File: "x/my seed.sh", Line: 6,
+		Mode: Worker, DataPath: true, File: "x/my seed.sh", Line: 6, Uses: []string{"words.dat", "data", "*.csv"}, UsesLine: 19,
 	}
 	if err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("got %+v, %v\nwant %+v", m, err, want)

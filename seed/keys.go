@@ -3,6 +3,7 @@ package seed
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,7 @@ func knownKeys() []key {
 			m.Spread, err = yesNo(v)
 			return err
 		}},
-		{name: "pmk-workers", set: func(m *Manifest, v string) (err error) {
+		{name: workersKey, set: func(m *Manifest, v string) (err error) {
 			m.Workers, err = number(v, 1, MaxWorkers)
 			return err
 		}},
@@ -93,6 +94,10 @@ func knownKeys() []key {
 			if m.DataPath && m.Mode == Lines {
 				return errors.New("a seed with pmk-mode: lines reads its data from lines, not from a file")
 			}
+			return err
+		}},
+		{name: usesKey, set: func(m *Manifest, v string) (err error) {
+			m.Uses, err = besideNames(v)
 			return err
 		}},
 		{name: "pmk-every", injector: true, set: func(m *Manifest, v string) (err error) {
@@ -139,6 +144,31 @@ func findKey(name string) *key {
 		}
 	}
 	return nil
+}
+
+// workersKey is the key of the line that says how many workers a seed has.
+const workersKey = "pmk-workers"
+
+// usesKey is the key of the line that names what a seed uses beside its file.
+const usesKey = "pmk-uses"
+
+// besideNames reads names of files and folders beside the seed, and patterns of them.
+func besideNames(v string) ([]string, error) {
+	var names []string
+	for name := range strings.FieldsSeq(v) {
+		if strings.HasSuffix(name, ",") {
+			return nil, fmt.Errorf("%q: names are separated by spaces", name)
+		}
+		clean := path.Clean(name)
+		if _, err := path.Match(clean, ""); err != nil {
+			return nil, fmt.Errorf("%q is no pattern: %w", name, err)
+		}
+		if path.IsAbs(clean) || clean == "." || clean == ".." || strings.HasPrefix(clean, "../") {
+			return nil, fmt.Errorf("%q does not lie beside the seed; expected files or folders of its own folder, such as words.dat, data or *.csv", name)
+		}
+		names = append(names, clean)
+	}
+	return names, nil
 }
 
 func yesNo(v string) (bool, error) {

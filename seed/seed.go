@@ -81,14 +81,19 @@ type Manifest struct {
 	RetryFor  time.Duration `json:"retry_for_ns,omitempty"` // how long after its first failure a packet is tried again, in place of Retries
 	Mode      Mode          `json:"mode,omitempty"`         // of a process seed
 	DataPath  bool          `json:"data_path,omitempty"`    // the data as a file's path instead of its bytes
+	Uses      []string      `json:"uses,omitempty"`         // pmk-uses: files and folders beside the seed, and patterns of them
+	UsesLine  int           `json:"-"`                      // of that in File
 	Every     time.Duration `json:"every_ns,omitempty"`     // the time between the runs of an injector; 0 means one run
 	Once      bool          `json:"once,omitempty"`         // of an injector: never again after it has ended once
 
 	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header
 	File    string `json:"file,omitempty"`    // where it was declared; "" for a seed in the program
 	Line    int    `json:"line,omitempty"`    // of the declaration in File, counted from 1
-	Version string `json:"version,omitempty"` // a hash of the file's bytes; "" for a seed in the program
+	Version string `json:"version,omitempty"` // a hash of the file's bytes, perhaps one of what it uses; "" for a seed in the program
 }
+
+// VersionSeparator stands in a version between the hash of the seed's file and that of what it uses.
+const VersionSeparator = "."
 
 // KeepIdle is how long a worker of the seed is kept that has nothing to do, or Never.
 // The only worker of a seed is kept for good unless the seed says otherwise: what it

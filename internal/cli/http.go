@@ -78,7 +78,7 @@ func (f httpFlag) open(n *node.Node, api http.Handler, secrets *key.Secrets, dat
 		return nil, nil
 	}
 	// Large data in base64 takes a third more, and the rest of a packet a little.
-	cfg := front.Config{Address: string(f), Handler: api, MaxBody: n.MaxData()/3*4 + 1<<20, Base: base.url, Log: log}
+	cfg := front.Config{Address: string(f), Handler: (&utf16Watch{log: log}).handler(api), MaxBody: n.MaxData()/3*4 + 1<<20, Base: base.url, Log: log}
 	var page *key.Page
 	if f.far() {
 		names, addresses := ownNames()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,10 +98,13 @@ func (a *app) printNetwork(all web.Network) error {
 	for _, s := range awayOf(all) {
 		fmt.Fprintf(w, "\n%s; 'pmk forget %s' ends that\n", keptLine(&s), s.Seed)
 	}
+	printFiltered(w, all)
+	printSilent(w, all)
 	printBehind(w, all)
 	printFailing(w, all)
 	printRefused(w, all)
 	printFolders(w, all)
+	printInterpreters(w, all)
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -209,11 +213,21 @@ func printSeeds(w io.Writer, all web.Network) {
 		}
 		name := string(s.Manifest.Name)
 		if v := s.Manifest.Version; several && v != "" {
-			name += "@" + v[:min(len(v), 7)]
+			name += "@" + shortVersion(v)
 		}
 		fmt.Fprintf(w, "%s%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", name, where(s.node), s.Manifest.Kind, s.Manifest.Contract,
 			s.In, s.Out, s.Failed, stored[s.Manifest.Name], s.Queued, running, cost, left)
 	}
+}
+
+// shortVersion is enough of a version to tell it from others: of the file's, and of what the seed uses.
+func shortVersion(v string) string {
+	own, used, more := strings.Cut(v, seed.VersionSeparator)
+	own = own[:min(len(own), 7)]
+	if !more {
+		return own
+	}
+	return own + seed.VersionSeparator + used[:min(len(used), 4)]
 }
 
 // drainText is when a seed will be through, and how exact that is.
@@ -249,7 +263,51 @@ func printBehind(w io.Writer, all web.Network) {
 	}
 }
 
-// printFailing writes which injectors fail, and when they are started again.
+// printFiltered writes which seeds gave nothing for packets.
+func printFiltered(w io.Writer, all web.Network) {
+	var list []string
+	for _, s := range all.Seeds {
+		if s.Filtered > 0 {
+			list = append(list, fmt.Sprintf("%d filtered by %s", s.Filtered, s.Name))
+		}
+	}
+	if len(list) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(list, ", "))
+	}
+}
+
+// printSilent writes which programs do not answer.
+func printSilent(w io.Writer, all web.Network) {
+	for _, m := range all.Nodes {
+		for _, s := range m.Seeds {
+			if s.Silent != "" {
+				fmt.Fprintf(w, "\nseed %s of %s %s; the log says what the cause may be\n", s.Manifest.Name, m.Node, s.Silent)
+			}
+		}
+	}
+}
+
+// printInterpreters writes which Python runs which seeds.
+func printInterpreters(w io.Writer, all web.Network) {
+	several := len(all.Nodes) > 1
+	for _, m := range all.Nodes {
+		by := map[string][]string{}
+		for _, s := range m.Seeds {
+			if s.Interpreter != "" {
+				by[s.Interpreter] = append(by[s.Interpreter], string(s.Manifest.Name))
+			}
+		}
+		for _, interpreter := range slices.Sorted(maps.Keys(by)) {
+			at := ""
+			if several {
+				at = " on " + m.Node
+			}
+			fmt.Fprintf(w, "\n%s runs %s%s\n", interpreter, strings.Join(by[interpreter], ", "), at)
+		}
+	}
+}
+
+// printFailing writes which seeds fail now, and when what failed is tried again, or the injector started.
 func printFailing(w io.Writer, all web.Network) {
 	for _, m := range all.Nodes {
 		for _, s := range m.Seeds {
@@ -259,6 +317,13 @@ func printFailing(w io.Writer, all web.Network) {
 					line += ": " + s.Errors[0].Error
 				}
 				fmt.Fprintf(w, "\n%s\n", line)
+				continue
+			}
+			for _, e := range s.Errors {
+				if wait := time.Until(e.Next); wait > 0 {
+					fmt.Fprintf(w, "\nseed %s of %s fails: %s (%s); the last packet is tried again in %v\n",
+						s.Manifest.Name, m.Node, e.Error, english.Plural(e.Count, "run", ""), wait.Round(time.Second))
+				}
 			}
 		}
 	}

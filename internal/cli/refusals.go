@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/python"
@@ -55,7 +56,7 @@ func (a *app) refusal(ctx context.Context, m seed.Manifest) error {
 
 func (a *app) runner(m seed.Manifest) (runner.Runner, error) {
 	discard := func(string) {}
-	return a.program.openerIn("", a.settings.python())(m, runner.Env{Node: "check", Print: func(string) error { return nil }, Warn: discard})
+	return a.program.openerIn("", a.settings.python(), load.NewUses())(m, runner.Env{Node: "check", Print: func(string) error { return nil }, Warn: discard})
 }
 
 // loads loads the seed, as a node would, in a worker that is ended again.

@@ -23,7 +23,9 @@ type roster struct {
 	asked   []string        // files that were named with --seed
 	paths   []string        // files and folders to load and to watch
 	named   []seed.Manifest // their seeds, which are hosted
-	at      string          // where others reach this node
+	uses    *load.Uses
+	wrong   map[string]string // what was said of files that declare a seed wrongly
+	at      string            // where others reach this node
 }
 
 // begin hosts what there is at the start.
@@ -36,9 +38,9 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 			return noSeedError{noFile(path, err)}
 		}
 		if info.IsDir() {
-			found, errs := load.Folder(path)
+			found, errs := r.uses.Folder(path)
 			for _, err := range errs {
-				r.log.Error(err.Error())
+				r.sayWrong(seedFileOf(err), err, "")
 			}
 			if len(found) == 0 && len(errs) == 0 {
 				r.log.Info(fmt.Sprintf("the folder %s holds no seeds yet: a file with a line such as \"# pmk: String:RAW -> String:CLEAN\" is loaded as soon as it is there; subfolders are not searched", path))
@@ -46,7 +48,7 @@ func (r *roster) begin(ctx context.Context, program Program, asked, paths []stri
 			ms = append(ms, found...)
 			continue
 		}
-		m, err := load.File(path)
+		m, err := r.uses.File(path)
 		if err != nil {
 			return noSeedError{err}
 		}
@@ -125,24 +127,30 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 // watch follows the files until ctx ends.
 func (r *roster) watch(ctx context.Context) {
 	if len(r.paths) > 0 {
-		load.Watch(ctx, r.paths, func(path string) { r.change(ctx, path) }, r.log)
+		load.Watch(ctx, r.paths, r.uses, func(path string) { r.change(ctx, path) }, r.log)
 	}
 }
 
 // change takes in what became of one file.
 func (r *roster) change(ctx context.Context, path string) {
 	before := r.of(path)
-	m, err := load.File(path)
+	m, err := r.uses.File(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		delete(r.wrong, path)
+	}
+	version := r.uses.Version(m)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, load.ErrNoSeed):
+		r.uses.Forget(path)
 		if before != nil {
 			r.node.Unhost(before.Name)
 			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path))
 		}
 	case err != nil:
-		r.log.Error(err.Error() + r.keeps(before))
-	case before != nil && before.Version == m.Version:
+		r.sayWrong(path, err, r.keeps(before))
+	case before != nil && before.Version == version:
 		r.node.Keep(before.Name)
+	case before != nil && r.uses.Newest(path) == version: // it is about to take the place
 	case !r.wanted(m):
 	default:
 		if errs := r.host(ctx, m); errs[0] == nil && before != nil && before.Name != m.Name {
@@ -151,6 +159,31 @@ func (r *roster) change(ctx context.Context, path string) {
 			r.log.Warn("seed " + string(before.Name) + r.keeps(before))
 		}
 	}
+}
+
+// sayWrong says what is wrong with a file, and what follows, unless it was said before.
+func (r *roster) sayWrong(path string, err error, more string) {
+	if r.wrong[path] == err.Error() {
+		return
+	}
+	if r.wrong == nil {
+		r.wrong = map[string]string{}
+	}
+	r.wrong[path] = err.Error()
+	r.log.Error(err.Error() + more)
+}
+
+// seedFileOf is the file of which an error of the package load speaks.
+func seedFileOf(err error) string {
+	var at *seed.Error
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &at):
+		return at.File
+	case errors.As(err, &path):
+		return path.Path
+	}
+	return ""
 }
 
 // of is the seed that the node hosts of that file, or nil.

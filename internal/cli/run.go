@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/inject"
+	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/packet"
@@ -172,8 +173,9 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	tracer, endSpans := a.tracer(ctx, own.node, log)
 	printed := newPrinted(a.out, log)
 	defer printed.close()
+	uses := load.NewUses()
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python()), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python(), uses), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})
@@ -185,7 +187,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 		log.Info(own.note)
 	}
 	n.Recall()
-	err = a.keep(ctx, n, f, reach, own, paths, log)
+	err = a.keep(ctx, n, uses, f, reach, own, paths, log)
 	endSpans()
 	trouble := own.trouble(n.StoreStatus(), log)
 	if closed := own.close(); trouble == nil {
@@ -197,7 +199,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 }
 
 // keep runs the node with all its ways in until the user ends it.
-func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
+func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlags, reach reach, own opened, paths []string, log *slog.Logger) error {
 	signals := a.signals
 	if signals == nil {
 		signals = make(chan os.Signal, 2)
@@ -220,7 +222,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if quiet == 0 {
 			quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n})
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n, &utf16Watch{log: log}})
 		if err != nil {
 			return err
 		}
@@ -252,7 +254,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	ways, waysCtx := errgroup.WithContext(waysCtx)
 	runCtx, stopRun := context.WithCancel(ctx)
 	defer stopRun()
-	r := &roster{node: n, log: log, without: f.without, at: company.offered}
+	r := &roster{node: n, log: log, without: f.without, uses: uses, at: company.offered}
 	if err := r.begin(waysCtx, a.program, f.seeds, paths); err != nil {
 		company.close()
 		stopRun()
@@ -325,11 +327,6 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	}
 	return errors.Join(wayErr, metErr)
 }
-
-// intake has a node take files.
-type intake struct{ *node.Node }
-
-func (n intake) Batch() inject.Batch { return n.Node.Intake() }
 
 // broken is closed when one of the ways has failed.
 func broken(ways *errgroup.Group) <-chan struct{} {

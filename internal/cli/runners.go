@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/runner/process"
@@ -11,11 +12,12 @@ import (
 )
 
 // openerIn is opener, with the files of seeds running from snapshots in dir, and those in
-// Python that name none in this one; "" is none.
-func (p Program) openerIn(dir, python string) runner.Opener {
+// Python that name none in this one; "" is none. uses learns what they import.
+func (p Program) openerIn(dir, python string, uses *load.Uses) runner.Opener {
 	open := p.opener()
 	return func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 		env.Snapshots, env.Python = dir, python
+		env.Uses = func(imported []string, version string) { uses.Loaded(m.File, imported, version) }
 		return open(m, env)
 	}
 }

@@ -147,7 +147,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	}
 	switch {
 	case f.wait:
-		return a.await(ctx, f, parcel.Follow, to.taken)
+		return a.await(ctx, f, sent{parcel, f.lines, to.taken})
 	case f.json && f.lines:
 		return printJSON(a.out, map[string]any{"node": name, "taken": to.taken})
 	case f.json:
@@ -182,7 +182,7 @@ func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web
 		return err
 	}
 	if f.wait {
-		return a.await(ctx, f, parcel.Follow, 1)
+		return a.await(ctx, f, sent{parcel, false, 1})
 	}
 	_, err = fmt.Fprintln(a.out, parcel.ID)
 	return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +26,9 @@ type outcome struct {
 	Ended   int                  `json:"ended"` // runs that are over
 	Waiting map[packet.State]int `json:"waiting"`
 	Kept    map[seed.Name]int    `json:"kept,omitempty"` // for seeds that are away
+	// Filtered counts the packets for which a seed gave nothing, though its contract has outputs.
+	Filtered map[seed.Name]int `json:"filtered,omitempty"`
+	Failures []failure         `json:"failures,omitempty"`
 }
 
 const (
@@ -35,11 +39,13 @@ const (
 
 // await waits until every packet under the id has ended or waits, and says how
 // far it is on a terminal. Its error tells how it ended.
-func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) error {
+func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
+	id, taken := sent.parcel.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
 	var sum node.Ledger
 	var away []node.Away
+	var failures []failure
 	at, err := f.status(ctx)
 	if err != nil {
 		return err
@@ -59,6 +65,9 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 				}
 				if err == nil {
 					err = client.Forget(ctx, id)
+				}
+				if err == nil {
+					failures, err = failuresOf(ctx, client.Everywhere(), sum.Waiting, sent.root)
 				}
 				client.Close()
 				if err != nil {
@@ -86,7 +95,7 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 		select {
 		case <-time.After(every):
 		case <-ctx.Done():
-			return fmt.Errorf("stopped waiting; the packets go on: %w", ctx.Err())
+			return errors.New("stopped waiting; the packets go on")
 		}
 	}
 	progress.clear()
@@ -102,15 +111,19 @@ func (a *app) await(ctx context.Context, f sendFlags, id packet.ID, taken int) e
 	for _, count := range sum.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept}
+	out := outcome{Node: name, Taken: taken, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept, Filtered: sum.Filtered, Failures: failures}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(a.err, "%s sent, %s finished\n", english.Plural(taken, "packet", ""), english.Plural(out.Ended, "run", ""))
+		for _, name := range slices.Sorted(maps.Keys(sum.Filtered)) {
+			fmt.Fprintf(a.err, "%d filtered by %s\n", sum.Filtered[name], name)
+		}
 		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
 			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(sum.Waiting[state], "packet", ""), state, state)
+			printFailures(forPeople(a.err), failures, state)
 		}
 		for _, name := range slices.Sorted(maps.Keys(sum.Kept)) {
 			fmt.Fprintln(a.err, keptFor(name, sum.Kept[name], away))

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recap/pumpkin/internal/uses"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -23,8 +24,12 @@ const maxHeader = 256 << 10
 var ErrNoSeed = errors.New("declares no seed")
 
 // File reads the manifest of a seed file. Its error is [ErrNoSeed] if the file
-// has no declaration.
-func File(path string) (seed.Manifest, error) {
+// has no declaration. The version covers what pmk-uses names; if that cannot be found, the manifest
+// is there beside the error.
+func File(path string) (seed.Manifest, error) { return readFile(path, new(uses.Sums)) }
+
+// readFile is File with the sums of files that were read before.
+func readFile(path string, sums *uses.Sums) (seed.Manifest, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return seed.Manifest{}, err
@@ -54,13 +59,21 @@ func File(path string) (seed.Manifest, error) {
 		return seed.Manifest{}, err
 	}
 	m.File, m.Version = path, hex.EncodeToString(sum.Sum(nil)[:6])
+	used, err := sums.Look(m, nil)
+	if err != nil {
+		return m, &seed.Error{File: path, Line: m.UsesLine, Msg: "pmk-uses: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
+	m.Version = used.Version(m)
 	return m, nil
 }
 
 // Folder reads the seed files of a folder, by name; folders in it are not
 // looked into. Files without a declaration are passed over. The errors are
 // those of files that declare a seed and do it wrongly.
-func Folder(dir string) (ms []seed.Manifest, errs []error) {
+func Folder(dir string) (ms []seed.Manifest, errs []error) { return readFolder(dir, File) }
+
+// readFolder is Folder with what reads a file.
+func readFolder(dir string, read func(path string) (seed.Manifest, error)) (ms []seed.Manifest, errs []error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, []error{err}
@@ -69,7 +82,7 @@ func Folder(dir string) (ms []seed.Manifest, errs []error) {
 		if e.IsDir() || !Eligible(e.Name()) {
 			continue
 		}
-		m, err := File(filepath.Join(dir, e.Name()))
+		m, err := read(filepath.Join(dir, e.Name()))
 		switch {
 		case errors.Is(err, ErrNoSeed):
 		case err != nil:

@@ -79,7 +79,7 @@ func TestWatch(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		Watch(ctx, []string{dir}, func(path string) { changes <- path }, slog.New(slog.DiscardHandler))
+		Watch(ctx, []string{dir}, NewUses(), func(path string) { changes <- path }, slog.New(slog.DiscardHandler))
 	}()
 	next := func(want string) {
 		t.Helper()

@@ -27,7 +27,7 @@ func TestLook(t *testing.T) {
 			var mu sync.Mutex
 			var changes []string
 			j := &testenv.Journal{}
-			w := newWatch([]string{dir, single}, func(path string) {
+			w := newWatch([]string{dir, single}, NewUses(), func(path string) {
 				mu.Lock()
 				defer mu.Unlock()
 				changes = append(changes, path)
@@ -98,7 +98,7 @@ func TestEventsEnd(t *testing.T) {
 		a := filepath.Join(dir, "a.py")
 		changes := make(chan string, 1000)
 		j := &testenv.Journal{}
-		w := newWatch([]string{dir}, func(path string) { changes <- path }, j.Log())
+		w := newWatch([]string{dir}, NewUses(), func(path string) { changes <- path }, j.Log())
 		w.errors = make(chan error)
 		at, err := placeOf(dir)
 		if err != nil {
@@ -156,7 +156,7 @@ func TestLinks(t *testing.T) {
 	j := &testenv.Journal{}
 	go func() {
 		defer close(ended)
-		w := newWatch([]string{dir, named}, func(path string) { changes <- path }, j.Log())
+		w := newWatch([]string{dir, named}, NewUses(), func(path string) { changes <- path }, j.Log())
 		w.every = time.Hour // so that looking finds nothing
 		w.watch(ctx)
 	}()
@@ -209,7 +209,7 @@ func TestBusyFolder(t *testing.T) {
 	ended := make(chan struct{}, 2)
 	j := &testenv.Journal{}
 	go func() {
-		Watch(ctx, []string{dir}, func(path string) { changes <- path }, j.Log())
+		Watch(ctx, []string{dir}, NewUses(), func(path string) { changes <- path }, j.Log())
 		ended <- struct{}{}
 	}()
 	go func() {

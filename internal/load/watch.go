@@ -37,8 +37,9 @@ const (
 // A folder that goes takes its files along, and is looked for until it is there
 // again. What cannot be watched, for want of inotify instances or watches for
 // instance, is looked through more often; log says so.
-func Watch(ctx context.Context, paths []string, changed func(path string), log *slog.Logger) {
-	w := newWatch(paths, changed, log)
+// A change of what a seed uses beside its file is one of the seed.
+func Watch(ctx context.Context, paths []string, uses *Uses, changed func(path string), log *slog.Logger) {
+	w := newWatch(paths, uses, changed, log)
 	for dir := range w.dirs() {
 		if kind := netfs.Kind(dir); kind != "" {
 			log.Info(fmt.Sprintf("the folder %s is on a network file system (%s): seeds that other machines change there are seen within %v", dir, kind, lookEvery))
@@ -66,20 +67,22 @@ type watch struct {
 	notify         *fsnotify.Watcher // nil: nothing is watched
 	events         chan fsnotify.Event
 	errors         chan error
+	uses           *Uses
 	changed        func(string)
 	pending        map[string]time.Time // when to look at a file
-	seen           map[string]stamp     // the files that changed was called with, and that were there
+	seen           map[string][]stamp   // the files that changed was called with, and that were there, with what they use
 	files, folders map[string]bool      // what is to be watched
 	watched        map[string]place     // the folders that are
-	links          map[string][]string  // the files that lead to a file elsewhere
+	links          map[string][]string  // the files that lead to a file elsewhere, or use it
+	within         map[string][]string  // the files that use what is in a folder
 	told           bool                 // that one cannot be
 }
 
 // newWatch is a watch of these paths that looks alone.
-func newWatch(paths []string, changed func(path string), log *slog.Logger) *watch {
+func newWatch(paths []string, uses *Uses, changed func(path string), log *slog.Logger) *watch {
 	w := &watch{
-		log: log, every: lookEvery, changed: changed, pending: map[string]time.Time{}, seen: map[string]stamp{},
-		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]place{}, links: map[string][]string{},
+		log: log, every: lookEvery, uses: uses, changed: changed, pending: map[string]time.Time{}, seen: map[string][]stamp{},
+		files: map[string]bool{}, folders: map[string]bool{}, watched: map[string]place{}, links: map[string][]string{}, within: map[string][]string{},
 	}
 	for _, path := range paths {
 		path = filepath.Clean(path)
@@ -131,7 +134,25 @@ func stampOf(path string) (stamp, error) {
 }
 
 func (s stamp) same(as stamp) bool {
+	if s.file == nil || as.file == nil {
+		return s.file == as.file
+	}
 	return s.size == as.size && s.changed.Equal(as.changed) && os.SameFile(s.file, as.file)
+}
+
+// stampsOf looks at a path and at what the seed there uses, of which some may be gone.
+func (w *watch) stampsOf(path string) ([]stamp, error) {
+	own, err := stampOf(path)
+	if err != nil {
+		return nil, err
+	}
+	stamps := []stamp{own}
+	files, _ := w.uses.list(path)
+	for _, f := range files {
+		s, _ := stampOf(f)
+		stamps = append(stamps, s)
+	}
+	return stamps, nil
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -158,6 +179,9 @@ func (w *watch) run(ctx context.Context) {
 			if w.heed(event); idle {
 				timer.Reset(Quiet)
 			}
+		case <-w.uses.more:
+			w.look() // it was used before it was known
+			timer.Reset(Quiet)
 		case <-often.C:
 			if w.lookAtMissing() {
 				timer.Reset(0)
@@ -173,8 +197,8 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// dirs are the folders to watch: those that were named, those of single files, and those
-// of the files that a link in one of them leads to.
+// dirs are the folders to watch: those that were named, those of single files, those
+// of the files that a link in one of them leads to or a seed uses, and those that a seed uses.
 func (w *watch) dirs() map[string]bool {
 	dirs := map[string]bool{}
 	for dir := range w.folders {
@@ -185,6 +209,9 @@ func (w *watch) dirs() map[string]bool {
 	}
 	for target := range w.links {
 		dirs[filepath.Dir(target)] = true
+	}
+	for dir := range w.within {
+		dirs[dir] = true
 	}
 	return dirs
 }
@@ -264,9 +291,9 @@ func (w *watch) lookAt(dir string) {
 		}
 	}
 	for path := range there {
-		now, err := stampOf(path)
+		now, err := w.stampsOf(path)
 		before, known := w.seen[path]
-		if known != (err == nil) || known && !now.same(before) {
+		if known != (err == nil) || known && !slices.EqualFunc(now, before, stamp.same) {
 			w.pend(path, 0)
 		}
 	}
@@ -284,9 +311,10 @@ func (w *watch) leave(dir string) {
 	w.notify.Remove(real) // of one that was removed there is none
 }
 
-// follow finds out which files are links, and where they lead.
+// follow finds out which files are links, and where they lead, and what they use.
 func (w *watch) follow() {
 	clear(w.links)
+	clear(w.within)
 	for path := range w.seen {
 		w.followOne(path)
 	}
@@ -294,13 +322,24 @@ func (w *watch) follow() {
 
 // followOne is follow for one file.
 func (w *watch) followOne(path string) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return // what is behind a folder that is a link is watched as what is in it
+	// What is behind a folder that is a link is watched as what is in it.
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		lead(w.links, path, path)
 	}
-	target, err := realPath(path)
-	if err == nil && !slices.Contains(w.links[target], path) {
-		w.links[target] = append(w.links[target], path)
+	files, folders := w.uses.list(path)
+	for _, f := range files {
+		lead(w.links, f, path)
+	}
+	for _, f := range folders {
+		lead(w.within, f, path)
+	}
+}
+
+// lead notes that what target leads to is a part of path. What is not there is looked for.
+func lead(from map[string][]string, target, path string) {
+	real, err := realPath(target)
+	if err == nil && !slices.Contains(from[real], path) {
+		from[real] = append(from[real], path)
 	}
 }
 
@@ -315,8 +354,8 @@ func (w *watch) pend(path string, wait time.Duration) {
 // heed takes one event, whose name is a real one.
 func (w *watch) heed(event fsnotify.Event) {
 	real := filepath.Clean(event.Name)
-	for _, link := range w.links[real] {
-		w.pend(link, Quiet)
+	for _, path := range slices.Concat(w.links[real], w.within[filepath.Dir(real)]) {
+		w.pend(path, Quiet)
 	}
 	base := filepath.Base(real)
 	for dir, at := range w.watched {
@@ -344,7 +383,7 @@ func (w *watch) settle() (next time.Duration) {
 			continue
 		}
 		delete(w.pending, path)
-		if seen, err := stampOf(path); err == nil {
+		if seen, err := w.stampsOf(path); err == nil {
 			w.seen[path] = seen
 			w.followOne(path)
 		} else {

@@ -20,7 +20,7 @@ func (r *run) batch() (goesOn bool) {
 			return true
 		}
 		r.slot.notBefore = r.clock.now() + restSlot
-		h.faults.warn(r.log, workerMissing, fmt.Sprintf("a worker of seed %s more cannot be started: those that it has go on alone", h.name), err)
+		h.faults.warn(r.log, workerMissing, fmt.Sprintf("a worker of seed %s more cannot be started: those that it has go on alone", h.name), err, time.Now().Add(restSlot))
 		r.takeBack(h, r.room.items())
 		return false
 	}
@@ -81,7 +81,7 @@ func (r *run) broken(err error) {
 	r.close()
 	left := r.left()
 	if len(left) > 0 {
-		r.writeNotes(&left[0], false)
+		r.writeNotes(&left[0], false, false)
 	}
 	switch {
 	case len(left) == 0:

@@ -53,7 +53,7 @@ func (r *roster) say() {
 	snap := r.snap.Load()
 	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
 		h := snap.hosts[name]
-		card.Seeds = append(card.Seeds, mesh.Hosted{Manifest: h.manifest, Since: h.since, Cost: h.cost.rounded(known[name])})
+		card.Seeds = append(card.Seeds, mesh.Hosted{Manifest: h.declared(), Since: h.since, Cost: h.cost.rounded(known[name])})
 	}
 	if before != nil && reflect.DeepEqual(card, before.card) {
 		return

@@ -19,6 +19,14 @@ func (h *host) counts() (in, out, failed uint64) {
 	return in, out, failed
 }
 
+// filtered counts the packets for which the seed gave nothing, though its contract has outputs.
+func (h *host) filtered() (n uint64) {
+	for _, s := range h.slots {
+		n += s.filtered.Load()
+	}
+	return n
+}
+
 // countsByState are the packets that the seed took and gave, by their states.
 func (h *host) countsByState() (in, out map[packet.State]uint64) {
 	sum := func(states []packet.State, of func(*slot) []atomic.Uint64) map[packet.State]uint64 {

@@ -70,7 +70,7 @@ func (f *flow) attempted(h *host, it *item, err error) {
 		of = ""
 	}
 	h.faults.warn(f.log, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
-		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err)
+		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay))
 	f.delay(h, it, delay)
 }
 
@@ -160,7 +160,7 @@ func (f *flow) deadLetter(h *host, it *item, err error) {
 	if it.Attempt > 0 { // it was run, and did not end its node
 		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
 	}
-	h.faults.warn(f.log, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err)
+	h.faults.warn(f.log, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err, time.Time{})
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

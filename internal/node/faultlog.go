@@ -37,7 +37,8 @@ const (
 // quiet is how long a kind of line is not written again.
 const quiet = 10 * time.Second
 
-func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error) {
+// warn writes the line. next is when that is tried again, zero for never.
+func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error, next time.Time) {
 	var run *runner.Fault
 	output := ""
 	if errors.As(err, &run) {
@@ -45,7 +46,7 @@ func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error
 	}
 	f.mu.Lock()
 	now := time.Now()
-	f.remember(err.Error(), output, now)
+	f.remember(err.Error(), output, now, next)
 	line := &f.lines[kind]
 	if now.Sub(line.told) < quiet {
 		line.more++
@@ -75,7 +76,7 @@ func (f *faultLog) note(err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.remember(err.Error(), output, time.Now())
+	f.remember(err.Error(), output, time.Now(), time.Time{})
 }
 
 // A SeedError is one way in which a seed has failed lately on a node.
@@ -84,6 +85,9 @@ type SeedError struct {
 	At    time.Time `json:"at"`
 	Count int       `json:"count"`
 	Error string    `json:"error"`
+	// Next is when the packet that failed so last is tried again, or the injector started; zero if it is
+	// not, or where NotLoaded says it.
+	Next time.Time `json:"next,omitzero"`
 	// Output is the end of what the seed had printed then.
 	Output string `json:"output,omitempty"`
 }
@@ -97,8 +101,8 @@ const (
 )
 
 // remember puts a failure in front of the others. The caller holds f.mu.
-func (f *faultLog) remember(reason, output string, at time.Time) {
-	e := SeedError{At: at, Count: 1, Error: reason}
+func (f *faultLog) remember(reason, output string, at, next time.Time) {
+	e := SeedError{At: at, Count: 1, Error: reason, Next: next}
 	if len(reason) > maxErrorText {
 		e.Error = strings.ToValidUTF8(reason[:maxErrorText], "") + "..."
 	}

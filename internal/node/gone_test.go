@@ -129,6 +129,34 @@ func TestTheCopyOfASeedThatIsGone(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "it runs when the seed is back", func() bool { return a.count() == 2 })
 }
 
+// TestWhatWasFiltered: who follows a packet is told which seeds gave nothing for it though they might have,
+// and so is who looks at the seeds.
+func TestWhatWasFiltered(t *testing.T) {
+	w := newWorld(t)
+	var got basket
+	odd := func(_ context.Context, p packet.Packet, emit gofn.Emit) error {
+		if p.Data == "even" {
+			return nil
+		}
+		return emit("", p.Data)
+	}
+	w.host(w.seed("odd", "T:S -> T:ODD", odd), w.seed("end", "T:ODD ->", got.run))
+	w.start()
+	id := packet.NewID()
+	for _, data := range []string{"even", "odd", "even"} {
+		w.inject("T:S", data, &packet.Wish{Follow: id})
+	}
+	w.inject("T:S", "even", nil)
+	testenv.Eventually(t, 10*time.Second, "the ledger says so", func() bool {
+		sum, err := w.Ledger(t.Context(), id)
+		return err == nil && sum.Live == 0 && sum.Begun == 4 && len(sum.Filtered) == 1 && sum.Filtered["odd"] == 2
+	})
+	testenv.Eventually(t, 10*time.Second, "the status says so", func() bool { return w.statusOf("odd").Filtered == 3 })
+	if n := w.statusOf("end").Filtered; n != 0 {
+		t.Errorf("a seed without outputs has filtered %d", n)
+	}
+}
+
 // TestAForgottenLedger leaves nothing behind, whatever becomes of its packets.
 func TestAForgottenLedger(t *testing.T) {
 	w := newWorld(t)

@@ -26,6 +26,7 @@ type host struct {
 	key      packet.SeedKey
 	inbox    store.Queue
 	runner   runner.Runner
+	loaded   atomic.Pointer[runner.Loaded] // nil before, and of a runner that does not tell
 	queue    queue
 	slots    []*slot
 	cost     cost
@@ -61,6 +62,21 @@ type host struct {
 	mu      sync.Mutex
 	delayed map[*time.Timer]item
 	hurried bool // the node drains: a retry does not wait any more
+}
+
+// version is that of what the seed's workers have loaded.
+func (h *host) version() string {
+	if l := h.loaded.Load(); l != nil && l.Version != "" {
+		return l.Version
+	}
+	return h.manifest.Version
+}
+
+// declared is the manifest, with the version of what was loaded.
+func (h *host) declared() seed.Manifest {
+	m := h.manifest
+	m.Version = h.version()
+	return m
 }
 
 // A caller is the run that a packet comes from, as far as it matters to the next one.
@@ -275,7 +291,7 @@ func (h *host) runID(p *packet.Packet) packet.ID {
 
 // extend is the trail of what the seed gives for p on the node of that name.
 func (h *host) extend(p *packet.Packet, node string, at time.Time) *packet.Hop {
-	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.manifest.Version, Node: node, At: at, Depth: p.Hops() + 1}
+	return &packet.Hop{Prev: p.Trail, Seed: h.name, Version: h.version(), Node: node, At: at, Depth: p.Hops() + 1}
 }
 
 // port finds the output that a seed means by state.

@@ -140,7 +140,7 @@ func (r *roster) Seeds() []seed.Manifest {
 	var out []seed.Manifest
 	snap := r.snap.Load()
 	for _, name := range slices.Sorted(maps.Keys(snap.hosts)) {
-		out = append(out, snap.hosts[name].manifest)
+		out = append(out, snap.hosts[name].declared())
 	}
 	return out
 }

@@ -20,6 +20,9 @@ type Ledger struct {
 	// Kept counts those that are kept for seeds that are away, which are neither
 	// Live nor Waiting.
 	Kept map[seed.Name]int `json:"kept,omitempty"`
+	// Filtered counts those that have ended at a seed which gave nothing for them, though its contract has
+	// outputs.
+	Filtered map[seed.Name]int `json:"filtered,omitempty"`
 	// Held counts those of Live that are for seeds which do not run now, by why.
 	Held map[string]int `json:"held,omitempty"`
 }
@@ -59,6 +62,7 @@ type standing uint8
 const (
 	began standing = 1 << iota
 	ended
+	gaveNothing
 )
 
 // add takes a record.
@@ -74,8 +78,11 @@ func (l *ledger) add(lines string) {
 			continue
 		}
 		is := began
-		if head[0] == '-' {
+		switch head[0] {
+		case '-':
 			is = ended
+		case '~':
+			is = began | gaveNothing
 		}
 		l.stays[stay{id, at}] |= is
 	}
@@ -87,7 +94,13 @@ func (l *ledger) sum(snap *snapshot) Ledger {
 		if is&began != 0 {
 			out.Begun++
 		}
-		if is != began {
+		if is&ended != 0 && is&gaveNothing != 0 {
+			if out.Filtered == nil {
+				out.Filtered = map[seed.Name]int{}
+			}
+			out.Filtered[seed.Name(s.at)]++
+		}
+		if is&began == 0 || is&ended != 0 {
 			continue
 		}
 		if state, waits := strings.CutPrefix(s.at, waitsIn); waits {

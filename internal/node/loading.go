@@ -87,7 +87,12 @@ func (r *roster) openFirst(ctx context.Context, h *host, l *loading) (w runner.W
 			return nil, err
 		}
 	}
-	return h.runner.Open(ctx)
+	w, err = h.runner.Open(ctx)
+	if t, ok := h.runner.(runner.Teller); ok && err == nil {
+		loaded := t.Loaded()
+		h.loaded.Store(&loaded)
+	}
+	return w, err
 }
 
 func (r *roster) openRunner(m seed.Manifest) (runner.Runner, error) {

@@ -12,12 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/runner/process"
 	"github.com/recap/pumpkin/internal/runner/python"
 	"github.com/recap/pumpkin/internal/runner/supervise"
 	"github.com/recap/pumpkin/internal/store/blob"
+	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -180,6 +182,36 @@ func TestAWorkerThatCannotStart(t *testing.T) {
 	}
 }
 
+// TestTheVersionCoversWhatASeedHasImported, in its status, its hops and for its peers; the status has
+// its interpreter, too.
+func TestTheVersionCoversWhatASeedHasImported(t *testing.T) {
+	w := newFileWorld(t)
+	m := w.file(seed.Python, "A:A -> B:B", "import helper\ndef run(x):\n    return x\n")
+	m.Version = "0123456789ab"
+	write(t, filepath.Join(filepath.Dir(m.File), "helper.py"), "")
+	var got basket
+	w.host(m, w.seed("end", "B:B ->", got.run))
+	w.start()
+	if err := w.Loaded(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	w.inject("A:A", "x", nil)
+	testenv.Eventually(t, 60*time.Second, "it runs", func() bool { return got.count() == 1 })
+	st := w.statusOf("m")
+	version := st.Manifest.Version
+	if !strings.HasPrefix(version, "0123456789ab.") || !strings.Contains(st.Interpreter, "(python 3.") {
+		t.Errorf("the version is %q, the interpreter %q", version, st.Interpreter)
+	}
+	if hop := w.snap.Load().hosts["m"].extend(&packet.Packet{}, "test", time.Now()); hop.Version != version {
+		t.Errorf("a hop has the version %q", hop.Version)
+	}
+	for _, s := range w.said.Load().card.Seeds {
+		if s.Manifest.Name == "m" && s.Manifest.Version != version {
+			t.Errorf("peers are told the version %q", s.Manifest.Version)
+		}
+	}
+}
+
 // TestTheNextVersionLoadsBesideTheOld, which goes on when the next one is broken, and
 // when nobody wants that any more.
 func TestTheNextVersionLoadsBesideTheOld(t *testing.T) {
@@ -252,3 +284,21 @@ func TestOneWorkerTooMany(t *testing.T) {
 		t.Errorf("it says %+v", st)
 	}
 }
+
+// TestThatASeedIsLoadedIsNoNews: its peers have heard of it.
+func TestThatASeedIsLoadedIsNoNews(t *testing.T) {
+	var j testenv.Journal
+	n := New(Config{Name: "a", Store: inMemory(t, pebble.Config{}), Log: j.Log()})
+	p := &peer{name: "b", Peer: quietPeer{}}
+	for _, version := range []string{"1", "1.2", "1.2", "1.3", "2"} {
+		n.tellSeeds(p, []mesh.Hosted{{Manifest: seed.Manifest{Name: "m", Version: version}}})
+	}
+	if n := j.Count("discovered seed m"); n != 3 {
+		t.Errorf("%d lines, want 3:\n%s", n, j.String())
+	}
+}
+
+// A quietPeer has an address.
+type quietPeer struct{ mesh.Peer }
+
+func (quietPeer) At() string { return "nowhere" }

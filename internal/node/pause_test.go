@@ -156,11 +156,11 @@ func TestAFloodOfFailures(t *testing.T) {
 		log := journal.Log()
 		var f faultLog
 		for i := range 1000 {
-			f.warn(log, attemptFailed, "seed s failed", fmt.Errorf("cannot reach 10.0.0.1:%d", i))
+			f.warn(log, attemptFailed, "seed s failed", fmt.Errorf("cannot reach 10.0.0.1:%d", i), time.Time{})
 		}
-		f.warn(log, gaveUp, "seed s gave up", errors.New("cannot reach 10.0.0.1:999"))
+		f.warn(log, gaveUp, "seed s gave up", errors.New("cannot reach 10.0.0.1:999"), time.Time{})
 		time.Sleep(quiet)
-		f.warn(log, attemptFailed, "seed s failed", errors.New("cannot reach 10.0.0.1:1"))
+		f.warn(log, attemptFailed, "seed s failed", errors.New("cannot reach 10.0.0.1:1"), time.Time{})
 		if failed, gave := journal.Count("s failed"), journal.Count("gave up"); failed != 2 || gave != 1 || journal.Count("left_out=999") != 1 {
 			t.Errorf("%d and %d lines:\n%s", failed, gave, journal.String())
 		}
@@ -171,11 +171,11 @@ func TestAFloodOfFailures(t *testing.T) {
 func TestErrorsOfASeed(t *testing.T) {
 	var f faultLog
 	for i := range 10 {
-		f.remember(fmt.Sprint("reason ", i/2), "output", time.Now())
+		f.remember(fmt.Sprint("reason ", i/2), "output", time.Now(), time.Time{})
 	}
-	f.remember("reason 3", "last", time.Now())
+	f.remember("reason 3", "last", time.Now(), time.Unix(1, 0))
 	got := f.errors()
-	if len(got) != maxErrors || got[0].Error != "reason 3" || got[0].Count != 3 || got[0].Output != "last" || got[1].Error != "reason 4" || got[1].Count != 2 {
+	if len(got) != maxErrors || got[0].Error != "reason 3" || got[0].Count != 3 || got[0].Output != "last" || got[0].Next != time.Unix(1, 0) || got[1].Error != "reason 4" || got[1].Count != 2 {
 		t.Errorf("remembered are %+v", got)
 	}
 }

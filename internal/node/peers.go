@@ -20,7 +20,7 @@ func (r *roster) tellSeeds(p *peer, seeds []mesh.Hosted) {
 	}
 	for _, s := range seeds {
 		m := s.Manifest
-		if old, ok := before[m.Name]; !ok || old.Version != m.Version || !old.Contract.Same(m.Contract) {
+		if old, ok := before[m.Name]; !ok || !sameVersion(old.Version, m.Version) || !old.Contract.Same(m.Contract) {
 			r.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name))
 		}
 		delete(before, m.Name)
@@ -29,6 +29,11 @@ func (r *roster) tellSeeds(p *peer, seeds []mesh.Hosted) {
 		r.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name))
 	}
 	p.told = seeds
+}
+
+// sameVersion tells whether a seed has not changed: while it is loaded, what it imports is not known yet.
+func sameVersion(before, now string) bool {
+	return before == now || strings.HasPrefix(now, before+seed.VersionSeparator)
 }
 
 // Meet tells the node who its peers are, all of them, whenever that or a card has

@@ -244,7 +244,7 @@ func (r *run) untraced(i int) *packet.Wish {
 
 // writeNotes writes into its ledger what a run of it has begun, and, if done,
 // that the run has ended.
-func (r *run) writeNotes(it *item, done bool) {
+func (r *run) writeNotes(it *item, done, filtered bool) {
 	if _, ok := followed(&it.Packet); !ok {
 		return
 	}
@@ -255,6 +255,9 @@ func (r *run) writeNotes(it *item, done bool) {
 	}
 	if done {
 		notes.end(it.ID, r.host.name)
+	}
+	if filtered {
+		notes.filter(it.ID, r.host.name)
 	}
 	if _, err := r.note(r.ctx, it, notes); err != nil {
 		r.log.Debug("writing a ledger", "error", err)

@@ -63,8 +63,12 @@ func (r *run) Done(i int, err error) {
 func (r *run) verdict(i int, err error) {
 	r.done = i + 1
 	if err == nil {
+		filtered := !r.host.manifest.Contract.Extractor() && (r.emitting != i || r.index == 0)
+		if filtered {
+			r.slot.filtered.Add(1)
+		}
 		if r.packets[i].Wish != nil {
-			r.writeNotes(&item{Packet: r.packets[i], from: r.from[i]}, true)
+			r.writeNotes(&item{Packet: r.packets[i], from: r.from[i]}, true, filtered)
 		}
 		if !r.borrowed {
 			r.from[i].end(1)
@@ -72,7 +76,7 @@ func (r *run) verdict(i int, err error) {
 		return
 	}
 	it := r.item(i)
-	r.writeNotes(&it, false)
+	r.writeNotes(&it, false, false)
 	if errors.Is(err, context.Canceled) && r.ctx.Err() != nil {
 		r.abandon(&it) // not the seed's fault: the node ends
 		return

@@ -30,6 +30,8 @@ type slot struct {
 	// so that an injector's runs and an extractor's nothing have a place.
 	in, out []atomic.Uint64
 	failed  atomic.Uint64
+	// filtered counts the runs that gave nothing, though the contract has outputs.
+	filtered atomic.Uint64
 
 	_ [128]byte // slots of a seed are taken at the same time: each has lines of the cache of its own
 }

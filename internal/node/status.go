@@ -72,6 +72,8 @@ type SeedStatus struct {
 	In     uint64 `json:"in"`
 	Out    uint64 `json:"out"`
 	Failed uint64 `json:"failed"`
+	// Filtered counts the packets for which it gave nothing, though its contract has outputs.
+	Filtered uint64 `json:"filtered,omitempty"`
 	// Retries counts the failed runs after which a packet is tried again.
 	Retries uint64 `json:"retries"`
 	// Queued are the packets in its queue, retries that wait for their time
@@ -102,6 +104,10 @@ type SeedStatus struct {
 	// its inbox meanwhile.
 	Loading   bool   `json:"loading,omitempty"`
 	NotLoaded string `json:"not_loaded,omitempty"`
+	// Interpreter is what runs the file of a Python seed; "" before it is loaded.
+	Interpreter string `json:"interpreter,omitempty"`
+	// Silent says which packets a program in lines mode does not answer; "" for none.
+	Silent string `json:"silent,omitempty"`
 	// Errors are its failures lately, the newest first.
 	Errors []SeedError `json:"errors,omitempty"`
 	// Injector is how an injector does; nil of other seeds.
@@ -264,16 +270,22 @@ func (r *roster) whyWaiting(snap *snapshot, state packet.State) string {
 func (r *roster) Network() *dtn.Network { return r.snap.Load().net }
 
 func (h *host) status() SeedStatus {
-	st := SeedStatus{Manifest: h.manifest, Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}
+	st := SeedStatus{Manifest: h.declared(), Since: h.since, Workers: len(h.slots), Cost: h.cost.get(), Prediction: h.cost.line()}
 	st.In, st.Out, st.Failed = h.counts()
 	st.InStates, st.OutStates = h.countsByState()
 	st.GaveUp, st.Paused, st.Errors = h.gaveUps.Load(), h.paused(), h.faults.errors()
-	st.Retries = h.retries.Load()
+	st.Retries, st.Filtered = h.retries.Load(), h.filtered()
 	if l := h.unloaded.Load(); l != nil {
 		if err := l.why(); err != nil {
 			st.NotLoaded = err.Error()
 		} else {
 			st.Loading = true
+		}
+	}
+	if l := h.loaded.Load(); l != nil {
+		st.Interpreter = l.Interpreter
+		if l.Silent != nil {
+			st.Silent = l.Silent()
 		}
 	}
 	st.Queued, st.QueuedBytes = h.queue.look()

@@ -26,6 +26,23 @@ type Runner interface {
 	Open(ctx context.Context) (Worker, error)
 }
 
+// A Teller is a runner that knows more of its seed once it has been opened.
+type Teller interface {
+	// Loaded is what the newest [Runner.Open] that succeeded has loaded; the zero value before.
+	Loaded() Loaded
+}
+
+// Loaded is what workers of a seed have loaded. All of one runner have loaded the same.
+type Loaded struct {
+	// Version is the seed's, with what it has imported from its own folder.
+	Version string
+	// Interpreter is what runs the seed's file, for people; "" where the file says it.
+	Interpreter string
+	// Silent says what workers do not answer now that should have, for people; "" if all do. It is safe
+	// for concurrent use; nil is as well.
+	Silent func() string
+}
+
 // A Worker runs one seed on one batch of packets at a time. It is used by one
 // goroutine at a time.
 type Worker interface {
@@ -115,6 +132,9 @@ type Env struct {
 	// MaxData is the most bytes that one output may have; 0 means
 	// [DefaultMaxData].
 	MaxData int64
+	// Uses takes the paths that the seed has imported from its own folder, each time that it was
+	// loaded, and the version that is; "" if it could not be loaded. nil discards them.
+	Uses func(imported []string, version string)
 	// LoadTimeout is how long a worker may take until its seed is loaded; 0 is as
 	// long as its process lives.
 	LoadTimeout time.Duration

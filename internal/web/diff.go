@@ -47,7 +47,7 @@ type NodeCounters struct {
 }
 
 func (c SeedCounters) same(d SeedCounters) bool {
-	return c.In == d.In && c.Out == d.Out && c.Failed == d.Failed && c.GaveUp == d.GaveUp && c.Ahead == d.Ahead &&
+	return c.In == d.In && c.Out == d.Out && c.Failed == d.Failed && c.GaveUp == d.GaveUp && c.Filtered == d.Filtered && c.Ahead == d.Ahead &&
 		c.Running == d.Running && c.Workers == d.Workers && c.Cost == d.Cost && c.Drain == d.Drain && c.DrainError == d.DrainError && c.Paused == d.Paused &&
 		maps.Equal(c.InStates, d.InStates) && maps.Equal(c.OutStates, d.OutStates)
 }
@@ -175,7 +175,7 @@ func seedChanges(before, now *Network) (out []Change) {
 			case old == nil:
 				add("came", s.Contract.String())
 				old = &Replica{Failed: r.Failed}
-			case old.Version != r.Version:
+			case old.Version != r.Version && !old.Loading && old.NotLoaded == "": // else what it imports is known now
 				add("changed", s.Contract.String())
 			}
 			if r.Paused && !old.Paused {

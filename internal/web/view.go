@@ -29,11 +29,13 @@ type Seed struct {
 type SeedCounters struct {
 	Name seed.Name `json:"name"`
 	// In counts the packets taken, Out those given, Failed the runs that failed,
-	// GaveUp the packets that went to Error:NAME.
-	In     uint64 `json:"in"`
-	Out    uint64 `json:"out"`
-	Failed uint64 `json:"failed"`
-	GaveUp uint64 `json:"gave_up"`
+	// GaveUp the packets that went to Error:NAME, Filtered those for which it gave
+	// nothing though its contract has outputs.
+	In       uint64 `json:"in"`
+	Out      uint64 `json:"out"`
+	Failed   uint64 `json:"failed"`
+	GaveUp   uint64 `json:"gave_up"`
+	Filtered uint64 `json:"filtered,omitempty"`
 	// InStates and OutStates are In and Out by state.
 	InStates  map[packet.State]uint64 `json:"in_states"`
 	OutStates map[packet.State]uint64 `json:"out_states"`
@@ -70,6 +72,8 @@ type Replica struct {
 	Paused      bool             `json:"paused,omitempty"`
 	Loading     bool             `json:"loading,omitempty"`
 	NotLoaded   string           `json:"not_loaded,omitempty"`
+	Interpreter string           `json:"interpreter,omitempty"`
+	Silent      string           `json:"silent,omitempty"`
 	Errors      []node.SeedError `json:"errors,omitempty"`
 }
 
@@ -147,6 +151,7 @@ func (s *Seed) add(at string, r *node.SeedStatus) {
 	s.Out += r.Out
 	s.Failed += r.Failed
 	s.GaveUp += r.GaveUp
+	s.Filtered += r.Filtered
 	for state, n := range r.InStates {
 		s.InStates[state] += n
 	}
@@ -161,7 +166,7 @@ func (s *Seed) add(at string, r *node.SeedStatus) {
 	s.Replicas = append(s.Replicas, Replica{
 		Node: at, Version: r.Manifest.Version, File: r.Manifest.File, Since: r.Since, In: r.In, Out: r.Out, Failed: r.Failed,
 		Queued: r.Queued, QueuedBytes: r.QueuedBytes, Stored: r.Stored, Running: r.Running, Workers: r.Workers, Cost: r.Cost, Prediction: r.Prediction,
-		Paused: r.Paused, Loading: r.Loading, NotLoaded: r.NotLoaded, Errors: r.Errors,
+		Paused: r.Paused, Loading: r.Loading, NotLoaded: r.NotLoaded, Interpreter: r.Interpreter, Silent: r.Silent, Errors: r.Errors,
 	})
 }
 

@@ -5,7 +5,7 @@ import select
 import sys
 from _thread import start_new_thread
 
-from pumpkin import failure, run
+from pumpkin import failure, imported, run
 from pumpkin.load import LoadError, load
 from pumpkin.outbox import Outbox, end_with_node
 from pumpkin.wire import Inbox, ProtocolError, quote
@@ -60,11 +60,11 @@ def _serve(hello, inbox, outbox):
         run_all, close, meta = run.prepare(seed, hello, outbox, report)
     except BaseException as e:
         failure.flush_output()
-        outbox.send('{"pumpkin":%d,"error":%s,"output":%s}' % ((VERSION,) + _why(e, path, report)))
+        outbox.send('{"pumpkin":%d,"error":%s,"output":%s%s}' % ((VERSION,) + _why(e, path, report) + (_imported(path, e),)))
         return 1
     failure.flush_output()
     python = "%s %d.%d.%d" % ((sys.implementation.name.replace("cpython", "python"),) + sys.version_info[:3])
-    outbox.send('{"pumpkin":%d,"worker":%s%s}' % (VERSION, quote(python), ',"meta":true' if meta else ""))
+    outbox.send('{"pumpkin":%d,"worker":%s%s%s}' % (VERSION, quote(python), ',"meta":true' if meta else "", _imported(path)))
     try:
         _loop(inbox, outbox, run_all, 7 if meta else 3)
     finally:
@@ -81,6 +81,12 @@ def _why(error, path, report):
         return quote("%s (%s)" % (error, os.path.basename(path))), quote("")
     reason, output = report.describe(error)
     return quote(report.hint(error) or reason), quote(output)
+
+
+def _imported(path, error=None):
+    """What the seed has imported from its own folder, for the end of a hello."""
+    files = [p for p in imported.files(os.path.dirname(path), error) if p != path]
+    return ',"imported":[%s]' % ",".join(map(quote, files)) if files else ""
 
 
 def _await_stored(inbox):

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	default:
 		return nil, fmt.Errorf("there is no pmk-mode %q", m.Mode)
 	}
-	return worker.Open(m, env, spec), nil
+	return worker.Open(m, env, func(context.Context) (supervise.Spec, error) { return spec, nil }), nil
 }
 
 // check tells what keeps the file from being run.

@@ -34,32 +34,33 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &modules{m: m, env: env, source: source}, nil
+	return worker.Open(m, env, (&modules{m: m, env: env, source: source}).spec), nil
 }
 
-// modules opens workers of one Python file.
+// modules starts workers of one Python file.
 type modules struct {
 	m      seed.Manifest
 	env    runner.Env
 	source string // what is loaded: the file, or its snapshot
 }
 
-func (r *modules) Open(ctx context.Context) (runner.Worker, error) {
+// spec is how a worker is started.
+func (r *modules) spec(ctx context.Context) (spec supervise.Spec, err error) {
 	choice, err := r.chosen()
 	if err != nil {
-		return nil, err
+		return spec, err
 	}
 	exe, err := r.interpreter(ctx, choice)
 	if err != nil {
-		return nil, err
+		return spec, err
 	}
 	lib, err := library()
 	if err != nil {
-		return nil, err
+		return spec, err
 	}
 	args := append([]string{exe}, choice.options...)
 	args = append(args, filepath.Join(lib, filepath.FromSlash(python.Main)))
-	return worker.Open(r.m, r.env, supervise.Spec{Role: supervise.Exec, Args: args, Dir: filepath.Dir(r.m.File), Source: r.source, Stack: true}).Open(ctx)
+	return supervise.Spec{Role: supervise.Exec, Args: args, Dir: filepath.Dir(r.m.File), Source: r.source, Stack: true}, nil
 }
 
 // interpreter is the path of Python. The shim of a version manager may take its time

@@ -33,8 +33,15 @@ func TestAProgramThatDoesNotAnswer(t *testing.T) {
 	case err := <-ended:
 		t.Fatalf("ended with %v", err)
 	}
+	silent := r.(runner.Teller).Loaded().Silent
+	if text := silent(); text != "has not answered packet "+batch[0].ID.String()+" for more than 10s" {
+		t.Errorf("meanwhile it %q", text)
+	}
 	cancel()
 	<-ended // with ctx's error
+	if text := silent(); text != "" {
+		t.Errorf("when it has ended it %q", text)
+	}
 	if !strings.Contains(line, "seed buffered") || !strings.Contains(line, batch[0].ID.String()) || !strings.Contains(line, "buffer") {
 		t.Errorf("said %q", line)
 	}

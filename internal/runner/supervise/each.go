@@ -164,7 +164,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		stderr.r.Close()
 		return o
 	}
-	e.ooms = oomKills()
+	e.before = memoryNow()
 	e.child.Store(int64(p.Pid))
 	if feed != nil {
 		go func() {

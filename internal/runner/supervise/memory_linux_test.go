@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestOutOfMemoryIsCounted(t *testing.T) {
@@ -31,6 +32,34 @@ func TestOutOfMemoryIsCounted(t *testing.T) {
 			t.Errorf("%q: %d, want %d", groups, got, want)
 		}
 	}
+}
+
+func TestTheKernelLogTellsOfMemory(t *testing.T) {
+	log := []string{
+		"6,339,5140900,-;NET: Registered PF_INET protocol family\n SUBSYSTEM=net\n",
+		"3,910,90000000,-;Out of memory: Killed process 4711 (python3) total-vm:1024kB, anon-rss:1000kB, UID:0\n",
+		"3,911,95000000,-;Memory cgroup out of memory: Killed process 12 (sort) total-vm:1kB\n",
+		"4,912,96000000,-;a program says: Killed process 13 (gzip)\n",
+		"3,913,97000000,-;Out of memory: Killed process 14 (a-long-name-of-) total-vm:1kB\n",
+		"nonsense",
+	}
+	for _, c := range []struct {
+		name  string
+		since time.Duration
+		want  bool
+	}{
+		{"python3", 80 * time.Second, true},
+		{"python3", 91 * time.Second, false},
+		{"python", 0, false},
+		{"sort", 91 * time.Second, true},
+		{"gzip", 0, false},
+		{"a-long-name-of-a-program.sh", 0, true},
+	} {
+		if got := killedIn(log, c.since, c.name); got != c.want {
+			t.Errorf("%s since %v: %v", c.name, c.since, got)
+		}
+	}
+	kernelLog() // which ends, whether it may be read or not
 }
 
 func TestEndsAreExplained(t *testing.T) {

@@ -10,10 +10,11 @@ import (
 
 // settle makes this process the one that its descendants fall to. In a
 // namespace it also shows them their own /proc; where that is refused they see
-// the machine's, which only looks odd.
+// the machine's, which only looks odd. What is mounted or unmounted on the machine
+// later is so for them as well, and nothing of theirs is for the machine.
 func settle() {
 	if os.Getpid() == 1 {
-		if unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, "") == nil {
+		if unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, "") == nil {
 			unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 		}
 		return

@@ -48,7 +48,7 @@ type supervisor struct {
 	child  atomic.Int64 // the program that runs, for SIGQUIT; 0 for none
 	asked  atomic.Bool  // the node wants the run to end
 	struck atomic.Bool  // somebody else wants everything to end
-	ooms   int64        // how often memory had run out here when the program started
+	before memory       // as it was when the program started
 
 	telling sync.Mutex
 	frame   []byte
@@ -149,7 +149,7 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 			f.Close()
 		}
 	}
-	s.ooms = oomKills()
+	s.before = memoryNow()
 	s.child.Store(int64(p.Pid))
 	fmt.Fprintln(s.status, started)
 	// Orphans below fall to this process: they are waited for as well.
@@ -218,7 +218,7 @@ func noCore() {
 
 // endText is how a program ended.
 func (s *supervisor) endText(status syscall.WaitStatus) string {
-	return statusText(status, status.Signaled() && status.Signal() == syscall.SIGKILL && oomKills() > s.ooms)
+	return statusText(status, status.Signaled() && status.Signal() == syscall.SIGKILL && s.before.ranOut(s.spec.Args[0]))
 }
 
 // statusText is how a program ended, with what a number means that shells give.

@@ -20,7 +20,7 @@ import (
 // A child is a long-lived process that runs the seed, in whatever way it is
 // spoken to: how it starts, what it prints, how it ends.
 type child struct {
-	*workers
+	*program
 	process *supervise.Process
 	work    string   // its folder
 	lock    *os.File // of that
@@ -30,12 +30,12 @@ type child struct {
 	cut atomic.Pointer[error]
 }
 
-func (r *workers) start() (*child, error) {
+func (r *program) start() (*child, error) {
 	folder, err := newFolder()
 	if err != nil {
 		return nil, fmt.Errorf("a folder for the worker: %w", err)
 	}
-	c := &child{workers: r, work: folder.Name(), lock: folder}
+	c := &child{program: r, work: folder.Name(), lock: folder}
 	if c.process, err = supervise.Start(r.spec); err != nil {
 		return nil, errors.Join(err, c.remove())
 	}
@@ -113,7 +113,7 @@ func (c *child) stack() string {
 }
 
 // grace is how long a run that is asked to end may take for that.
-func (r *workers) grace() time.Duration { return cmp.Or(r.m.Grace, seed.DefaultGrace) }
+func (r *program) grace() time.Duration { return cmp.Or(r.m.Grace, seed.DefaultGrace) }
 
 // gone tells whether the process ended while it had nothing to do.
 func (c *child) gone() bool { return c.idle && c.process.HasEnded() }

@@ -28,8 +28,12 @@
 // where it can be told when what it gave is stored: see sync. The worker
 // answers once its seed is loaded and can run, or says why it cannot:
 //
-//	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true}
+//	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true, "imported": ["/home/me/seeds/helper.py"]}
 //	{"pumpkin": 1, "error": "SyntaxError: ...", "output": "Traceback ..."}
+//
+// imported are files of the seed's own folder that it has loaded beside its file: the seed's version
+// covers them. It may stand beside an error as well: the seed is then loaded again when one of them
+// changes.
 //
 // To the worker:
 //

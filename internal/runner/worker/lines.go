@@ -165,23 +165,6 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 	return nil
 }
 
-// silentTime is how long a program may take for its first answer before that is said.
-const silentTime = 10 * time.Second
-
-// awaitFirst says what is probably wrong when a program does not answer its first line, until
-// stop is called.
-func (l *liner) awaitFirst(p *packet.Packet) (stop func()) {
-	if l.answered {
-		return func() {}
-	}
-	id := p.ID
-	said := time.AfterFunc(silentTime, func() {
-		l.env.Warn(fmt.Sprintf("seed %s has not answered packet %s for %v: in lines mode a program writes each answer at once, "+
-			"and not when a buffer is full; stdbuf -oL, an option such as --unbuffered or --line-buffered, or a flush in the program does that", l.m.Name, id, silentTime))
-	})
-	return func() { said.Stop() }
-}
-
 // line reads the next line back, at most as long as a packet's data may be. With
 // io.EOF comes what follows the last line.
 func (l *liner) line() (string, error) {

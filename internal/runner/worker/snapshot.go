@@ -39,6 +39,7 @@ func Snapshot(dir string, m seed.Manifest) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	m.Version, _, _ = strings.Cut(m.Version, seed.VersionSeparator) // that of the file alone
 	path := filepath.Join(dir, string(m.Name)+"@"+m.Version, filepath.Base(m.File))
 	mode := os.FileMode(0o600)
 	if info.Mode()&0o111 != 0 {
@@ -90,6 +91,7 @@ func touch(folder string) error {
 // snapshots of the seed. That is not done before: of a file that was saved many times and
 // never loaded, the version that runs would be the oldest.
 func started(dir string, m seed.Manifest) error {
+	m.Version, _, _ = strings.Cut(m.Version, seed.VersionSeparator) // that of the file alone
 	folder := filepath.Join(dir, string(m.Name)+"@"+m.Version)
 	if _, err := os.Stat(folder); dir == "" || m.Version == "" || err != nil {
 		return nil // it runs where it is

@@ -12,7 +12,7 @@ import (
 
 // A source is an injector in lines mode: a program that is given nothing, and each line of whose
 // standard output is a packet. Every run is a process of its own, which starts when the run does.
-type source struct{ *workers }
+type source struct{ *program }
 
 // Run takes lines until the program ends. While the sink has no room, nothing is read, and the
 // program waits in its write. When ctx ends, the program is asked to end (SIGTERM), and what it has

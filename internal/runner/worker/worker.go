@@ -30,8 +30,8 @@ const (
 	smallFrame = 60 << 10
 )
 
-// Open makes the runner of m, whose program spec says how to start.
-func Open(m seed.Manifest, env runner.Env, spec supervise.Spec) runner.Runner {
+// Open makes the runner of m, whose program spec says how to start: it is asked for each worker.
+func Open(m seed.Manifest, env runner.Env, spec func(context.Context) (supervise.Spec, error)) runner.Runner {
 	if env.MaxData == 0 {
 		env.MaxData = runner.DefaultMaxData
 	}
@@ -41,46 +41,42 @@ func Open(m seed.Manifest, env runner.Env, spec supervise.Spec) runner.Runner {
 	if env.Warn == nil {
 		env.Warn = func(string) {}
 	}
-	return &workers{m: m, env: env, spec: spec}
+	if env.Uses == nil {
+		env.Uses = func([]string, string) {}
+	}
+	return &workers{program: program{m: m, env: env}, spec: spec}
 }
 
-type workers struct {
+// A program is what a worker runs, and what the node gives it.
+type program struct {
 	m    seed.Manifest
 	env  runner.Env
 	spec supervise.Spec
+	// silent are those of all workers that do not answer.
+	silent *silent
 }
 
-func (r *workers) Open(ctx context.Context) (runner.Worker, error) {
-	w, err := r.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := started(r.env.Snapshots, r.m); err != nil {
-		r.env.Warn("old snapshots of its file cannot be removed: " + err.Error())
-	}
-	return w, nil
-}
-
-func (r *workers) open(ctx context.Context) (runner.Worker, error) {
+// open starts a worker and returns once it can run. loaded is what it says of itself, also of one that
+// fails.
+func (r *program) open(ctx context.Context) (w runner.Worker, loaded wire.Answer, err error) {
 	if r.spec.Role == supervise.Lines && r.m.Contract.Injector() {
-		return source{r}, nil
+		return source{r}, loaded, nil
 	}
 	c, err := r.start()
 	if err != nil {
-		return nil, err
+		return nil, loaded, err
 	}
-	var w runner.Worker
 	if r.spec.Role == supervise.Lines {
 		w, err = newLiner(ctx, c)
 	} else {
-		w, err = newWorker(ctx, c)
+		w, loaded, err = newWorker(ctx, c)
 	}
 	if err != nil {
 		c.Close()
-		return nil, err
+		return nil, loaded, err
 	}
 	c.idle = true
-	return w, nil
+	return w, loaded, nil
 }
 
 // A worker is one process that runs the seed and speaks the worker protocol.
@@ -95,13 +91,14 @@ type worker struct {
 	reply wire.Reply
 }
 
-func newWorker(ctx context.Context, c *child) (*worker, error) {
+func newWorker(ctx context.Context, c *child) (*worker, wire.Answer, error) {
 	w := &worker{child: c, from: bufio.NewReaderSize(c.process.From, 64<<10)}
-	return w, w.greet(ctx)
+	answer, err := w.greet(ctx)
+	return w, answer, err
 }
 
 // greet exchanges the hellos.
-func (w *worker) greet(ctx context.Context) error {
+func (w *worker) greet(ctx context.Context) (answer wire.Answer, err error) {
 	hello := wire.Hello{
 		Pumpkin: wire.Version, Seed: string(w.m.Name), Node: w.env.Node, Group: w.m.Group, File: w.m.File, Source: w.spec.Source,
 		In: texts(w.m.Contract.In), Out: texts(w.m.Contract.Out), Work: w.work, Max: w.env.MaxData,
@@ -109,37 +106,37 @@ func (w *worker) greet(ctx context.Context) error {
 	}
 	frame, err := wire.AppendFrame(nil, hello)
 	if err != nil {
-		return err
+		return answer, err
 	}
 	defer w.interrupt(ctx)()
 	if w.env.LoadTimeout > 0 {
 		w.process.From.SetReadDeadline(time.Now().Add(w.env.LoadTimeout))
 	}
 	if ctx.Err() != nil { // whose end may just have been overwritten
-		return ctx.Err()
+		return answer, ctx.Err()
 	}
 	if _, err := w.process.To.Write(frame); err != nil {
-		return w.broken(ctx, err)
+		return answer, w.broken(ctx, err)
 	}
 	header, blob, err := wire.ReadHeader(w.from)
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
-		return &runner.Fault{Reason: fmt.Sprintf("was not loaded within %v (--load-timeout)", w.env.LoadTimeout), Output: w.stack(), Hung: true}
+		return answer, &runner.Fault{Reason: fmt.Sprintf("was not loaded within %v (--load-timeout)", w.env.LoadTimeout), Output: w.stack(), Hung: true}
 	}
 	if err != nil {
-		return w.broken(ctx, err)
+		return answer, w.broken(ctx, err)
 	}
-	answer, err := wire.ParseAnswer(header)
+	answer, err = wire.ParseAnswer(header)
 	if err == nil && blob != 0 {
 		err = wire.Violation("a hello with a blob")
 	}
 	if err != nil {
-		return w.broken(ctx, err)
+		return answer, w.broken(ctx, err)
 	}
 	if answer.Error != "" {
-		return &runner.Fault{Reason: answer.Error, Output: runner.Tail(answer.Output)}
+		return answer, &runner.Fault{Reason: answer.Error, Output: runner.Tail(answer.Output)}
 	}
 	w.meta = answer.Meta
-	return nil
+	return answer, nil
 }
 
 func (w *worker) Run(ctx context.Context, batch []packet.Packet, out runner.Sink) error {

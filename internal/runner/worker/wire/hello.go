@@ -36,6 +36,8 @@ type Answer struct {
 	Meta    bool   `json:"meta,omitempty"`
 	Error   string `json:"error,omitempty"`
 	Output  string `json:"output,omitempty"`
+	// Imported are the paths of what the seed has imported from its own folder.
+	Imported []string `json:"imported,omitempty"`
 }
 
 // AppendFrame appends a whole frame whose header is v and that has no blob.

@@ -45,6 +45,7 @@ export class SeedPanel {
     const replicas = this.#seed?.replicas ?? s.replicas;
     const states = (list) => list.map((state, i) => html`${i ? ', ' : ''}<a href="#${stateRoute(state)}">${state}</a>`);
     const behind = this.#c.model.behind(s.name);
+    const interpreters = [...new Set(replicas.map((r) => r.interpreter).filter(Boolean))];
     const errors = replicas.flatMap((r) => (r.errors ?? []).map((e) => ({ ...e, node: r.node }))).sort((a, b) => b.at.localeCompare(a.at));
     return html`
       ${s.about ? html`<p>${s.about}</p>` : nothing}
@@ -55,10 +56,12 @@ export class SeedPanel {
         <dt>rate</dt><dd>${rate(this.#c.model.rate('seed:' + s.name))}</dd>
         <dt>cost</dt><dd>${s.cost_ns ? span(s.cost_ns) + ' a packet' : 'not known yet'}</dd>
         <dt>backlog</dt><dd>${plural(s.ahead, 'packet')}${s.ahead && s.drain_ns ? `, done in ${span(s.drain_ns)}${s.drain_error ? ` (± ${Math.round(s.drain_error * 100)} %)` : ''}` : ''}</dd>
-        <dt>so far</dt><dd>${count(s.in)} in, ${count(s.out)} out, ${plural(s.failed, 'failed run')}${s.gave_up ? html`, <a href="#${stateRoute('Error:' + s.name)}">${count(s.gave_up)} failed for good</a>` : nothing}</dd>
+        <dt>so far</dt><dd>${count(s.in)} in, ${count(s.out)} out, ${plural(s.failed, 'failed run')}${s.gave_up ? html`, <a href="#${stateRoute('Error:' + s.name)}">${count(s.gave_up)} failed for good</a>` : nothing}${s.filtered ? `, ${count(s.filtered)} filtered` : ''}</dd>
         <dt>workers</dt><dd>${s.running} of ${s.workers} run</dd>
+        ${interpreters.length ? html`<dt>run by</dt><dd>${interpreters.join(', ')}</dd>` : nothing}
       </dl>
       ${s.replicas.filter((r) => r.loading || r.not_loaded).map((r) => html`<p class="warn">On ${r.node} it is ${r.not_loaded ? `not loaded: ${r.not_loaded}. This is tried again` : 'being loaded'}; its packets wait.</p>`)}
+      ${replicas.filter((r) => r.silent).map((r) => html`<p class="warn">On ${r.node} it ${r.silent}. The log says what the cause may be.</p>`)}
       ${behind.growth > 0 ? html`<p class="warn">The seed falls behind: its backlog grows by ${rate(behind.growth)}, which began ${ago(behind.since)}. Add workers, or another node with the seed.</p>` : nothing}
       <div class="actions">
         ${s.paused < s.replicas.length ? html`<button type="button" ?disabled=${this.#act.busy} @click=${() => this.#pause('pause')}>Pause</button>` : nothing}
@@ -71,7 +74,7 @@ export class SeedPanel {
         <thead><tr><th scope="col">Node</th><th scope="col">In</th><th scope="col">Queue</th><th scope="col">Runs</th><th scope="col">Cost</th><th scope="col"><span class="unseen">Pause</span></th></tr></thead>
         <tbody>${replicas.map((r) => html`
           <tr>
-            <th scope="row">${r.node}<small>${r.version ? ` ${r.version.slice(0, 12)}` : ''}</small></th>
+            <th scope="row">${r.node}<small>${r.version ? ` ${r.version}` : ''}</small></th>
             <td class="figure">${count(r.in)}</td>
             <td class="figure" title=${size(r.queued_bytes)}>${count(Math.max(r.stored, r.queued))}</td>
             <td class="figure">${r.running}/${r.workers}</td>
@@ -85,7 +88,7 @@ export class SeedPanel {
       <h3>Recent failures</h3>
       ${errors.length === 0 ? html`<p class="none">None.</p>` : errors.map((e) => html`
         <section class="failure">
-          <p class="small">${ago(e.at)} on ${e.node}${e.count > 1 ? `, ${count(e.count)} times` : ''}</p>
+          <p class="small">${ago(e.at)} on ${e.node}${e.count > 1 ? `, ${count(e.count)} times` : ''}${Date.parse(e.next) > Date.now() ? `; tried again in ${span((Date.parse(e.next) - Date.now()) * 1e6)}` : ''}</p>
           <pre class="bad" tabindex="0">${e.error}</pre>
           ${e.output ? html`<details><summary>The end of its output</summary><pre tabindex="0">${e.output}</pre></details>` : nothing}
         </section>`)}
