@@ -21,9 +21,9 @@ func TestEachOutageIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
 		s := &sending{node: "n", client: web.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
-		found := false
+		var back time.Time // when the node is there again
 		s.find = func(context.Context) (*web.Client, string, error) {
-			if found {
+			if !time.Now().Before(back) {
 				return web.NewClient(nil), "n", nil
 			}
 			return nil, "", local.ErrNone
@@ -34,15 +34,13 @@ func TestEachOutageIsWaitedFor(t *testing.T) {
 				return nil
 			}
 			time.Sleep(40 * time.Second) // of a packet that takes longer
-			found = false
-			time.AfterFunc(20*time.Second, func() { found = true })
+			back = time.Now().Add(20 * time.Second)
 			return errors.New("broken pipe")
 		})
 		if err != nil || attempts != 3 || len(said) != 2 {
 			t.Errorf("%v after %d attempts, said %q; expected the third to succeed, and to be told of two outages", err, attempts, said)
 		}
 
-		found = true
 		began := time.Now()
 		err = s.keep(t.Context(), func(context.Context) error { return errors.New("reset") })
 		if took := time.Since(began); err == nil || took > nodeAway+time.Second {

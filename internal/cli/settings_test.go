@@ -2,9 +2,13 @@ package cli
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/recap/pumpkin/internal/mesh/key"
 )
 
 // TestMeaningless: what the command line says leaves some variables no meaning; others set
@@ -49,6 +53,30 @@ func TestMeaningless(t *testing.T) {
 		}
 		if got := strings.Join(set, " "); got != c.want {
 			t.Errorf("%q with %v: set %q, want %q", c.line, c.env, got, c.want)
+		}
+	}
+}
+
+// TestKeyVariable: what the variable holds is shown nowhere if it is no key and no file.
+func TestKeyVariable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lan.key")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for value, refused := range map[string]bool{
+		"": false, file: false, key.New().Text(): false, "pumpkinkey-1-hunter2secret": true, file + "/hunter2": true,
+		strings.Repeat("hunter2", 1000): true, "hunter2\x00": true,
+	} {
+		t.Setenv(keyVariable, "")
+		if !strings.Contains(value, "\x00") {
+			t.Setenv(keyVariable, value)
+			if _, err := (Embedded{}).flags(); (err != nil) != refused {
+				t.Errorf("a node in a program: %v; expected an error: %v", err, refused)
+			}
+		}
+		err := checkKeyVariable(value)
+		if (err != nil) != refused || err != nil && (strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), keyVariable)) {
+			t.Errorf("%v; expected an error without the value: %v", err, refused)
 		}
 	}
 }
