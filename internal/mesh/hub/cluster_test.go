@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,13 +31,8 @@ func cluster(t *testing.T, size int) []*server.Server {
 	routes := make([]string, size)
 	ports := make([]int, size)
 	for i := range routes {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		ports[i] = testenv.FreePort(t)
 		routes[i] = fmt.Sprintf("nats-route://127.0.0.1:%d", ports[i])
-		l.Close() // the server takes it
 	}
 	var all []*server.Server
 	for i := range size {

@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/recap/pumpkin/internal/store"
+	"github.com/recap/pumpkin/internal/testenv"
 )
 
 // refused sees that the store does not open, and that the error names the server
@@ -62,7 +63,7 @@ func works(t *testing.T, cfg Config) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	url := fmt.Sprintf("nats://127.0.0.1:%d", freePort(t))
+	url := fmt.Sprintf("nats://127.0.0.1:%d", testenv.FreePort(t))
 	refused(t, Config{URLs: []string{url}}, url, "no server answers there")
 	refused(t, Config{}, "name one, such as nats://")
 }

@@ -29,7 +29,7 @@ func startServers(t testing.TB, n int, adjust func(*server.Options)) *servers {
 	var routes []*url.URL
 	var ports []int
 	for range n {
-		port := freePort(t)
+		port := testenv.FreePort(t)
 		ports = append(ports, port)
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
 	}
@@ -112,18 +112,6 @@ func (c *servers) urls() []string {
 }
 
 func (c *servers) url() string { return strings.Join(c.urls(), ",") }
-
-// freePort is a port that was free a moment ago: the routes of a cluster have
-// to be known before its servers start.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // subjectsOf counts a stream's messages by subject.
 func subjectsOf(t testing.TB, stream jetstream.Stream, filter string) map[string]uint64 {
