@@ -215,7 +215,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		if quiet == 0 {
 			quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n})
+		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), InMemory: n.MaxData(), Quiet: quiet, Log: log}, intake{n})
 		if err != nil {
 			return err
 		}

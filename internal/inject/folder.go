@@ -39,6 +39,9 @@ type Config struct {
 	// whole; 0 means [packet.MaxFile]. What other files may have is for the
 	// network to say.
 	MaxSize int64
+	// InMemory is how many bytes of data the network takes in memory; 0 means any.
+	// Larger files are streamed.
+	InMemory int64
 	// Quiet is how long a file must not have changed to count as complete; 0
 	// means 2 s. Below 0 a file need not be seen unchanged.
 	Quiet time.Duration
@@ -108,6 +111,9 @@ func New(cfg Config, into Injector) (*Folder, error) {
 		cfg.Quiet = 2 * time.Second
 	}
 	cfg.Quiet = max(cfg.Quiet, 0)
+	if cfg.InMemory == 0 {
+		cfg.InMemory = smallFile
+	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 5 * time.Second
 	}

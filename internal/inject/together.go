@@ -27,7 +27,9 @@ type claimed struct {
 }
 
 // small tells whether a file is taken together with others.
-func (f *Folder) small(l look) bool { return f.cfg.State != "" && l.size <= smallFile }
+func (f *Folder) small(l look) bool {
+	return f.cfg.State != "" && l.size <= min(smallFile, f.cfg.InMemory)
+}
 
 // takeTogether takes small files that are due, in their order: their packets go to the
 // disk at a time, and then the files are moved. Its error ends the folder.

@@ -100,15 +100,19 @@ func (n *Node) dropLater(sums []packet.Sum) {
 	})
 }
 
-// load gives the packets of the batch their large data, for a seed that takes
-// all of it at once. Packets whose data cannot be read fail; false means that
-// none is left.
+// load gives the packets of the batch their large data, unless the runner reads it
+// from the store itself, for a seed that gets data in memory. Packets whose data
+// cannot be read, or is too much for that, fail; false means that none is left.
 func (s *slot) load() bool {
 	b := &s.room
 	kept := 0
 	for i := range b.packets {
 		it := item{Packet: b.packets[i], from: b.from[i]}
-		if it.Blob != nil {
+		if err := s.host.tooLarge(&it); err != nil {
+			s.host.fail(&it, err)
+			continue
+		}
+		if it.Blob != nil && !s.host.streams {
 			data, err := s.node.read(*it.Blob)
 			if err != nil {
 				s.host.fail(&it, &runner.Fault{Reason: err.Error()})
@@ -121,6 +125,20 @@ func (s *slot) load() bool {
 	}
 	b.packets, b.from = b.packets[:kept], b.from[:kept]
 	return kept > 0
+}
+
+// tooLarge is why the seed, which gets data in memory, is not given the packet's, which
+// came in as a file or a stream; nil if it is.
+func (h *host) tooLarge(it *item) error {
+	most := h.node.cfg.MaxData
+	if it.Blob == nil || it.Blob.Size <= most {
+		return nil
+	}
+	way := ": with pmk-data: path it is given a file"
+	if !h.streams {
+		way = ""
+	}
+	return &runner.Fault{Reason: fmt.Sprintf("its data has %d bytes, and a seed gets at most %d in memory (--max-packet)%s", it.Blob.Size, most, way), Final: true}
 }
 
 // read is all of a blob.

@@ -3,8 +3,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -219,8 +221,9 @@ func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
 }
 
 // InjectData is Inject for a packet whose data r gives: of that size in bytes,
-// or -1 if it is not known. Large data goes by without being held in memory
-// where packets pass through a store. An error of r is returned as it is.
+// or -1 if it is not known. Where packets pass through a store, large data goes by
+// without being held in memory, and may have as much as the store takes; else at most
+// [Config.MaxData]. An error of r is returned as it is.
 func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
 	return n.Take(ctx, &p, r, size)
 }
@@ -233,21 +236,26 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 	}
 	// A node that ends does not wait for a sender that is slow to give the
 	// data: only Inject is counted as on its way in.
-	if size > n.cfg.MaxData {
-		return n.tooLarge(p, size)
-	}
-	if n.stored() && n.blobs != nil && (size < 0 || size > store.MaxInline) {
+	inline := min(store.MaxInline, n.cfg.MaxData)
+	if n.stored() && n.blobs != nil && (size < 0 || size > inline) {
 		if err := n.fits(p, size); err != nil {
 			return err
 		}
 		if err := n.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
 			return err
 		}
+		most := n.store.State().Size
 		if size < 0 { // its room was not asked for, and the reserve is not for it
-			r = &boundedReader{ctx: ctx, node: n, from: r, rank: store.Root}
+			r = &boundedReader{ctx: ctx, node: n, from: r, rank: store.Root, most: most}
 		}
-		b, err := n.blobs.Put(ctx, r, n.cfg.MaxData)
+		if most == 0 {
+			most = math.MaxInt64 - 1
+		}
+		b, err := n.blobs.Put(ctx, r, most)
 		if err != nil {
+			if errors.Is(err, store.ErrTooLarge) {
+				err = fmt.Errorf("packet %s: %w; that is what the whole store takes (--store-size)", p.ID, err)
+			}
 			return err
 		}
 		defer n.drop([]packet.Sum{b.Sum})
@@ -255,13 +263,16 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 			return err
 		}
 		p.Data, p.Blob = "", &b
-		if b.Size <= store.MaxInline {
+		if b.Size <= inline {
 			if p.Data, err = n.read(b); err != nil {
 				return err
 			}
 			p.Blob = nil
 		}
 		return n.inject(ctx, p)
+	}
+	if size > n.cfg.MaxData {
+		return n.tooLarge(p, size)
 	}
 	data, err := readText(r, size, n.cfg.MaxData)
 	if err != nil {

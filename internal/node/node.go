@@ -51,8 +51,9 @@ type Config struct {
 	// Print takes what seeds print, a line at a time; nil discards it. Its error fails
 	// the run of an extractor.
 	Print func(m seed.Manifest, line string) error
-	// MaxData is the most bytes that one packet may have; 0 means
-	// [runner.DefaultMaxData].
+	// MaxData is the most bytes that one packet may have in memory, and an output of a
+	// seed; 0 means [runner.DefaultMaxData]. What comes in as a file or a stream may have
+	// as much as the store takes.
 	MaxData int64
 	// Away is how long a seed stays an acceptor while no node hosts it, by the time
 	// that this node runs; 0 means [DefaultAway].
@@ -198,7 +199,7 @@ func (n *Node) Leaving() bool { return n.injecting.Err() != nil }
 // Ended is closed when the node ends.
 func (n *Node) Ended() <-chan struct{} { return n.running.Done() }
 
-// MaxData is the most data that a packet may have, in bytes.
+// MaxData is the most data that a packet may have in memory, in bytes.
 func (n *Node) MaxData() int64 { return n.cfg.MaxData }
 
 // RunName names this start of the node.

@@ -28,16 +28,28 @@ type boundedReader struct {
 	node *Node
 	from io.Reader
 	rank store.Rank
+	// most, unless 0, is how much the whole store takes, and n how much was read: more
+	// than that would wait for itself.
+	most, n int64
 }
 
 func (r *boundedReader) Read(p []byte) (int, error) {
+	if r.most > 0 && r.n >= r.most {
+		n, err := r.from.Read(p[:min(len(p), 1)])
+		if n > 0 {
+			err = fmt.Errorf("%w: more than %d bytes", store.ErrTooLarge, r.most)
+		}
+		return 0, err
+	}
 	if err := r.node.awaitRoom(r.ctx, 1, r.rank); err != nil {
 		return 0, err
 	}
 	if left, bounded := left(r.node.store.State(), r.rank); bounded {
 		p = p[:min(int64(len(p)), max(left, 1))]
 	}
-	return r.from.Read(p)
+	n, err := r.from.Read(p)
+	r.n += int64(n)
+	return n, err
 }
 
 // left is how many bytes a store still takes, and whether that is bounded.

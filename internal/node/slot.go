@@ -121,7 +121,7 @@ func (s *slot) runBatch() {
 	s.node.begin(s.room.from)
 	s.now = s.node.clock.now() // reading large data is work as well
 	s.rested = s.now - s.idleSince
-	if !h.streams && !s.load() {
+	if !h.byPath && !s.load() {
 		return
 	}
 	batch = s.room.packets // those whose data could not be read have left it
