@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/recap/pumpkin/internal/inject"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/packet"
@@ -29,8 +28,7 @@ type runFlags struct {
 	seeds   []string
 	without []string
 	group   string
-	rx      []string
-	rxQuiet time.Duration
+	folders fileFlags
 	away    time.Duration
 	debug   bool
 	load    time.Duration
@@ -81,9 +79,8 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	flags.StringArrayVar(&f.without, "without", nil, "leave out the seed of this `NAME`; may be repeated")
 	f.group = node.DefaultGroup
 	flags.Var((*nameFlag)(&f.group), "group", "the group that the node belongs to")
-	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder, `DIR` or DIR=Type:STATE; may be repeated")
+	f.folders.add(flags)
 	flags.DurationVar(&f.load, "load-timeout", 0, "the longest that a seed may take to load, and Python to be found (default: as long as its process lives)")
-	flags.DurationVar(&f.rxQuiet, "rx-quiet", 2*time.Second, "how long a file must not have changed before it is taken; 0 where files are renamed into the folder once they are complete")
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
@@ -112,21 +109,13 @@ func (f *runFlags) check() error {
 	if f.load < 0 {
 		return fmt.Errorf("--load-timeout %v: expected a time such as 1m, or 0 for none", f.load)
 	}
-	for _, arg := range f.rx {
-		if _, _, err := inject.ParseArgument(arg); err != nil {
-			return fmt.Errorf("--rx: %w", err)
-		}
-	}
-	if f.rxQuiet < 0 {
-		return fmt.Errorf("--rx-quiet %v: expected 0s or more", f.rxQuiet)
-	}
 	return nil
 }
 
 func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 	log := newLog(a.err, f.debug)
 	a.settings.tell(cmd, log)
-	if err := errors.Join(f.check(), f.store.check()); err != nil {
+	if err := errors.Join(f.check(), f.folders.check(), f.store.check()); err != nil {
 		return usageError{err}
 	}
 	for _, old := range oldFlags() {
@@ -205,30 +194,10 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 		defer signal.Stop(broken)
 	}
 
-	var folders []*inject.Folder
-	for _, arg := range f.rx {
-		dir, state, err := inject.ParseArgument(arg)
-		if err != nil { // a folder that was there has gone
-			return usageError{err}
-		}
-		quiet := f.rxQuiet
-		if quiet == 0 {
-			quiet = -1 // 0 is the default there
-		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), InMemory: n.MaxData(), Quiet: quiet, Log: log}, intake{n})
-		if err != nil {
-			return err
-		}
-		folders = append(folders, folder)
+	folders, err := f.folders.open(n, own, log)
+	if err != nil {
+		return err
 	}
-	n.ShowFolders(func() []node.Folder {
-		var out []node.Folder
-		for _, f := range folders {
-			c := f.Counts()
-			out = append(out, node.Folder{Dir: f.Dir(), Taken: c.Taken, Refused: c.Refused, Left: c.Left, Changing: c.Changing})
-		}
-		return out
-	})
 	company, err := reach.company(ctx, n, f.mesh.join, own, log)
 	if err != nil {
 		return err
@@ -319,11 +288,6 @@ func (a *app) keep(ctx context.Context, n *node.Node, f runFlags, reach reach, o
 	}
 	return errors.Join(wayErr, metErr)
 }
-
-// intake has a node take files.
-type intake struct{ *node.Node }
-
-func (n intake) Batch() inject.Batch { return n.Node.Intake() }
 
 // broken is closed when one of the ways has failed.
 func broken(ways *errgroup.Group) <-chan struct{} {

@@ -29,6 +29,9 @@ const (
 type Config struct {
 	// Dir is the folder; it is made when it is missing.
 	Dir string
+	// Apart are folders, by their absolute paths, that are not looked into where they lie
+	// below Dir.
+	Apart []string
 	// State makes every file one packet of this state. "" means that .pkt
 	// files are read, and others left alone.
 	State packet.State
@@ -58,12 +61,12 @@ type Config struct {
 // A file counts once it is complete: no program has it open for writing, as far
 // as the system tells, and it has not changed for [Config.Quiet], an empty one
 // for a minute. Files are taken in the order in which they became complete, small
-// ones many at a time. A file whose packet is taken moves to .done/, and is
-// looked at for a while: what changes in it then is in no packet. A
-// bad one moves to .bad/, beside a text NAME.why.txt. Only regular files
-// count: a symbolic link could lead to what its author may not read, so links
-// are not followed. Hidden files and those with the name of a temporary file
-// are not looked at.
+// ones many at a time, those in sub-folders as well. A file whose packet is taken moves
+// to .done/, into the same sub-folder there, and is looked at for a while: what changes
+// in it then is in no packet. A bad one moves likewise to .bad/, beside a text
+// NAME.why.txt. Only regular files count: a symbolic link could lead to what its author
+// may not read, so links are not followed. Hidden files and folders, and those with the
+// name of a temporary file, are not looked at.
 //
 // The id of a file's packet, where the file names none, follows from its path,
 // inode, size, times of change and content, so that a file that is read again,
@@ -82,8 +85,12 @@ type Folder struct {
 	counts         atomic.Pointer[Counts]
 	late           late
 	user           uint32 // that files belong to which the node makes in the folder
-	// held is why files wait that could not be moved away, by the folder's own folder.
+	// held is why files wait that could not be moved away, by where to; at most maxHeld.
 	held map[string]string
+	// watcher tells what happens; nil where nothing does. unwatched: it was told that it
+	// does not for all sub-folders.
+	watcher   watcher
+	unwatched bool
 	// blind: it was told that nothing tells who writes to a file.
 	blind bool
 }
@@ -236,6 +243,7 @@ func (f *Folder) Run(ctx context.Context) error {
 // follow deals with what w tells until ctx ends, which gives nil, or the
 // folder cannot be followed any more, which gives errGone.
 func (f *Folder) follow(ctx context.Context, w watcher) error {
+	f.watcher = w
 	g, watching := errgroup.WithContext(ctx)
 	notices := make(chan notice)
 	g.Go(func() error { return w.run(watching, notices) })
@@ -249,12 +257,11 @@ func (f *Folder) follow(ctx context.Context, w watcher) error {
 func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) error {
 	s := newSettling(f.cfg.Quiet)
 	defer s.timer.Stop()
-	again := time.NewTicker(lookEvery)
-	defer again.Stop()
+	defer s.through.Stop()
 	defer f.tellLate()
 	// Whatever is told is not all: of what other machines do on a network file system
 	// nothing is.
-	if err := f.scan(s); err != nil {
+	if err := f.scan(ctx, s); err != nil {
 		return err
 	}
 	f.count(s)
@@ -263,12 +270,12 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		select {
 		case <-watching.Done():
 		case n := <-notices:
-			err = f.heed(s, n)
+			err = f.heed(ctx, s, n)
 		case <-s.timer.C:
 			err = f.settle(ctx, s)
-		case <-again.C:
+		case <-s.through.C:
 			f.tellLate()
-			err = f.scan(s)
+			err = f.scan(ctx, s)
 		}
 		if err != nil {
 			return err
@@ -279,7 +286,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 }
 
 // heed deals with one notice.
-func (f *Folder) heed(s *settling, n notice) error {
+func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
 	switch n.what {
 	case completed:
 		if l, ok := f.eligible(n.name); ok {
@@ -291,8 +298,10 @@ func (f *Folder) heed(s *settling, n notice) error {
 		if l, ok := f.eligible(n.name); ok && l.links > 1 {
 			s.add(l)
 		}
+	case entered:
+		f.scanBelow(ctx, s, n.name)
 	case missed:
-		return f.scan(s)
+		return f.rescan(ctx, s)
 	}
 	return nil
 }
@@ -306,7 +315,7 @@ func (f *Folder) settle(ctx context.Context, s *settling) error {
 	}
 	if len(s.queue) == 0 && s.more {
 		s.more = false
-		return f.scan(s)
+		return f.scan(ctx, s)
 	}
 	return nil
 }

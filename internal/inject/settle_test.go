@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -404,7 +405,7 @@ func TestLockedFileWaits(t *testing.T) {
 		n := &taker{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("x"), "x")
-		other, err := claim(f.path("x"))
+		other, err := f.lock("x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -624,7 +625,9 @@ func TestOwnFolders(t *testing.T) {
 func TestUnreadableFile(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Root reads everything; a socket is what nobody can open.
-		if _, err := claim(socket(t)); err == nil || errors.Is(err, errAway) {
+		at := socket(t)
+		f := Folder{cfg: Config{Dir: filepath.Dir(at)}}
+		if _, err := f.lock(filepath.Base(at)); err == nil || errors.Is(err, errAway) {
 			t.Errorf("opened a socket: %v", err)
 		}
 		return

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -24,17 +25,15 @@ var errAway = errors.New("the file is gone")
 // take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
-	away, err := f.own(doneDir)
-	if err != nil {
-		f.hold(s, l, doneDir, err)
+	if f.small(l) {
+		s.back(l)
+		return f.takeTogether(ctx, s)
+	}
+	away := f.ownFor(s, l, doneDir)
+	if away == nil {
 		return nil
 	}
 	defer away.close()
-	delete(f.held, doneDir)
-	if f.small(l) {
-		s.back(l)
-		return f.takeTogether(ctx, s, away)
-	}
 	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
@@ -69,23 +68,36 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	return f.done(now, id, away)
 }
 
-// hold leaves a file for later that could not be moved into one of the folder's own
-// folders, and says so as long as the reason is another.
-func (f *Folder) hold(s *settling, l look, sub string, err error) {
-	if why := err.Error(); f.held[sub] != why {
-		f.held[sub] = why
-		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+// maxHeld is of how many folders it is remembered why no file can be moved there.
+const maxHeld = 1000
+
+// ownFor opens the folder in one of the folder's own folders where a file moves to. Where
+// it cannot, it leaves the file for later, says so as long as the reason is another, and
+// gives nil.
+func (f *Folder) ownFor(s *settling, l look, name string) *ownDir {
+	to := path.Join(name, folderOf(l.name))
+	o, err := f.own(name, folderOf(l.name))
+	if err == nil {
+		delete(f.held, to)
+		return o
+	}
+	if errors.Is(err, errAway) {
+		return nil
 	}
 	s.put(l, lookEvery)
+	if why := err.Error(); f.held[to] != why && len(f.held) < maxHeld {
+		f.held[to] = why
+		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+	}
+	return nil
 }
 
-// claim opens a file and locks it, so that of several nodes that watch a
+// lock opens a file and locks it, so that of several nodes that watch a
 // folder one takes it. The lock goes with the file's closing.
-func claim(path string) (*os.File, error) {
-	// Without O_NONBLOCK a pipe that was put there meanwhile would hold us.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errAway
+func (f *Folder) lock(name string) (*os.File, error) {
+	file, err := f.open(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, errAway // or its folder is
 	}
 	if err != nil {
 		return nil, err
@@ -99,7 +111,7 @@ func claim(path string) (*os.File, error) {
 	opened, err := file.Stat()
 	if err == nil {
 		var named fs.FileInfo
-		if named, err = os.Lstat(path); err == nil && !os.SameFile(opened, named) || errors.Is(err, fs.ErrNotExist) {
+		if named, err = os.Lstat(f.path(name)); err == nil && !os.SameFile(opened, named) || errors.Is(err, fs.ErrNotExist) {
 			err = errAway // who held the lock before has moved it
 		}
 	}
@@ -110,9 +122,9 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
-// claim is [claim] for a file that no program has open for writing.
+// claim is [Folder.lock] for a file that no program has open for writing.
 func (f *Folder) claim(name string) (*os.File, error) {
-	file, err := claim(f.path(name))
+	file, err := f.lock(name)
 	if err == nil && f.written(file) {
 		file.Close() // only opened
 		return nil, errBusy

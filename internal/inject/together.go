@@ -33,10 +33,12 @@ func (f *Folder) small(l look) bool {
 
 // takeTogether takes small files that are due, in their order: their packets go to the
 // disk at a time, and then the files are moved. Its error ends the folder.
-func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) error {
+func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 	inHand, end := f.inHand(ctx)
 	defer end()
 	batch := f.into.Batch()
+	to := &doneDirs{folder: f}
+	defer to.close()
 	var files []claimed
 	defer func() {
 		for _, c := range files {
@@ -47,6 +49,9 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 	for failed == nil && ctx.Err() == nil && len(files) < maxTogether && s.isDue() && f.small(s.queue[0].seen) {
 		l, ok := f.due(s)
 		if !ok {
+			continue
+		}
+		if to.of(s, l) == nil {
 			continue
 		}
 		c, p, err := f.read(l)
@@ -79,6 +84,10 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 		files = nil
 	}
 	for _, c := range files {
+		away := to.of(s, c.look)
+		if away == nil {
+			continue // said; it comes again with the same id
+		}
 		if err := f.done(c.look, c.id, away); err != nil {
 			return err
 		}
@@ -87,6 +96,30 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 		return nil // told; what was not taken stays for the next start
 	}
 	return failed
+}
+
+// doneDirs are the folders where files that are taken move to, of which the last one is
+// open: mostly files that are taken together lie together.
+type doneDirs struct {
+	folder *Folder
+	sub    string
+	dir    *ownDir
+}
+
+// of is [Folder.ownFor].
+func (d *doneDirs) of(s *settling, l look) *ownDir {
+	if sub := folderOf(l.name); d.dir == nil || d.sub != sub {
+		d.close()
+		d.sub, d.dir = sub, d.folder.ownFor(s, l, doneDir)
+	}
+	return d.dir
+}
+
+func (d *doneDirs) close() {
+	if d.dir != nil {
+		d.dir.close()
+		d.dir = nil
+	}
 }
 
 // read claims a small file and makes its packet. Its error is errAway, errBusy or a
