@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -30,38 +31,54 @@ type taker struct {
 	took []packet.Packet
 	most int  // bytes of data of a packet; 0 is no bound
 	dies bool // once it has taken something, before that is known
+	// store, unless nil, has the records of what was taken.
+	store store.Store
 }
 
-func (n *taker) Inject(ctx context.Context, p packet.Packet) error {
+func (n *taker) Inject(ctx context.Context, p packet.Packet) error { return n.take(ctx, p, nil) }
+
+func (n *taker) take(ctx context.Context, p packet.Packet, with []store.Record) error {
 	if n.most > 0 && len(p.Data) > n.most {
 		return fmt.Errorf("%w: it has %d bytes; at most %d are allowed", packet.ErrTooLarge, len(p.Data), n.most)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.took = append(n.took, p)
+	if n.store != nil {
+		if err := n.store.Commit(ctx, &store.Tx{Put: with}); err != nil {
+			return err
+		}
+	}
 	if n.dies {
 		return errNoMore
 	}
 	return nil
 }
 
-func (n *taker) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64) error {
+func (n *taker) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64, with ...store.Record) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err
 	}
 	p.Data = string(data)
-	return n.Inject(ctx, p)
+	return n.take(ctx, p, with)
 }
 
-func (n *taker) Batch() Batch { return together{n.Inject} }
+func (n *taker) Batch() Batch { return together{n.take} }
 
 // together is a batch of which each packet is safe at once.
 type together struct {
-	inject func(context.Context, packet.Packet) error
+	inject func(context.Context, packet.Packet, []store.Record) error
 }
 
-func (b together) Put(ctx context.Context, p packet.Packet) error { return b.inject(ctx, p) }
+// alone is one of a network that remembers nothing.
+func alone(inject func(context.Context, packet.Packet) error) together {
+	return together{func(ctx context.Context, p packet.Packet, _ []store.Record) error { return inject(ctx, p) }}
+}
+
+func (b together) Put(ctx context.Context, p packet.Packet, with ...store.Record) error {
+	return b.inject(ctx, p, with)
+}
 
 func (b together) Flush(context.Context) error { return nil }
 

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -200,7 +201,7 @@ type writer struct {
 	file *os.File
 }
 
-func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, _ ...store.Record) error {
 	if n.file == nil {
 		file, err := os.OpenFile(n.path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
@@ -294,7 +295,7 @@ func TestOddNames(t *testing.T) {
 // forgetful is a network whose batches are never safe.
 type forgetful struct{ taker }
 
-func (n *forgetful) Batch() Batch { return lost{together{n.Inject}} }
+func (n *forgetful) Batch() Batch { return lost{alone(n.Inject)} }
 
 type lost struct{ together }
 
@@ -468,7 +469,7 @@ func (g *gate) Inject(ctx context.Context, p packet.Packet) error {
 	}
 }
 
-func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64) error {
+func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64, _ ...store.Record) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -477,7 +478,7 @@ func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ i
 	return g.Inject(ctx, p)
 }
 
-func (g *gate) Batch() Batch { return together{g.Inject} }
+func (g *gate) Batch() Batch { return alone(g.Inject) }
 
 func TestStopFinishesTheFileInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

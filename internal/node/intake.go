@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
@@ -41,12 +42,15 @@ func (n *Node) Intake() *Intake { return &Intake{node: n} }
 // on its way: [Intake.Flush] tells that it is safe. A packet with the id of one that
 // was taken within a day before is not taken again, and that is no error; where that
 // one is still on its way, Put waits for it.
-func (in *Intake) Put(ctx context.Context, p packet.Packet) error {
-	return in.take(ctx, &p)
+//
+// Records that go with a packet, which then has an id, are written in the transaction
+// that stores it; where none does, right after it is taken.
+func (in *Intake) Put(ctx context.Context, p packet.Packet, with ...store.Record) error {
+	return in.take(ctx, &p, with)
 }
 
 // take is Put; it completes p.
-func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
+func (in *Intake) take(ctx context.Context, p *packet.Packet, with []store.Record) error {
 	n := in.node
 	n.entering.Add(1)
 	defer n.entering.Add(-1)
@@ -60,7 +64,7 @@ func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(n.injecting, cancel)()
-	err := in.enter(ctx, p, named)
+	err := in.enter(ctx, p, named, with)
 	if err != nil && n.injecting.Err() != nil {
 		return ErrDraining
 	}
@@ -68,7 +72,7 @@ func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 }
 
 // enter sends a packet on its way, unless one of its id was taken before.
-func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error {
+func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool, with []store.Record) error {
 	n := in.node
 	var mine *claim // none on an id that was just drawn
 	if named {
@@ -76,17 +80,39 @@ func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error
 		if mine, err = n.seen.claim(ctx, p.ID); mine == nil {
 			if err == nil {
 				followNot(p)
+				err = n.record(ctx, with)
 			}
 			return err
 		}
+		mine.with = with
 	}
 	n.traceRoot(p, "")
 	n.bear(p, "")
 	err := in.put(ctx, &item{Packet: *p}, n.snap.Load().dests(p), mine)
+	if err == nil && !n.stored() {
+		err = n.record(ctx, with)
+	}
 	if err != nil || !n.stored() {
 		mine.end(err == nil)
 	}
 	return err
+}
+
+// record writes records that no transaction of a packet has.
+func (n *Node) record(ctx context.Context, records []store.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	for wait := minPause; ; wait = min(2*wait, maxPause) {
+		err := n.store.Commit(ctx, &store.Tx{Put: records})
+		if !errors.Is(err, store.ErrBroken) {
+			return err
+		}
+		n.storeTrouble(err)
+		if !pause.For(ctx, wait) {
+			return ctx.Err()
+		}
+	}
 }
 
 // followNot takes out of a packet's wish that it is followed.
@@ -212,9 +238,9 @@ func (in *Intake) withdraw(ctx context.Context, list []flight) error {
 func (n *Node) Inject(ctx context.Context, p packet.Packet) error { return n.inject(ctx, &p) }
 
 // inject is Inject; it completes p.
-func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
+func (n *Node) inject(ctx context.Context, p *packet.Packet, with ...store.Record) error {
 	in := n.Intake()
-	if err := in.take(ctx, p); err != nil {
+	if err := in.take(ctx, p, with); err != nil {
 		return err
 	}
 	return in.Flush(ctx)
@@ -223,14 +249,15 @@ func (n *Node) inject(ctx context.Context, p *packet.Packet) error {
 // InjectData is Inject for a packet whose data r gives: of that size in bytes,
 // or -1 if it is not known. Where packets pass through a store, large data goes by
 // without being held in memory, and may have as much as the store takes; else at most
-// [Config.MaxData]. An error of r is returned as it is.
-func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
-	return n.Take(ctx, &p, r, size)
+// [Config.MaxData]. An error of r is returned as it is. Records go with the packet as in
+// [Intake.Put].
+func (n *Node) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, with ...store.Record) error {
+	return n.Take(ctx, &p, r, size, with...)
 }
 
 // Take is InjectData; it completes p, so that the caller learns an id that was drawn.
 // One that was taken before is not followed: its ledger would stay empty.
-func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64) error {
+func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64, with ...store.Record) error {
 	if n.injecting.Err() != nil {
 		return ErrDraining
 	}
@@ -269,7 +296,7 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 			}
 			p.Blob = nil
 		}
-		return n.inject(ctx, p)
+		return n.inject(ctx, p, with...)
 	}
 	if size > n.cfg.MaxData {
 		return n.tooLarge(p, size)
@@ -282,7 +309,7 @@ func (n *Node) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		return n.tooLarge(p, got)
 	}
 	p.Data = data
-	return n.inject(ctx, p)
+	return n.inject(ctx, p, with...)
 }
 
 // readText reads what r gives, at most one byte more than limit. The size that is
