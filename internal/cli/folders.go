@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -16,17 +17,19 @@ import (
 // fileFlags say of which folders the files become packets.
 type fileFlags struct {
 	rx    []string
+	watch []string
 	quiet time.Duration
 }
 
 func (f *fileFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder and its sub-folders, `DIR` or DIR=Type:STATE; may be repeated")
+	flags.StringArrayVar(&f.watch, "watch", nil, "like --rx `DIR=Type:STATE`, but leave the files where they are and remember them; one that changes is taken again; may be repeated")
 	flags.DurationVar(&f.quiet, "rx-quiet", 2*time.Second, "how long a file must not have changed before it is taken; 0 where files are renamed into the folder once they are complete")
 }
 
 // check refuses what the flags cannot mean.
 func (f *fileFlags) check() error {
-	if _, err := f.configs(); err != nil {
+	if _, err := f.folders(); err != nil {
 		return err
 	}
 	if f.quiet < 0 {
@@ -35,38 +38,59 @@ func (f *fileFlags) check() error {
 	return nil
 }
 
-// configs are the folders, of which none looks into another.
-func (f *fileFlags) configs() (cfgs []inject.Config, err error) {
+// A fileFolder is one whose files become packets.
+type fileFolder struct {
+	inject.Config
+	stay bool // the files do
+}
+
+// folders are those that the flags name. None of them looks into another.
+func (f *fileFlags) folders() (list []fileFolder, err error) {
 	var dirs []string
-	named := map[string]bool{}
-	for _, arg := range f.rx {
-		cfg := inject.Config{}
-		cfg.Dir, cfg.State, err = inject.ParseArgument(arg)
+	add := func(flag, arg string, stay bool) error {
+		dir, state, err := inject.ParseArgument(arg)
+		if err == nil && stay && state == "" {
+			err = fmt.Errorf("%q has no state: expected DIR=Type:STATE", arg)
+		}
 		if err == nil {
-			cfg.Dir, err = filepath.Abs(cfg.Dir)
+			dir, err = filepath.Abs(dir)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("--rx: %w", err)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", flag, err)
+		case slices.Contains(dirs, dir):
+			return fmt.Errorf("%s %s: the folder is named twice, and a file is one packet", flag, arg)
 		}
-		if named[cfg.Dir] {
-			return nil, fmt.Errorf("--rx %s: the folder is named twice, and a file is one packet", arg)
-		}
-		named[cfg.Dir] = true
-		cfgs, dirs = append(cfgs, cfg), append(dirs, cfg.Dir)
+		dirs = append(dirs, dir)
+		list = append(list, fileFolder{inject.Config{Dir: dir, State: state}, stay})
+		return nil
 	}
-	for i := range cfgs {
-		cfgs[i].Apart = dirs
+	for _, arg := range f.rx {
+		if err := add("--rx", arg, false); err != nil {
+			return nil, err
+		}
 	}
-	return cfgs, nil
+	for _, arg := range f.watch {
+		if err := add("--watch", arg, true); err != nil {
+			return nil, err
+		}
+	}
+	for i := range list {
+		list[i].Apart = dirs
+	}
+	return list, nil
 }
 
 // open makes the folders ready, and has the node show them.
 func (f *fileFlags) open(n *node.Node, own opened, log *slog.Logger) (folders []*inject.Folder, err error) {
-	cfgs, err := f.configs()
+	list, err := f.folders()
 	if err != nil { // a folder that was there has gone
 		return nil, usageError{err}
 	}
-	for _, cfg := range cfgs {
+	if len(f.watch) > 0 && own.dir == "" && own.cluster == nil {
+		log.Warn("the store is in memory: what was taken from a watched folder is remembered until the node ends, and is taken again at the next start")
+	}
+	for _, cfg := range list {
 		if own.dir != "" {
 			data, err := filepath.Abs(own.dir)
 			if err != nil {
@@ -78,7 +102,15 @@ func (f *fileFlags) open(n *node.Node, own opened, log *slog.Logger) (folders []
 		if f.quiet == 0 {
 			cfg.Quiet = -1 // 0 is the default there
 		}
-		folder, err := inject.New(cfg, intake{n})
+		if cfg.stay {
+			cfg.Memory = own.store
+		}
+		if own.cluster != nil { // which nodes of other machines share
+			if cfg.Owner, err = os.Hostname(); err != nil {
+				return nil, fmt.Errorf("this machine's name, under which files are remembered in the cluster: %w", err)
+			}
+		}
+		folder, err := inject.New(cfg.Config, intake{n})
 		if err != nil {
 			return nil, err
 		}

@@ -54,6 +54,7 @@ finished; a second Ctrl-C ends it at once.`,
   pmk --seed greet.py                  only this seed
   pmk seeds/ --rx inbox                and take .pkt files from the folder inbox
   pmk seeds/ --rx photos=Image:RAW     every file in photos is a packet
+  pmk seeds/ --watch /data=Image:RAW   the same, and the files stay where they are
   pmk key new > lan.key                make a key; copy it to other machines, and on each
   pmk --key lan.key seeds/             be one network with all nodes that have it`,
 		Args: cobra.ArbitraryArgs,

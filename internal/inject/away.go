@@ -14,8 +14,13 @@ import (
 // whyEnd ends the name of the text that says what is wrong with a file.
 const whyEnd = ".why.txt"
 
-// done moves a file away whose packet is taken.
+// done moves a file away whose packet is taken; where it stays, o is nil.
 func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
+	if o == nil {
+		f.taken++
+		f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id)
+		return nil
+	}
 	name := path.Base(l.name)
 	to, err := name, renameNew(int(o.from.Fd()), name, int(o.dir.Fd()), name)
 	if err != nil { // the name is taken, or has to be reserved first
@@ -32,8 +37,15 @@ func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
 	return nil
 }
 
-// refuse moves a bad file away and writes beside it why it is bad.
+// refuse moves a bad file away and writes beside it why it is bad. Where files stay it
+// only says so.
 func (f *Folder) refuse(s *settling, l look, why error) error {
+	if f.memory != nil {
+		if f.leave(l, "a bad file is not taken; it is tried again when it has changed, and at the next start", why) {
+			f.refused++
+		}
+		return nil
+	}
 	text := fmt.Sprintf("%s: %v\nOnce it is mended, move it back to %s.\n", f.path(l.name), why, filepath.Dir(f.path(l.name)))
 	o := f.ownFor(s, l, badDir)
 	if o == nil {

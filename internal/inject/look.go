@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -92,7 +93,7 @@ func (f *Folder) leave(l look, msg string, err error) bool {
 	f.left[l] = true
 	f.cfg.Log.Error(msg, "file", f.path(l.name), "err", err)
 	if len(f.left) == maxLeft {
-		f.cfg.Log.Warn("so many files of the rx folder are left alone that further ones are not logged", "dir", f.cfg.Dir, "files", maxLeft)
+		f.cfg.Log.Warn(fmt.Sprintf("so many files of the %s are left alone that further ones are not logged", f.kind), "dir", f.cfg.Dir, "files", maxLeft)
 	}
 	return true
 }
@@ -102,9 +103,10 @@ func (f *Folder) leave(l look, msg string, err error) bool {
 func (f *Folder) find(ctx context.Context, sub string) (found []look, left map[string]others, err error) {
 	left = map[string]others{}
 	w := walk{folder: f, ctx: ctx, visit: func(l look, ok bool, why string) bool {
-		if ok {
+		switch {
+		case ok && f.isNew(ctx, l):
 			found = append(found, l)
-		} else if why != "" {
+		case why != "":
 			left[why] = others{left[why].count + 1, l.name}
 		}
 		return len(found) <= maxSettling
@@ -127,6 +129,7 @@ func (f *Folder) scan(ctx context.Context, s *settling) error {
 		return nil
 	}
 	f.tellOthers(left)
+	f.forget(ctx)
 	for _, l := range found {
 		if !s.add(l) {
 			break

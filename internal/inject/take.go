@@ -12,12 +12,16 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
 // errBusy says that a file is still being written, or that another process
 // holds it.
 var errBusy = errors.New("the file is in use")
+
+// errKnown says that a file was taken before.
+var errKnown = errors.New("the file was taken before")
 
 // errAway says that another process has taken the file.
 var errAway = errors.New("the file is gone")
@@ -29,11 +33,13 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 		s.back(l)
 		return f.takeTogether(ctx, s)
 	}
-	away := f.ownFor(s, l, doneDir)
-	if away == nil {
-		return nil
+	var away *ownDir
+	if f.memory == nil {
+		if away = f.ownFor(s, l, doneDir); away == nil {
+			return nil
+		}
+		defer away.close()
 	}
-	defer away.close()
 	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
 		return nil
@@ -57,6 +63,8 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 		if now, err := f.look(file, l.name); err == nil {
 			s.again(now)
 		}
+		return nil
+	case errors.Is(err, errKnown):
 		return nil
 	case errors.As(err, new(refusal)):
 		return f.refuse(s, now, err)
@@ -102,6 +110,9 @@ func (f *Folder) lock(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.memory != nil {
+		return file, nil // each node that watches it has it
+	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		file.Close() // only opened
@@ -138,7 +149,7 @@ func (f *Folder) written(file *os.File) bool {
 	is, err := written(file)
 	if err != nil && !f.blind {
 		f.blind = true
-		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the rx folder: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.cfg.Quiet),
+		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the %s: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.kind, f.cfg.Quiet),
 			"dir", f.cfg.Dir, "err", err)
 	}
 	return is
@@ -227,12 +238,12 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		p = parsed
 	}
 	named(&p, l.name)
+	var with []store.Record
 	if p.ID.IsZero() {
-		id, err := fileID(f.path(l.name), l, file)
-		if err != nil {
+		var err error
+		if p.ID, with, err = f.know(ctx, l, file); err != nil {
 			return packet.ID{}, err
 		}
-		p.ID = id
 	}
 	inHand, end := f.inHand(ctx)
 	defer end()
@@ -240,7 +251,7 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 	if f.cfg.State == "" {
 		err = f.into.Inject(inHand, p)
 	} else {
-		err = f.into.InjectData(inHand, p, r, l.size)
+		err = f.into.InjectData(inHand, p, r, l.size, with...)
 	}
 	if errors.Is(err, packet.ErrTooLarge) || errors.Is(err, packet.ErrTooLong) {
 		return p.ID, refusal{err} // the network takes others
@@ -249,6 +260,20 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		f.stays(l, err)
 	}
 	return p.ID, err
+}
+
+// know gives the id of a file's packet and what is to be stored with it. Its error is
+// errKnown for one that was taken before.
+func (f *Folder) know(ctx context.Context, l look, file *os.File) (id packet.ID, with []store.Record, err error) {
+	content, err := contentOf(l, file)
+	if err != nil {
+		return id, nil, err
+	}
+	with, known, err := f.recognise(ctx, l, content)
+	if known {
+		err = errKnown
+	}
+	return fileID(f.path(l.name), l, content), with, err
 }
 
 // named gives a packet the name of its file below the folder, unless it has one or no

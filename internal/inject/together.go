@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -24,6 +25,7 @@ type claimed struct {
 	look look
 	file *os.File
 	id   packet.ID
+	with []store.Record // are stored with it
 }
 
 // small tells whether a file is taken together with others.
@@ -51,20 +53,20 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		if !ok {
 			continue
 		}
-		if to.of(s, l) == nil {
+		if f.memory == nil && to.of(s, l) == nil {
 			continue
 		}
-		c, p, err := f.read(l)
+		c, p, err := f.read(ctx, l)
 		if err == nil {
 			files = append(files, c)
-			if err = batch.Put(inHand, p); err == nil {
+			if err = batch.Put(inHand, p, c.with...); err == nil {
 				continue
 			}
 			files = files[:len(files)-1]
 			c.file.Close() // only read
 		}
 		switch {
-		case errors.Is(err, errAway):
+		case errors.Is(err, errAway), errors.Is(err, errKnown):
 		case errors.Is(err, errBusy):
 			s.again(l)
 		case errors.As(err, new(refusal)):
@@ -84,9 +86,11 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		files = nil
 	}
 	for _, c := range files {
-		away := to.of(s, c.look)
-		if away == nil {
-			continue // said; it comes again with the same id
+		var away *ownDir
+		if f.memory == nil {
+			if away = to.of(s, c.look); away == nil {
+				continue // said; it comes again with the same id
+			}
 		}
 		if err := f.done(c.look, c.id, away); err != nil {
 			return err
@@ -122,9 +126,9 @@ func (d *doneDirs) close() {
 	}
 }
 
-// read claims a small file and makes its packet. Its error is errAway, errBusy or a
-// refusal.
-func (f *Folder) read(l look) (c claimed, p packet.Packet, err error) {
+// read claims a small file and makes its packet. Its error is errAway, errBusy, errKnown
+// or a refusal.
+func (f *Folder) read(ctx context.Context, l look) (c claimed, p packet.Packet, err error) {
 	file, err := f.claim(l.name)
 	switch {
 	case errors.Is(err, errAway), errors.Is(err, errBusy):
@@ -139,7 +143,7 @@ func (f *Folder) read(l look) (c claimed, p packet.Packet, err error) {
 	}
 	if err == nil {
 		named(&p, l.name)
-		p.ID, err = fileID(f.path(l.name), c.look, file)
+		p.ID, c.with, err = f.know(ctx, c.look, file)
 	}
 	if err == nil {
 		var data []byte
@@ -173,5 +177,5 @@ func (f *Folder) inHand(ctx context.Context) (inHand context.Context, end func()
 
 // stays says that a file was not taken.
 func (f *Folder) stays(l look, err error) {
-	f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
+	f.cfg.Log.Warn("a file stays in the "+f.kind+", not taken; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 }

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -22,8 +23,6 @@ type walk struct {
 	// visit is told of each file: whether it is one to take, or else why it is left
 	// alone, "" for what nobody expects to be taken. It returns whether to go on.
 	visit func(l look, ok bool, why string) bool
-	// partly: some of it was not looked at.
-	partly bool
 }
 
 // below looks at a sub-folder, "" for the folder itself.
@@ -44,7 +43,6 @@ func (w *walk) dir(dir *os.File, sub string, depth int) (more bool, err error) {
 		names, err := dir.Readdirnames(namesAtOnce)
 		for _, name := range names {
 			if w.ctx.Err() != nil || !w.look(dir, path.Join(sub, name), depth) {
-				w.partly = true
 				return false, nil
 			}
 		}
@@ -67,7 +65,6 @@ func (w *walk) look(in *os.File, name string, depth int) bool {
 		return true
 	}
 	if depth == maxDepth {
-		w.partly = true
 		return w.visit(l, false, "it lies too deep in folders")
 	}
 	dir, err := openDir(in, path.Base(name))
@@ -78,7 +75,6 @@ func (w *walk) look(in *os.File, name string, depth int) bool {
 		}
 	}
 	if !away(err) {
-		w.partly = true
 		return w.visit(l, false, "a folder cannot be looked into: "+reason(err).Error())
 	}
 	return true
@@ -91,6 +87,6 @@ func (f *Folder) observe(sub string) {
 	}
 	if err := f.watcher.add(sub); err != nil && !f.unwatched {
 		f.unwatched = true
-		f.cfg.Log.Warn("the system does not tell what happens in all sub-folders of the rx folder: new files are found there within 10 s", "dir", f.cfg.Dir, "such as", sub, "err", err)
+		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell what happens in all sub-folders of the %s: new files are found there within %v", f.kind, lookEvery), "dir", f.cfg.Dir, "such as", sub, "err", err)
 	}
 }
