@@ -78,14 +78,15 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 			failed = fmt.Errorf("inject %s: %w", f.path(l.name), err)
 		}
 	}
+	taken := files
 	if err := batch.Flush(inHand); err != nil {
 		for _, c := range files {
 			f.stays(c.look, err)
 		}
 		failed = errors.Join(failed, fmt.Errorf("inject files of %s: %w", f.cfg.Dir, err))
-		files = nil
+		taken = nil
 	}
-	for _, c := range files {
+	for _, c := range taken {
 		var away *ownDir
 		if f.memory == nil {
 			if away = to.of(s, c.look); away == nil {

@@ -36,11 +36,15 @@ func (c *counting) Commit(ctx context.Context, tx *store.Tx) error {
 // TestRecordsGoWithTheirPacket: in its transaction, where there is one, and also where the
 // packet was taken before.
 func TestRecordsGoWithTheirPacket(t *testing.T) {
-	for _, d := range []Durability{Memory, None} {
+	for _, d := range []Durability{Disk, Memory, None} {
 		t.Run(d.String(), func(t *testing.T) {
 			s := &counting{Store: inMemory(t, pebble.Config{})}
+			used := store.Store(s)
+			if d == Disk {
+				used = sharing{s} // where ids are remembered elsewhere
+			}
 			w := newWorld(t)
-			w.Node = New(Config{Name: "test", Store: s, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Open: w.cfg.Open})
+			w.Node = New(Config{Name: "test", Store: used, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Open: w.cfg.Open})
 			w.start()
 			record := func(value string) store.Record {
 				return store.Record{Key: store.Key{In: beside, Key: "key"}, Value: []byte(value)}
