@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"syscall"
@@ -49,11 +50,29 @@ type memory struct {
 	folder string // the begin of its keys
 	forgot time.Time
 	failed bool // it was told that it cannot be used
+
+	// recent are hashes of looks that saw files as they are remembered, each at a place
+	// that it says itself, where the next one replaces it: most files are as they were,
+	// and to read what is remembered of one takes three times as long as to look at it.
+	recent []uint64
+	seed   maphash.Seed
 }
+
+// maxRecent is how many those are at most.
+const maxRecent = 1 << 20
 
 // newMemory is that of the folder dir of owner.
 func newMemory(in Memory, owner, dir string) *memory {
-	return &memory{in: in, folder: string(packet.HashID("watched folder", owner, dir).Append(nil))}
+	return &memory{
+		in: in, folder: string(packet.HashID("watched folder", owner, dir).Append(nil)),
+		recent: make([]uint64, maxRecent), seed: maphash.MakeSeed(),
+	}
+}
+
+// place is where the hash of a look is, if it is among the recent ones.
+func (m *memory) place(l look) (at *uint64, hash uint64) {
+	hash = maphash.Comparable(m.seed, l)
+	return &m.recent[hash%maxRecent], hash
 }
 
 // A remembered is a file as it was when it was taken.
@@ -105,11 +124,19 @@ func (f *Folder) isNew(ctx context.Context, l look) bool {
 	if f.memory == nil {
 		return true
 	}
+	at, hash := f.memory.place(l)
+	if *at == hash {
+		return false
+	}
 	r, ok, err := f.memory.get(ctx, l.name)
 	if f.memoryFails(ctx, err) {
 		return false // a later look will tell
 	}
-	return !ok || r.size != l.size || r.changed != l.changed || r.status != l.status
+	if !ok || r.size != l.size || r.changed != l.changed || r.status != l.status {
+		return true
+	}
+	*at = hash
+	return false
 }
 
 // recognise tells whether a file that seems to be new or changed is one that was taken and

@@ -272,7 +272,12 @@ func TestTheMemoryFails(t *testing.T) {
 			t.Errorf("%d lines\n%s", got, j)
 		}
 		broken.is.Store(false)
-		n.wantNext(t, 13*time.Second, "x", "y")
+		n.wantNext(t, 23*time.Second, "x", "y")
+		broken.is.Store(true) // of files that are as they were it is not asked again
+		n.wantNext(t, time.Minute)
+		if got := j.Count("cannot be read or written: they wait"); got != 1 {
+			t.Errorf("%d lines\n%s", got, j)
+		}
 		end(t, stop)
 	})
 }
