@@ -64,7 +64,7 @@ func importRules() []importRule {
 
 		{who: "internal/predict", never: []string{"context", "sync", "os", "net", "log"}},
 		{who: "internal/node", may: append(slices.Clone(values), "internal/dtn", "internal/predict", "internal/runner", "internal/store", "internal/mesh", "internal/trace", "internal/pause")},
-		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs", "internal/hold")},
+		{who: "internal/inject", may: append(slices.Clone(values), "internal/netfs", "internal/hold", "internal/store")},
 		{who: "internal/hold"},
 		{who: "internal/netfs"},
 		{who: "internal/uses", may: values},

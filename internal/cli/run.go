@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/recap/pumpkin/internal/inject"
 	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
@@ -30,8 +29,7 @@ type runFlags struct {
 	seeds   []string
 	without []string
 	group   string
-	rx      []string
-	rxQuiet time.Duration
+	folders fileFlags
 	away    time.Duration
 	debug   bool
 	load    time.Duration
@@ -58,6 +56,7 @@ finished; a second Ctrl-C ends it at once.`,
   pmk --seed greet.py                  only this seed
   pmk seeds/ --rx inbox                and take .pkt files from the folder inbox
   pmk seeds/ --rx photos=Image:RAW     every file in photos is a packet
+  pmk seeds/ --watch /data=Image:RAW   the same, and the files stay where they are
   pmk key new > lan.key                make a key; copy it to other machines, and on each
   pmk --key lan.key seeds/             be one network with all nodes that have it`,
 		Args: cobra.ArbitraryArgs,
@@ -83,9 +82,8 @@ func (a *app) runFlagsOf(cmd *cobra.Command, f *runFlags) {
 	flags.StringArrayVar(&f.without, "without", nil, "leave out the seed of this `NAME`; may be repeated")
 	f.group = node.DefaultGroup
 	flags.Var((*nameFlag)(&f.group), "group", "the group that the node belongs to")
-	flags.StringArrayVar(&f.rx, "rx", nil, "take packets from the files of this folder, `DIR` or DIR=Type:STATE; may be repeated")
+	f.folders.add(flags)
 	flags.DurationVar(&f.load, "load-timeout", 0, "the longest that a seed may take to load, and Python to be found (default: as long as its process lives)")
-	flags.DurationVar(&f.rxQuiet, "rx-quiet", 2*time.Second, "how long a file must not have changed before it is taken; 0 where files are renamed into the folder once they are complete")
 	f.store.add(flags)
 	f.mesh.add(flags)
 	flags.Var(&f.http, "http", "serve the web page and the API at this `ADDRESS`, HOST:PORT, or off (default 127.0.0.1:7811, or the next port that is free); other addresses than loopback need a key")
@@ -118,21 +116,13 @@ func (f *runFlags) check() error {
 	if f.load < 0 {
 		return fmt.Errorf("--load-timeout %v: expected a time such as 1m, or 0 for none", f.load)
 	}
-	for _, arg := range f.rx {
-		if _, _, err := inject.ParseArgument(arg); err != nil {
-			return fmt.Errorf("--rx: %w", err)
-		}
-	}
-	if f.rxQuiet < 0 {
-		return fmt.Errorf("--rx-quiet %v: expected 0s or more", f.rxQuiet)
-	}
 	return nil
 }
 
 func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 	log := newLog(a.err, f.debug)
 	a.settings.tell(cmd, log)
-	if err := errors.Join(f.check(), f.store.check()); err != nil {
+	if err := errors.Join(f.check(), f.folders.check(), f.store.check()); err != nil {
 		return usageError{err}
 	}
 	for _, old := range oldFlags() {
@@ -212,30 +202,10 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 		defer signal.Stop(broken)
 	}
 
-	var folders []*inject.Folder
-	for _, arg := range f.rx {
-		dir, state, err := inject.ParseArgument(arg)
-		if err != nil { // a folder that was there has gone
-			return usageError{err}
-		}
-		quiet := f.rxQuiet
-		if quiet == 0 {
-			quiet = -1 // 0 is the default there
-		}
-		folder, err := inject.New(inject.Config{Dir: dir, State: state, Group: n.Group(), Quiet: quiet, Log: log}, intake{n, &utf16Watch{log: log}})
-		if err != nil {
-			return err
-		}
-		folders = append(folders, folder)
+	folders, err := f.folders.open(n, own, log)
+	if err != nil {
+		return err
 	}
-	n.ShowFolders(func() []node.Folder {
-		var out []node.Folder
-		for _, f := range folders {
-			c := f.Counts()
-			out = append(out, node.Folder{Dir: f.Dir(), Taken: c.Taken, Refused: c.Refused, Left: c.Left, Changing: c.Changing})
-		}
-		return out
-	})
 	company, err := reach.company(ctx, n, f.mesh.join, own, log)
 	if err != nil {
 		return err

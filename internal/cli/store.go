@@ -48,7 +48,7 @@ func (f *storeFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.durability, "durability", "what packets survive: a power cut (disk), the crash of a seed (memory), or neither (none)")
 	flags.Var((*dirFlag)(&f.data), "data", "store packets in this `DIR`, which no other node uses (default: a folder of the group under "+dataHint+")")
 	flags.Var(&f.size, "store-size", "how full the store may get before packets from outside wait (default: a tenth of the free disk, or 256 MiB of memory)")
-	flags.Var(&f.maxPacket, "max-packet", "the most data of one packet")
+	flags.Var(&f.maxPacket, "max-packet", "the most data of one packet in memory, and of an output; files and streams may have as much as the store takes")
 	f.cluster.add(flags)
 }
 

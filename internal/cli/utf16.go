@@ -11,6 +11,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/inject"
 	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -98,9 +99,9 @@ func (n intake) Inject(ctx context.Context, p packet.Packet) error {
 	return n.Node.Inject(ctx, p)
 }
 
-func (n intake) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+func (n intake) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, with ...store.Record) error {
 	look := func(begin []byte) { n.see(&p, string(begin)) }
-	return n.Node.InjectData(ctx, p, &beginning{Reader: r, look: look}, size)
+	return n.Node.InjectData(ctx, p, &beginning{Reader: r, look: look}, size, with...)
 }
 
 func (n intake) Batch() inject.Batch { return intakeBatch{n.Node.Intake(), n} }
@@ -115,7 +116,7 @@ type intakeBatch struct {
 	way intake
 }
 
-func (b intakeBatch) Put(ctx context.Context, p packet.Packet) error {
+func (b intakeBatch) Put(ctx context.Context, p packet.Packet, with ...store.Record) error {
 	b.way.see(&p, p.Data)
-	return b.Intake.Put(ctx, p)
+	return b.Intake.Put(ctx, p, with...)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -13,12 +14,18 @@ import (
 // whyEnd ends the name of the text that says what is wrong with a file.
 const whyEnd = ".why.txt"
 
-// done moves a file away whose packet is taken.
+// done moves a file away whose packet is taken; where it stays, o is nil.
 func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
-	to, err := l.name, renameNew(int(o.from.Fd()), l.name, int(o.dir.Fd()), l.name)
+	if o == nil {
+		f.taken++
+		f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id)
+		return nil
+	}
+	name := path.Base(l.name)
+	to, err := name, renameNew(int(o.from.Fd()), name, int(o.dir.Fd()), name)
 	if err != nil { // the name is taken, or has to be reserved first
-		if to, err = o.free(l.name, ""); err == nil {
-			err = o.move(l.name, to)
+		if to, err = o.free(name, ""); err == nil {
+			err = o.move(name, to)
 		}
 	}
 	if err != nil {
@@ -30,19 +37,25 @@ func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
 	return nil
 }
 
-// refuse moves a bad file away and writes beside it why it is bad.
+// refuse moves a bad file away and writes beside it why it is bad. Where files stay it
+// only says so.
 func (f *Folder) refuse(s *settling, l look, why error) error {
-	text := fmt.Sprintf("%s: %v\nOnce it is mended, move it back to %s.\n", f.path(l.name), why, f.cfg.Dir)
-	o, err := f.own(badDir)
-	if err != nil {
-		f.hold(s, l, badDir, err)
+	if f.memory != nil {
+		if f.leave(l, "a bad file is not taken; it is tried again when it has changed, and at the next start", why) {
+			f.refused++
+		}
+		return nil
+	}
+	text := fmt.Sprintf("%s: %v\nOnce it is mended, move it back to %s.\n", f.path(l.name), why, filepath.Dir(f.path(l.name)))
+	o := f.ownFor(s, l, badDir)
+	if o == nil {
 		return nil
 	}
 	defer o.close()
-	delete(f.held, badDir)
-	to, err := o.free(l.name, text)
+	name := path.Base(l.name)
+	to, err := o.free(name, text)
 	if err == nil {
-		if err = o.move(l.name, to); err != nil {
+		if err = o.move(name, to); err != nil {
 			err = errors.Join(err, o.remove(to+whyEnd))
 		}
 	}

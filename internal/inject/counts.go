@@ -11,7 +11,7 @@ import (
 // Counts are how many files of a folder became what.
 type Counts struct {
 	Taken   int // since the start
-	Refused int // since the start: they are in .bad
+	Refused int // since the start: they are in .bad, or stay
 	// Left are those that lie there and are none to take, and Changing those that are
 	// written to.
 	Left     int
@@ -28,7 +28,10 @@ func (f *Folder) Counts() Counts {
 
 // count makes known how many files became what.
 func (f *Folder) count(s *settling) {
-	c := Counts{Taken: f.taken, Refused: f.refused, Left: len(f.left), Changing: s.changing}
+	c := Counts{Taken: f.taken, Refused: f.refused, Changing: s.changing}
+	if f.memory == nil { // else those are bad
+		c.Left = len(f.left)
+	}
 	for _, found := range f.others {
 		c.Left += found.count
 	}

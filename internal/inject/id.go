@@ -9,15 +9,12 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// idBytes is how much of a file's begin, and of its end, its id covers: of a file
-// of at most twice as much, all.
+// idBytes is how much of a file's begin, and of its end, is looked at to know it: of a
+// file of at most twice as much, all.
 const idBytes = 64 << 10
 
-// fileID is the id of the packet that a file is: that of its path, inode, size,
-// times of change, and content. So a file that is read again, because the node died
-// before it was moved away, gives the packet that it gave before, and another one of
-// the same name another packet.
-func fileID(path string, l look, file io.ReaderAt) (packet.ID, error) {
+// contentOf is a file's begin and end: idBytes of each, or all of it.
+func contentOf(l look, file io.ReaderAt) ([]byte, error) {
 	content := make([]byte, min(l.size, 2*idBytes))
 	first := min(len(content), idBytes)
 	for _, part := range []struct {
@@ -28,12 +25,20 @@ func fileID(path string, l look, file io.ReaderAt) (packet.ID, error) {
 		case err == nil:
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			if len(part.into) > 0 {
-				return packet.ID{}, errBusy // it has become shorter
+				return nil, errBusy // it has become shorter
 			}
 		default:
-			return packet.ID{}, refusal{fmt.Errorf("it cannot be read: %w", reason(err))}
+			return nil, refusal{fmt.Errorf("it cannot be read: %w", reason(err))}
 		}
 	}
+	return content, nil
+}
+
+// fileID is the id of the packet that a file is: that of its path, inode, size,
+// times of change, and content. So a file that is read again, because the node died
+// before it was moved away, gives the packet that it gave before, and another one of
+// the same name another packet.
+func fileID(path string, l look, content []byte) packet.ID {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return packet.HashID("file", path, strconv.FormatUint(l.inode, 10), number(l.size), number(l.changed), number(l.status), string(content)), nil
+	return packet.HashID("file", path, strconv.FormatUint(l.inode, 10), number(l.size), number(l.changed), number(l.status), string(content))
 }

@@ -41,7 +41,8 @@ func TestFileID(t *testing.T) {
 		if change != nil {
 			change(&l)
 		}
-		id, err := fileID(path, l, file)
+		content, err := contentOf(l, file)
+		id := fileID(path, l, content)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +81,7 @@ func TestFileID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fileID(path, lookOf("x", info), strings.NewReader("short")); !errors.Is(err, errBusy) {
+	if _, err := contentOf(lookOf("x", info), strings.NewReader("short")); !errors.Is(err, errBusy) {
 		t.Errorf("a file that has become shorter: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -20,16 +21,17 @@ type Injector interface {
 	// did.
 	Inject(ctx context.Context, p packet.Packet) error
 	// InjectData is Inject for a packet whose data r gives, of that size in
-	// bytes. An error of r is returned as it is.
-	InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error
+	// bytes. An error of r is returned as it is. Records are stored with the packet.
+	InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, with ...store.Record) error
 	// Batch begins to take small packets together.
 	Batch() Batch
 }
 
 // A Batch takes packets that go to the disk at a time.
 type Batch interface {
-	// Put is [Injector.Inject], but returns before the packet is safe.
-	Put(ctx context.Context, p packet.Packet) error
+	// Put is [Injector.Inject], but returns before the packet is safe. Records are stored
+	// with the packet.
+	Put(ctx context.Context, p packet.Packet, with ...store.Record) error
 	// Flush returns when all that was put is. After an error it is not known which
 	// are.
 	Flush(ctx context.Context) error

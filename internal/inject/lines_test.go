@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -72,8 +73,8 @@ func (r *refuser) Inject(_ context.Context, p packet.Packet) error {
 	return nil
 }
 
-func (r *refuser) Batch() Batch { return together{r.Inject} }
+func (r *refuser) Batch() Batch { return alone(r.Inject) }
 
-func (r *refuser) InjectData(ctx context.Context, p packet.Packet, _ io.Reader, _ int64) error {
+func (r *refuser) InjectData(ctx context.Context, p packet.Packet, _ io.Reader, _ int64, _ ...store.Record) error {
 	return r.Inject(ctx, p)
 }

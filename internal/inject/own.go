@@ -5,30 +5,37 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// An ownDir is one of the folder's own folders, which is used by its descriptor:
-// whoever may write to the rx folder could put a link to another folder in its
-// place.
+// An ownDir is a folder in one of the folder's own folders, or that itself, which is
+// used by its descriptor: whoever may write to the rx folder could put a link to another
+// folder in its place.
 type ownDir struct {
 	path string
-	from *os.File // the rx folder
+	from *os.File // where the files lie that are moved there
 	dir  *os.File
 }
 
-// own opens one of the folder's own folders, which is made when it is missing. It is
-// no link, and belongs to the node's user.
-func (f *Folder) own(sub string) (*ownDir, error) {
-	o := &ownDir{path: f.path(sub)}
+// own opens the folder in one of the folder's own folders, .done or .bad, where files of
+// a sub-folder move to. It is made when it is missing. It is no link, nor is any folder on
+// the way, and they belong to the node's user. The error is errAway if the sub-folder is
+// gone.
+func (f *Folder) own(name, sub string) (*ownDir, error) {
+	o := &ownDir{path: f.path(path.Join(name, sub))}
 	var err error
-	if o.from, err = os.Open(f.cfg.Dir); err != nil {
+	if o.from, err = f.openBelow(sub); err != nil {
+		if sub != "" && away(err) {
+			err = errAway
+		}
 		return nil, err
 	}
-	if err = o.open(sub); err == nil {
-		err = o.check(f.user)
+	if o.dir, err = f.openBelow(""); err == nil {
+		err = o.enter(path.Join(name, sub), f.user)
 	}
 	if err != nil {
 		o.close()
@@ -37,27 +44,34 @@ func (f *Folder) own(sub string) (*ownDir, error) {
 	return o, nil
 }
 
-func (o *ownDir) open(sub string) error {
-	at := int(o.from.Fd())
-	if err := unix.Mkdirat(at, sub, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make %s: %w", o.path, err)
+// enter goes down to that folder.
+func (o *ownDir) enter(sub string, user uint32) error {
+	for name := range strings.SplitSeq(sub, "/") {
+		at := filepath.Join(o.dir.Name(), name)
+		if err := unix.Mkdirat(int(o.dir.Fd()), name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make %s: %w", at, err)
+		}
+		next, err := openDir(o.dir, name)
+		switch {
+		case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+			return fmt.Errorf("%s is not a folder but a link or a file: remove it", at)
+		case err != nil:
+			return err
+		}
+		o.dir.Close() // only read
+		o.dir = next
+		if err := check(next, user); err != nil {
+			return err
+		}
 	}
-	fd, err := unix.Openat(at, sub, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	switch {
-	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return fmt.Errorf("%s is not a folder but a link or a file: remove it", o.path)
-	case err != nil:
-		return fmt.Errorf("open %s: %w", o.path, err)
-	}
-	o.dir = os.NewFile(uintptr(fd), o.path)
 	return nil
 }
 
 // check refuses a folder of another user, who could do anything to what is moved there.
-func (o *ownDir) check(user uint32) error {
-	owner, err := ownerOf(o.dir)
+func check(dir *os.File, user uint32) error {
+	owner, err := ownerOf(dir)
 	if err == nil && owner != user {
-		err = fmt.Errorf("%s belongs to user %d, and the node's files here to user %d: move it away, or change its owner", o.path, owner, user)
+		err = fmt.Errorf("%s belongs to user %d, and the node's files here to user %d: move it away, or change its owner", dir.Name(), owner, user)
 	}
 	return err
 }
@@ -93,7 +107,7 @@ func (o *ownDir) remove(name string) error {
 	return nil
 }
 
-// take moves a file of the rx folder to the name to.
+// take moves a file to the name to.
 func (o *ownDir) take(name, to string) error {
 	if err := unix.Renameat(int(o.from.Fd()), name, int(o.dir.Fd()), to); err != nil {
 		return &os.LinkError{Op: "rename", Old: name, New: o.at(to), Err: err}

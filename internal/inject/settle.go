@@ -28,6 +28,10 @@ type settling struct {
 	changing int // how many of them are written to
 	// more says that files were left out for want of room.
 	more bool
+
+	through *time.Timer   // fires when the whole folder is to be looked through
+	looked  time.Time     // when it was the last time
+	pause   time.Duration // that is left before the next
 }
 
 // A candidate is a file as it was seen, and when it is to be looked at again.
@@ -41,9 +45,12 @@ type candidate struct {
 }
 
 func newSettling(quiet time.Duration) *settling {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	return &settling{quiet: quiet, timer: timer, byName: make(map[string]*candidate)}
+	stopped := func() *time.Timer {
+		timer := time.NewTimer(time.Hour)
+		timer.Stop()
+		return timer
+	}
+	return &settling{quiet: quiet, timer: stopped(), through: stopped(), byName: make(map[string]*candidate)}
 }
 
 // add makes the file, as it was just seen, a candidate. One that is a candidate

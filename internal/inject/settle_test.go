@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 )
@@ -199,7 +201,7 @@ type writer struct {
 	file *os.File
 }
 
-func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
+func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, _ ...store.Record) error {
 	if n.file == nil {
 		file, err := os.OpenFile(n.path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
@@ -294,7 +296,7 @@ func TestOddNames(t *testing.T) {
 // forgetful is a network whose batches are never safe.
 type forgetful struct{ taker }
 
-func (n *forgetful) Batch() Batch { return lost{together{n.Inject}} }
+func (n *forgetful) Batch() Batch { return lost{alone(n.Inject)} }
 
 type lost struct{ together }
 
@@ -405,7 +407,7 @@ func TestLockedFileWaits(t *testing.T) {
 		n := &taker{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("x"), "x")
-		other, err := claim(f.path("x"))
+		other, err := f.lock("x")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,7 +470,7 @@ func (g *gate) Inject(ctx context.Context, p packet.Packet) error {
 	}
 }
 
-func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64) error {
+func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ int64, _ ...store.Record) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -477,7 +479,7 @@ func (g *gate) InjectData(ctx context.Context, p packet.Packet, r io.Reader, _ i
 	return g.Inject(ctx, p)
 }
 
-func (g *gate) Batch() Batch { return together{g.Inject} }
+func (g *gate) Batch() Batch { return alone(g.Inject) }
 
 func TestStopFinishesTheFileInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -625,7 +627,9 @@ func TestOwnFolders(t *testing.T) {
 func TestUnreadableFile(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Root reads everything; a socket is what nobody can open.
-		if _, err := claim(socket(t)); err == nil || errors.Is(err, errAway) {
+		at := socket(t)
+		f := Folder{cfg: Config{Dir: filepath.Dir(at)}}
+		if _, err := f.lock(filepath.Base(at)); err == nil || errors.Is(err, errAway) {
 			t.Errorf("opened a socket: %v", err)
 		}
 		return

@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -18,22 +20,25 @@ import (
 // holds it.
 var errBusy = errors.New("the file is in use")
 
+// errKnown says that a file was taken before.
+var errKnown = errors.New("the file was taken before")
+
 // errAway says that another process has taken the file.
 var errAway = errors.New("the file is gone")
 
 // take injects the packet of a complete file and moves it away. Its error
 // ends the folder.
 func (f *Folder) take(ctx context.Context, s *settling, l look) error {
-	away, err := f.own(doneDir)
-	if err != nil {
-		f.hold(s, l, doneDir, err)
-		return nil
-	}
-	defer away.close()
-	delete(f.held, doneDir)
 	if f.small(l) {
 		s.back(l)
-		return f.takeTogether(ctx, s, away)
+		return f.takeTogether(ctx, s)
+	}
+	var away *ownDir
+	if f.memory == nil {
+		if away = f.ownFor(s, l, doneDir); away == nil {
+			return nil
+		}
+		defer away.close()
 	}
 	file, err := f.claim(l.name)
 	if errors.Is(err, errAway) {
@@ -59,6 +64,8 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 			s.again(now)
 		}
 		return nil
+	case errors.Is(err, errKnown):
+		return nil
 	case errors.As(err, new(refusal)):
 		return f.refuse(s, now, err)
 	case err != nil && ctx.Err() != nil:
@@ -69,26 +76,42 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	return f.done(now, id, away)
 }
 
-// hold leaves a file for later that could not be moved into one of the folder's own
-// folders, and says so as long as the reason is another.
-func (f *Folder) hold(s *settling, l look, sub string, err error) {
-	if why := err.Error(); f.held[sub] != why {
-		f.held[sub] = why
-		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+// maxHeld is of how many folders it is remembered why no file can be moved there.
+const maxHeld = 1000
+
+// ownFor opens the folder in one of the folder's own folders where a file moves to. Where
+// it cannot, it leaves the file for later, says so as long as the reason is another, and
+// gives nil.
+func (f *Folder) ownFor(s *settling, l look, name string) *ownDir {
+	to := path.Join(name, folderOf(l.name))
+	o, err := f.own(name, folderOf(l.name))
+	if err == nil {
+		delete(f.held, to)
+		return o
+	}
+	if errors.Is(err, errAway) {
+		return nil
 	}
 	s.put(l, lookEvery)
+	if why := err.Error(); f.held[to] != why && len(f.held) < maxHeld {
+		f.held[to] = why
+		f.cfg.Log.Error(fmt.Sprintf("files wait in the rx folder, since they could not be moved away; this is tried again every %v", lookEvery), "dir", f.cfg.Dir, "err", err)
+	}
+	return nil
 }
 
-// claim opens a file and locks it, so that of several nodes that watch a
+// lock opens a file and locks it, so that of several nodes that watch a
 // folder one takes it. The lock goes with the file's closing.
-func claim(path string) (*os.File, error) {
-	// Without O_NONBLOCK a pipe that was put there meanwhile would hold us.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errAway
+func (f *Folder) lock(name string) (*os.File, error) {
+	file, err := f.open(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, errAway // or its folder is
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.memory != nil {
+		return file, nil // each node that watches it has it
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -99,7 +122,7 @@ func claim(path string) (*os.File, error) {
 	opened, err := file.Stat()
 	if err == nil {
 		var named fs.FileInfo
-		if named, err = os.Lstat(path); err == nil && !os.SameFile(opened, named) || errors.Is(err, fs.ErrNotExist) {
+		if named, err = os.Lstat(f.path(name)); err == nil && !os.SameFile(opened, named) || errors.Is(err, fs.ErrNotExist) {
 			err = errAway // who held the lock before has moved it
 		}
 	}
@@ -110,9 +133,9 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
-// claim is [claim] for a file that no program has open for writing.
+// claim is [Folder.lock] for a file that no program has open for writing.
 func (f *Folder) claim(name string) (*os.File, error) {
-	file, err := claim(f.path(name))
+	file, err := f.lock(name)
 	if err == nil && f.written(file) {
 		file.Close() // only opened
 		return nil, errBusy
@@ -126,7 +149,7 @@ func (f *Folder) written(file *os.File) bool {
 	is, err := written(file)
 	if err != nil && !f.blind {
 		f.blind = true
-		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the rx folder: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.cfg.Quiet),
+		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell whether a program still writes to a file of the %s: one that has not changed for %v counts as complete; --rx-quiet sets how long", f.kind, f.cfg.Quiet),
 			"dir", f.cfg.Dir, "err", err)
 	}
 	return is
@@ -215,12 +238,12 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		p = parsed
 	}
 	named(&p, l.name)
+	var with []store.Record
 	if p.ID.IsZero() {
-		id, err := fileID(f.path(l.name), l, file)
-		if err != nil {
+		var err error
+		if p.ID, with, err = f.know(ctx, l, file); err != nil {
 			return packet.ID{}, err
 		}
-		p.ID = id
 	}
 	inHand, end := f.inHand(ctx)
 	defer end()
@@ -228,7 +251,7 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 	if f.cfg.State == "" {
 		err = f.into.Inject(inHand, p)
 	} else {
-		err = f.into.InjectData(inHand, p, r, l.size)
+		err = f.into.InjectData(inHand, p, r, l.size, with...)
 	}
 	if errors.Is(err, packet.ErrTooLarge) || errors.Is(err, packet.ErrTooLong) {
 		return p.ID, refusal{err} // the network takes others
@@ -237,6 +260,20 @@ func (f *Folder) inject(ctx context.Context, l look, file *os.File) (packet.ID, 
 		f.stays(l, err)
 	}
 	return p.ID, err
+}
+
+// know gives the id of a file's packet and what is to be stored with it. Its error is
+// errKnown for one that was taken before.
+func (f *Folder) know(ctx context.Context, l look, file *os.File) (id packet.ID, with []store.Record, err error) {
+	content, err := contentOf(l, file)
+	if err != nil {
+		return id, nil, err
+	}
+	with, known, err := f.recognise(ctx, l, content)
+	if known {
+		err = errKnown
+	}
+	return fileID(f.path(l.name), l, content), with, err
 }
 
 // named gives a packet the name of its file below the folder, unless it has one or no

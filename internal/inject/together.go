@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -24,17 +25,22 @@ type claimed struct {
 	look look
 	file *os.File
 	id   packet.ID
+	with []store.Record // are stored with it
 }
 
 // small tells whether a file is taken together with others.
-func (f *Folder) small(l look) bool { return f.cfg.State != "" && l.size <= smallFile }
+func (f *Folder) small(l look) bool {
+	return f.cfg.State != "" && l.size <= min(smallFile, f.cfg.InMemory)
+}
 
 // takeTogether takes small files that are due, in their order: their packets go to the
 // disk at a time, and then the files are moved. Its error ends the folder.
-func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) error {
+func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 	inHand, end := f.inHand(ctx)
 	defer end()
 	batch := f.into.Batch()
+	to := &doneDirs{folder: f}
+	defer to.close()
 	var files []claimed
 	defer func() {
 		for _, c := range files {
@@ -47,17 +53,20 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 		if !ok {
 			continue
 		}
-		c, p, err := f.read(l)
+		if f.memory == nil && to.of(s, l) == nil {
+			continue
+		}
+		c, p, err := f.read(ctx, l)
 		if err == nil {
 			files = append(files, c)
-			if err = batch.Put(inHand, p); err == nil {
+			if err = batch.Put(inHand, p, c.with...); err == nil {
 				continue
 			}
 			files = files[:len(files)-1]
 			c.file.Close() // only read
 		}
 		switch {
-		case errors.Is(err, errAway):
+		case errors.Is(err, errAway), errors.Is(err, errKnown):
 		case errors.Is(err, errBusy):
 			s.again(l)
 		case errors.As(err, new(refusal)):
@@ -69,14 +78,21 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 			failed = fmt.Errorf("inject %s: %w", f.path(l.name), err)
 		}
 	}
+	taken := files
 	if err := batch.Flush(inHand); err != nil {
 		for _, c := range files {
 			f.stays(c.look, err)
 		}
 		failed = errors.Join(failed, fmt.Errorf("inject files of %s: %w", f.cfg.Dir, err))
-		files = nil
+		taken = nil
 	}
-	for _, c := range files {
+	for _, c := range taken {
+		var away *ownDir
+		if f.memory == nil {
+			if away = to.of(s, c.look); away == nil {
+				continue // said; it comes again with the same id
+			}
+		}
 		if err := f.done(c.look, c.id, away); err != nil {
 			return err
 		}
@@ -87,9 +103,33 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling, away *ownDir) er
 	return failed
 }
 
-// read claims a small file and makes its packet. Its error is errAway, errBusy or a
-// refusal.
-func (f *Folder) read(l look) (c claimed, p packet.Packet, err error) {
+// doneDirs are the folders where files that are taken move to, of which the last one is
+// open: mostly files that are taken together lie together.
+type doneDirs struct {
+	folder *Folder
+	sub    string
+	dir    *ownDir
+}
+
+// of is [Folder.ownFor].
+func (d *doneDirs) of(s *settling, l look) *ownDir {
+	if sub := folderOf(l.name); d.dir == nil || d.sub != sub {
+		d.close()
+		d.sub, d.dir = sub, d.folder.ownFor(s, l, doneDir)
+	}
+	return d.dir
+}
+
+func (d *doneDirs) close() {
+	if d.dir != nil {
+		d.dir.close()
+		d.dir = nil
+	}
+}
+
+// read claims a small file and makes its packet. Its error is errAway, errBusy, errKnown
+// or a refusal.
+func (f *Folder) read(ctx context.Context, l look) (c claimed, p packet.Packet, err error) {
 	file, err := f.claim(l.name)
 	switch {
 	case errors.Is(err, errAway), errors.Is(err, errBusy):
@@ -104,7 +144,7 @@ func (f *Folder) read(l look) (c claimed, p packet.Packet, err error) {
 	}
 	if err == nil {
 		named(&p, l.name)
-		p.ID, err = fileID(f.path(l.name), c.look, file)
+		p.ID, c.with, err = f.know(ctx, c.look, file)
 	}
 	if err == nil {
 		var data []byte
@@ -138,5 +178,5 @@ func (f *Folder) inHand(ctx context.Context) (inHand context.Context, end func()
 
 // stays says that a file was not taken.
 func (f *Folder) stays(l look, err error) {
-	f.cfg.Log.Warn("a file stays in the rx folder; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
+	f.cfg.Log.Warn("a file stays in the "+f.kind+", not taken; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/packet"
 )
 
 // batch runs what was taken out of the queue. It tells whether the slot can go on.
@@ -27,7 +28,7 @@ func (r *run) batch() (goesOn bool) {
 	r.flow.begin(r.room.from)
 	r.now = r.clock.now() // reading large data is work as well
 	r.rested = r.now - r.slot.idleSince
-	if !h.streams && !r.load() {
+	if !h.byPath && !r.load() {
 		return true
 	}
 	packets := r.room.packets // those whose data could not be read have left it
@@ -134,14 +135,22 @@ func (r *run) screen() {
 	})
 }
 
-// load gives the packets of the batch their large data, for a seed that takes
-// all of it at once. Packets whose data cannot be read fail; false means that
-// none is left.
+// load gives the packets of the batch their large data, unless the runner reads it
+// from the store itself, for a seed that gets data in memory. Packets whose data
+// cannot be read, or is too much for that, fail; false means that none is left.
 func (r *run) load() bool {
 	b := &r.room
 	b.keep(func(i int) bool {
 		p := &b.packets[i]
 		if p.Blob == nil {
+			return true
+		}
+		if err := r.tooLargeFor(p.Blob); err != nil {
+			it := b.item(i)
+			r.fail(r.host, &it, err)
+			return false
+		}
+		if r.host.streams {
 			return true
 		}
 		data, err := r.read(*p.Blob)
@@ -154,4 +163,18 @@ func (r *run) load() bool {
 		return true
 	})
 	return len(b.packets) > 0
+}
+
+// tooLargeFor is why the seed, which gets data in memory, is not given this, which came in
+// as a file or a stream; nil if it is.
+func (r *run) tooLargeFor(b *packet.Blob) error {
+	most := r.cfg.MaxData
+	if b.Size <= most {
+		return nil
+	}
+	way := ": with pmk-data: path it is given a file"
+	if !r.host.streams {
+		way = ""
+	}
+	return &runner.Fault{Reason: fmt.Sprintf("its data has %d bytes, and a seed gets at most %d in memory (--max-packet)%s", b.Size, most, way), Final: true}
 }

@@ -42,8 +42,9 @@ type Config struct {
 	// Print takes what seeds print, a line at a time; nil discards it. Its error fails
 	// the run of an extractor.
 	Print func(m seed.Manifest, line string) error
-	// MaxData is the most bytes that one packet may have; 0 means
-	// [runner.DefaultMaxData].
+	// MaxData is the most bytes that one packet may have in memory, and an output of a
+	// seed; 0 means [runner.DefaultMaxData]. What comes in as a file or a stream may have
+	// as much as the store takes.
 	MaxData int64
 	// Away is how long a seed stays an acceptor while no node hosts it, by the time
 	// that this node runs; 0 means [DefaultAway].

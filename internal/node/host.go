@@ -31,6 +31,7 @@ type host struct {
 	slots    []*slot
 	cost     cost
 	streams  bool // its runner reads large data from the store itself
+	byPath   bool // and gives the seed a file of it, never the data in memory
 	inline   bool // its packets may be run where they are, if it is cheap
 	ports    atomic.Pointer[[]port]
 	faults   faultLog
@@ -113,9 +114,11 @@ type dest struct {
 }
 
 func newHost(m seed.Manifest, r runner.Runner) *host {
+	streams := m.Kind != seed.Go && m.Mode != seed.Lines
 	h := &host{
 		manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)), inbox: store.Inbox(m.Name),
-		runner: r, streams: m.Kind != seed.Go && m.Mode != seed.Lines, inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
+		runner: r, streams: streams, byPath: streams && m.DataPath,
+		inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
 		delayed: map[*time.Timer]item{}, since: time.Now(), starts: starts{now: InjectorStatus{State: InjectorWaiting}},
 	}
 	count := m.Workers

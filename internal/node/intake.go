@@ -3,8 +3,10 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
@@ -25,12 +27,15 @@ func (f *flow) Intake() *Intake { return &Intake{flow: f} }
 // on its way: [Intake.Flush] tells that it is safe. A packet with the id of one that
 // was taken within a day before is not taken again, and that is no error; where that
 // one is still on its way, Put waits for it.
-func (in *Intake) Put(ctx context.Context, p packet.Packet) error {
-	return in.take(ctx, &p)
+//
+// Records that go with a packet, which then has an id, are written in the transaction
+// that stores it; where none does, right after it is taken.
+func (in *Intake) Put(ctx context.Context, p packet.Packet, with ...store.Record) error {
+	return in.take(ctx, &p, with)
 }
 
 // take is Put; it completes p.
-func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
+func (in *Intake) take(ctx context.Context, p *packet.Packet, with []store.Record) error {
 	f := in.flow
 	f.entering.Add(1)
 	defer f.entering.Add(-1)
@@ -44,7 +49,7 @@ func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.injecting, cancel)()
-	err := in.enter(ctx, p, named)
+	err := in.enter(ctx, p, named, with)
 	if err != nil && f.injecting.Err() != nil {
 		return ErrDraining
 	}
@@ -52,7 +57,7 @@ func (in *Intake) take(ctx context.Context, p *packet.Packet) error {
 }
 
 // enter sends a packet on its way, unless one of its id was taken before.
-func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error {
+func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool, with []store.Record) error {
 	f := in.flow
 	var mine *claim // none on an id that was just drawn
 	if named {
@@ -60,17 +65,39 @@ func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool) error
 		if mine, err = f.seen.claim(ctx, p.ID); mine == nil {
 			if err == nil {
 				followNot(p)
+				err = f.record(ctx, with)
 			}
 			return err
 		}
+		mine.with = with
 	}
 	f.traceRoot(p, "")
 	f.bear(p, "")
 	err := in.put(ctx, &item{Packet: *p}, f.snap.Load().dests(p), mine)
+	if err == nil && !f.stored() {
+		err = f.record(ctx, with)
+	}
 	if err != nil || !f.stored() {
 		mine.end(err == nil)
 	}
 	return err
+}
+
+// record writes records that no transaction of a packet has.
+func (f *flow) record(ctx context.Context, records []store.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	for wait := storePauses; ; {
+		err := f.store.Commit(ctx, &store.Tx{Put: records})
+		if !errors.Is(err, store.ErrBroken) {
+			return err
+		}
+		f.storeTrouble(err)
+		if !wait.For(ctx) {
+			return ctx.Err()
+		}
+	}
 }
 
 // put sends a root on its way. The commit that stores it ends the claim on its id.
@@ -111,44 +138,51 @@ func (in *Intake) put(ctx context.Context, it *item, to []dest, mine *claim) err
 func (f *flow) Inject(ctx context.Context, p packet.Packet) error { return f.injectPacket(ctx, &p) }
 
 // injectPacket is Inject; it completes p.
-func (f *flow) injectPacket(ctx context.Context, p *packet.Packet) error {
+func (f *flow) injectPacket(ctx context.Context, p *packet.Packet, with ...store.Record) error {
 	in := f.Intake()
-	if err := in.take(ctx, p); err != nil {
+	if err := in.take(ctx, p, with); err != nil {
 		return err
 	}
 	return in.Flush(ctx)
 }
 
 // InjectData is Inject for a packet whose data r gives: of that size in bytes,
-// or -1 if it is not known. Large data goes by without being held in memory
-// where packets pass through a store. An error of r is returned as it is.
-func (f *flow) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64) error {
-	return f.Take(ctx, &p, r, size)
+// or -1 if it is not known. Where packets pass through a store, large data goes by
+// without being held in memory, and may have as much as the store takes; else at most
+// [Config.MaxData]. An error of r is returned as it is. Records go with the packet as in
+// [Intake.Put].
+func (f *flow) InjectData(ctx context.Context, p packet.Packet, r io.Reader, size int64, with ...store.Record) error {
+	return f.Take(ctx, &p, r, size, with...)
 }
 
 // Take is InjectData; it completes p, so that the caller learns an id that was drawn.
 // One that was taken before is not followed: its ledger would stay empty.
-func (f *flow) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64) error {
+func (f *flow) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int64, with ...store.Record) error {
 	if f.injecting.Err() != nil {
 		return ErrDraining
 	}
 	// A node that ends does not wait for a sender that is slow to give the
 	// data: only Inject is counted as on its way in.
-	if size > f.cfg.MaxData {
-		return f.tooLarge(p, size)
-	}
-	if f.stored() && f.blobs != nil && (size < 0 || size > store.MaxInline) {
+	inline := min(store.MaxInline, f.cfg.MaxData)
+	if f.stored() && f.blobs != nil && (size < 0 || size > inline) {
 		if err := f.fits(p, size); err != nil {
 			return err
 		}
 		if err := f.awaitRoom(ctx, max(size, 0), store.Root); err != nil {
 			return err
 		}
+		most := f.store.State().Size
 		if size < 0 { // its room was not asked for, and the reserve is not for it
 			r = f.bound(ctx, r, store.Root)
 		}
-		b, err := f.blobs.Put(ctx, r, f.cfg.MaxData)
+		if most == 0 {
+			most = math.MaxInt64 - 1
+		}
+		b, err := f.blobs.Put(ctx, r, most)
 		if err != nil {
+			if errors.Is(err, store.ErrTooLarge) {
+				err = fmt.Errorf("packet %s: %w; that is what the whole store takes (--store-size)", p.ID, err)
+			}
 			return err
 		}
 		defer f.drop([]packet.Sum{b.Sum})
@@ -156,13 +190,16 @@ func (f *flow) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 			return err
 		}
 		p.Data, p.Blob = "", &b
-		if b.Size <= store.MaxInline {
+		if b.Size <= inline {
 			if p.Data, err = f.read(b); err != nil {
 				return err
 			}
 			p.Blob = nil
 		}
-		return f.injectPacket(ctx, p)
+		return f.injectPacket(ctx, p, with...)
+	}
+	if size > f.cfg.MaxData {
+		return f.tooLarge(p, size)
 	}
 	data, err := readText(r, size, f.cfg.MaxData)
 	if err != nil {
@@ -172,7 +209,7 @@ func (f *flow) Take(ctx context.Context, p *packet.Packet, r io.Reader, size int
 		return f.tooLarge(p, got)
 	}
 	p.Data = data
-	return f.injectPacket(ctx, p)
+	return f.injectPacket(ctx, p, with...)
 }
 
 // readText reads what r gives, at most one byte more than limit. The size that is

@@ -53,7 +53,7 @@ func (l *lifetime) Group() string { return l.cfg.Group }
 // RunName names this start of the node.
 func (l *lifetime) RunName() string { return l.cfg.Run }
 
-// MaxData is the most data that a packet may have, in bytes.
+// MaxData is the most data that a packet may have in memory, in bytes.
 func (l *lifetime) MaxData() int64 { return l.cfg.MaxData }
 
 // Leaving tells whether the node finishes what it has, or has ended.

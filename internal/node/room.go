@@ -26,25 +26,41 @@ type boundedReader struct {
 	from  io.Reader
 	await func() error                       // until there is room
 	left  func() (bytes int64, bounded bool) // how much
+	// most, unless 0, is how much the whole store takes, and n how much was read: more
+	// than that would wait for itself.
+	most, n int64
 }
 
 // bound is r, read as there is room in the store for data of that rank.
 func (s *ownStore) bound(ctx context.Context, r io.Reader, rank store.Rank) io.Reader {
+	most := int64(0)
+	if rank == store.Root {
+		most = s.store.State().Size
+	}
 	return &boundedReader{
-		from:  r,
+		from: r, most: most,
 		await: func() error { return s.awaitRoom(ctx, 1, rank) },
 		left:  func() (int64, bool) { return left(s.store.State(), rank) },
 	}
 }
 
 func (r *boundedReader) Read(p []byte) (int, error) {
+	if r.most > 0 && r.n >= r.most {
+		n, err := r.from.Read(p[:min(len(p), 1)])
+		if n > 0 {
+			err = fmt.Errorf("%w: more than %d bytes", store.ErrTooLarge, r.most)
+		}
+		return 0, err
+	}
 	if err := r.await(); err != nil {
 		return 0, err
 	}
 	if left, bounded := r.left(); bounded {
 		p = p[:min(int64(len(p)), max(left, 1))]
 	}
-	return r.from.Read(p)
+	n, err := r.from.Read(p)
+	r.n += int64(n)
+	return n, err
 }
 
 // boundBlobs has all large data wait for room.

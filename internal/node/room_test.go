@@ -65,6 +65,15 @@ func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
 	w := newWorld(t)
 	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
 	w.start()
+	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, 3<<20)), -1); !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("more than the whole store takes gave %v", err)
+	}
+	if used := blobs.Used(); used != 0 {
+		t.Errorf("%d bytes of it are stored", used)
+	}
+	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, 1<<19)), -1); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
 	go func() {
@@ -78,8 +87,8 @@ func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
 	if err := <-sent; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if used := blobs.Used(); used != 0 {
-		t.Errorf("%d bytes stay of what was not sent", used)
+	if used := blobs.Used(); used != 1<<19 {
+		t.Errorf("%d bytes are stored; expected those of the first alone", used)
 	}
 }
 

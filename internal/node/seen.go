@@ -83,7 +83,8 @@ type seenID struct {
 type claim struct {
 	seen  *seen
 	id    packet.ID
-	by    *sender // of the packet, once it is in a commit
+	by    *sender        // of the packet, once it is in a commit
+	with  []store.Record // are stored with the packet
 	ended bool
 	taken bool
 	done  chan struct{} // closed at the end; nil while nobody waits
@@ -267,11 +268,14 @@ func (s *seen) load(ctx context.Context) error {
 
 func (s *seen) count() int64 { return s.added.Load() - s.removed.Load() }
 
-// put adds what is to be remembered of these claims to the transaction that stores
-// their packets, and returns what is to be called with its outcome. Of commits that
-// overtake one another the count that stays may be that of the earlier: until the
-// next, it is too low by the ids of one.
+// put adds what is to be remembered of these claims, and the records that go with their
+// packets, to the transaction that stores the packets, and returns what is to be called
+// with its outcome. Of commits that overtake one another the count that stays may be that
+// of the earlier: until the next, it is too low by the ids of one.
 func (s *seen) put(tx *store.Tx, claims []*claim) (done func(stored bool)) {
+	for i := range claims {
+		tx.Put = append(tx.Put, claims[i].with...)
+	}
 	if !s.table || len(claims) == 0 {
 		return func(bool) {}
 	}

@@ -31,7 +31,7 @@ func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := supervise.Spec{Args: []string{program}, Dir: filepath.Dir(path), DataPath: m.DataPath}
+	spec := supervise.Spec{Args: []string{program}, Dir: filepath.Dir(path), DataPath: m.DataPath && !m.Contract.Injector()}
 	switch m.Mode {
 	case seed.PerPacket:
 		spec.Role = supervise.Each

@@ -129,8 +129,9 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	}
 	if e.spec.DataPath {
 		path := filepath.Join(e.hello.Work, "data"+runner.Ending(entry.Attributes, strings.HasSuffix(entry.Ship, ":"+entry.ID)))
-		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
-			o.err = fmt.Errorf("write the data for $PMK_DATA: %w", err)
+		// The data is the path of the node's file of it, in another folder.
+		if err := os.Rename(data, path); err != nil {
+			o.err = fmt.Errorf("the data for $PMK_DATA: %w", err)
 			return o
 		}
 		defer os.Remove(path)

@@ -53,7 +53,8 @@ type Spec struct {
 	Dir string `json:"dir,omitempty"`
 	// Source is what a program loads that loads the seed's file; its node tells it.
 	Source string `json:"-"`
-	// DataPath hands the data over as a file's path ($PMK_DATA).
+	// DataPath hands the data over as a file's path ($PMK_DATA): what is sent of a packet
+	// is the path of a file below the hello's work folder.
 	DataPath bool `json:"data_path,omitempty"`
 	// Stack says that the program shows its stack when it is sent SIGQUIT,
 	// which ends others.

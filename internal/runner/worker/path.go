@@ -12,12 +12,17 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// pathsFolder holds, in a worker's folder, the data of the packets that it has.
-const pathsFolder = "data"
+// paths is the folder in a worker's folder that holds the data of the packets that it
+// has. A program that runs for each packet finds that of its packet as "data" beside it.
+func (c *child) paths() string {
+	if c.spec.Role == supervise.Each {
+		return filepath.Join(c.work, "given")
+	}
+	return filepath.Join(c.work, "data")
+}
 
 // byPath tells whether the seed is given its data's path in place of the data.
-// The supervisor of a program that runs for each packet does this itself.
-func (c *child) byPath() bool { return c.m.DataPath && c.spec.Role != supervise.Each }
+func (c *child) byPath() bool { return c.m.DataPath }
 
 // asPaths writes the data of a batch into files and returns the batch with
 // their paths as its data, where the seed asks for that with pmk-data.
@@ -25,7 +30,7 @@ func (c *child) asPaths(batch []packet.Packet) ([]packet.Packet, error) {
 	if !c.byPath() || len(c.m.Contract.In) == 0 {
 		return batch, nil
 	}
-	dir := filepath.Join(c.work, pathsFolder)
+	dir := c.paths()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("a place for the data: %w", err)
 	}
@@ -55,5 +60,5 @@ func (c *child) removePaths() error {
 	if !c.byPath() {
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(c.work, pathsFolder))
+	return os.RemoveAll(c.paths())
 }

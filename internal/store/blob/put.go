@@ -81,7 +81,7 @@ func (s *Store) fill(ctx context.Context, file *os.File, r io.Reader, limit int6
 	case err != nil:
 		err = fmt.Errorf("store large data: %w: %w", store.ErrBroken, err)
 	case n > limit:
-		err = fmt.Errorf("%w: more than %d bytes; at most that many are allowed (--max-packet)", store.ErrTooLarge, limit)
+		err = fmt.Errorf("%w: more than %d bytes", store.ErrTooLarge, limit)
 	}
 	if err == nil && s.cfg.Sync {
 		// Not tried again: what could not be written is lost.

@@ -50,7 +50,7 @@ func (u *upload) run(ctx context.Context, r io.Reader, limit int64) (packet.Blob
 		n, err := io.ReadFull(r, data)
 		if n > 0 {
 			if size += int64(n); size > limit {
-				return packet.Blob{}, fmt.Errorf("%w: more than %d bytes; at most that many are allowed (--max-packet)", store.ErrTooLarge, limit)
+				return packet.Blob{}, fmt.Errorf("%w: more than %d bytes", store.ErrTooLarge, limit)
 			}
 			if err := u.send(ctx, &nats.Msg{Subject: u.b.chunksOf(u.object), Data: data[:n]}); err != nil {
 				return packet.Blob{}, err
