@@ -120,6 +120,12 @@ func (l *lender) guestLease(at store.Queue, lease store.Lease) *guestLease {
 	return out
 }
 
+// A borrower is one start of a peer.
+type borrower struct {
+	peer string
+	boot packet.ID
+}
+
 // restoreLent leases again what peers had leased when this node ended, in their names:
 // they may run it still. It tries until that works, or the node ends.
 func (l *lender) restoreLent() {
@@ -127,47 +133,53 @@ func (l *lender) restoreLent() {
 	if !l.notesLent() {
 		return
 	}
-	_ = storePauses.Until(l.running, l.tryRestoreLent, l.storeTrouble)
+	var noted map[borrower][]store.Ref
+	err := storePauses.Until(l.running, func() (err error) {
+		noted, err = l.readNotes()
+		return err
+	}, l.storeTrouble)
+	if err != nil {
+		return // the node ends
+	}
+	for who, frames := range noted { // one after the other: what was leased is not leased again
+		_ = storePauses.Until(l.running, func() error { return l.restoreTo(who, frames) }, l.storeTrouble)
+	}
 }
 
-func (l *lender) tryRestoreLent() error {
-	type holder struct {
-		peer string
-		boot packet.ID
-	}
-	frames := map[holder][]store.Ref{}
+// readNotes is what peers had leased, as far as it was written down.
+func (l *lender) readNotes() (map[borrower][]store.Ref, error) {
+	noted := map[borrower][]store.Ref{}
 	err := l.store.Scan(l.running, lentTable, "", func(key string, value []byte) bool {
 		at, number, ok := strings.Cut(key, "\x00")
 		if !ok || len(number) != 8 || len(value) < 16 {
 			return true
 		}
-		h := holder{string(value[16:]), packet.IDOf([16]byte(value))}
-		frames[h] = append(frames[h], store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))})
+		who := borrower{string(value[16:]), packet.IDOf([16]byte(value))}
+		noted[who] = append(noted[who], store.Ref{At: store.Queue(at), Number: binary.BigEndian.Uint64([]byte(number))})
 		return true
 	})
+	return noted, err
+}
+
+// restoreTo leases frames again for one start of a peer; where that fails, none of them.
+func (l *lender) restoreTo(who borrower, frames []store.Ref) error {
+	found, err := l.store.(taker).Take(frames)
 	if err != nil {
 		return err
 	}
-	until := time.Now().Add(spokenTime)
-	for h, refs := range frames {
-		found, err := l.store.(taker).Take(refs)
-		if err != nil {
-			return err
+	var leases []*guestLease
+	var ended []store.Ref
+	for i, lease := range found {
+		if lease == nil {
+			ended = append(ended, frames[i])
+			continue
 		}
-		var leases []*guestLease
-		var ended []store.Ref
-		for i, lease := range found {
-			if lease == nil {
-				ended = append(ended, refs[i])
-				continue
-			}
-			l.noteReturn(nil, refs[i].At, lease) // that this node ended is not the frame's doing
-			leases = append(leases, l.guestLease(refs[i].At, lease))
-		}
-		l.forgetLent(ended)
-		l.mu.Lock()
-		l.lentTo(h.peer, h.boot).restore(leases, until)
-		l.mu.Unlock()
+		l.noteReturn(nil, frames[i].At, lease) // that this node ended is not the frame's doing
+		leases = append(leases, l.guestLease(frames[i].At, lease))
 	}
+	l.forgetLent(ended)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lentTo(who.peer, who.boot).restore(leases, time.Now().Add(spokenTime))
 	return nil
 }
