@@ -77,6 +77,7 @@ type Seed struct {
 // and is no injector or has Every as well, since that is a mistake of the program.
 func Main(seeds ...Seed) {
 	supervise.Main()
+	supervise.AsInit()
 	os.Exit(cli.Main(context.Background(), program(seeds, false)))
 }
 
@@ -84,6 +85,7 @@ func Main(seeds ...Seed) {
 // command line replaces.
 func MainStock(seeds ...Seed) {
 	supervise.Main()
+	supervise.AsInit()
 	os.Exit(cli.Main(context.Background(), program(seeds, true)))
 }
 

@@ -39,6 +39,9 @@ func (f *meshFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.endpoint, "endpoint.type", "", "how other nodes reach this one: ipc (on this machine only) or tcp (default: tcp with a key, else ipc)")
 }
 
+// keyWay is how machines become one network.
+const keyWay = "make a key with 'pmk key new > lan.key', copy it to the other machines, and start every node with 'pmk --key lan.key'"
+
 // A reach is how far a node is offered.
 type reach struct {
 	secrets *key.Secrets // nil without a key
@@ -67,12 +70,11 @@ func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) 
 		return reach{}, usageError{fmt.Errorf("--endpoint.type %s: expected ipc or tcp (or, as before, zmq.IPC or zmq.TCP)", f.endpoint)}
 	}
 	if k == nil {
-		const way = "make a key with 'pmk key new > lan.key', copy it to the other machines, and start every node with 'pmk --key lan.key'"
 		switch {
 		case kind == "tcp":
-			return reach{}, usageError{fmt.Errorf("--endpoint.type %s: a node without a key does not leave its machine: %s", f.endpoint, way)}
+			return reach{}, usageError{fmt.Errorf("--endpoint.type %s: a node without a key does not leave its machine: %s", f.endpoint, keyWay)}
 		case len(f.join) > 0:
-			return reach{}, usageError{fmt.Errorf("--join %s: a node without a key does not leave its machine: %s", f.join[0], way)}
+			return reach{}, usageError{fmt.Errorf("--join %s: a node without a key does not leave its machine: %s", f.join[0], keyWay)}
 		}
 		return reach{}, nil
 	}

@@ -22,6 +22,9 @@ type oldFlag struct {
 	Now string
 }
 
+// noPlugins is the old flag that still does something.
+const noPlugins = "noplugins"
+
 // oldFlags are the flags of the old Pumpkin that are none of this one, in the
 // order in which it listed them. docs/from-the-old-pumpkin.md says the same
 // at more length.
@@ -32,7 +35,7 @@ func oldFlags() []oldFlag {
 		noPort   = "--endpoint.type says how other nodes reach a node: ipc, or tcp with a key"
 	)
 	return []oldFlag{
-		{Name: "noplugins", Now: "name what to load instead: pmk PATH..., or --seed FILE for one seed"},
+		{Name: noPlugins, Now: "the seeds in the program are left out; name what to load instead: pmk PATH..., or --seed FILE for one seed"},
 		{Name: "nobroadcast", TakesValue: true, Now: alone},
 		{Name: "bcport", TakesValue: true, Now: alone},
 		{Name: "broadcast", Now: alone},

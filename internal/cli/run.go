@@ -130,12 +130,18 @@ func (a *app) run(cmd *cobra.Command, f runFlags, paths []string) error {
 			log.Info("--" + old.Name + ": " + old.Now)
 		}
 	}
+	if without, err := cmd.Flags().GetBool(noPlugins); err == nil && without {
+		a.program.Seeds = nil
+	}
 	reach, err := f.mesh.reach(f.group, &f.store.cluster, log)
 	if err != nil {
 		return err
 	}
 	if err := f.http.check(reach.secrets); err != nil {
 		return err
+	}
+	if reach.secrets == nil && reach.apart == "" && f.mesh.endpoint == "" {
+		log.Info("without a key this node meets only nodes of this user on this machine; for other machines: " + keyWay)
 	}
 	if f.taskdir != "" {
 		paths = append(paths, f.taskdir)

@@ -134,6 +134,10 @@ func take(ctx context.Context, dir string, self Holder, report func(string)) (*C
 			break // else somebody else was as fast
 		}
 	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		// A full disk is no reason not to start: the lock alone has to do.
+		c.path, err = "", nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -258,6 +262,9 @@ func (c *Claim) taken() bool {
 // beat touches the file until ctx ends or it is another's.
 func (c *Claim) beat(ctx context.Context) {
 	defer close(c.ended)
+	if c.path == "" {
+		return
+	}
 	again := time.NewTicker(beatEvery)
 	defer again.Stop()
 	missing := 0
@@ -294,7 +301,7 @@ func (c *Claim) Release() error {
 		return nil // it is another's
 	default:
 	}
-	if c.taken() {
+	if c.path == "" || c.taken() {
 		return nil
 	}
 	if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -54,7 +54,7 @@ func base(runtime, tmp string, uid int) string {
 func makePrivate(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the folder where nodes meet: %w", err)
+		return fmt.Errorf("make the folder where nodes meet: %w; set XDG_RUNTIME_DIR to a folder of yours that can be written", err)
 	}
 	return checkPrivate(dir)
 }

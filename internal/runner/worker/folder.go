@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,7 @@ func newFolder() (*os.File, error) {
 	for {
 		dir, err := os.MkdirTemp("", folderPrefix+hold.Machine()+"-")
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; set TMPDIR to a folder that can be written", err)
 		}
 		file, err := os.Open(dir)
 		if err == nil {

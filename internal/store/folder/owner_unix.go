@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ import (
 func checkOwner(dir string, info os.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if ok && int(st.Uid) != os.Geteuid() {
+		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil && os.Geteuid() != 0 { // such as a volume of a container
+			return fmt.Errorf("the data folder %s: %w (%d); you can write there: name a folder in it, which is then yours: --data %s", dir, ErrForeign, st.Uid, filepath.Join(dir, "data"))
+		}
 		return fmt.Errorf("the data folder %s: %w (%d); start as that user, or choose another with --data DIR", dir, ErrForeign, st.Uid)
 	}
 	return nil
