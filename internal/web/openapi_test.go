@@ -129,7 +129,7 @@ func busyNode(t *testing.T) *node.Node {
 	}
 	n := node.New(node.Config{
 		Name: "busy", Version: "test", Durability: node.Memory, MaxData: 1 << 20,
-		Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
+		Store: pebble.InMemory(pebble.Config{Size: 8 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
 		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, fns[m.Name]), nil },
 	})
 	for name, text := range map[seed.Name]string{"greet": "String:RAW -> String:GREETING", "end": "String:GREETING -> "} {
@@ -226,7 +226,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{"data": "", "data64": ""}`, 400},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets?wait=1h", "text/plain", "raw", 400},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/none/packets", "text/plain", "raw", 400},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", "text/plain", strings.Repeat("x", 1<<20+1), 413},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", "text/plain", strings.Repeat("x", 1<<20+1), 200},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", "text/plain", strings.Repeat("x", 8<<20+1), 413},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{"data": "` + strings.Repeat("x", 3<<20) + `"}`, 413},
 		{"GET /api/v1/ledgers/{id}", "/api/v1/ledgers/" + unknown, "", "", 200},
 		{"DELETE /api/v1/ledgers/{id}", "/api/v1/ledgers/" + unknown, "", "", 200},

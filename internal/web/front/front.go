@@ -46,7 +46,7 @@ const (
 const (
 	maxHeader      = 16 << 10
 	maxConnections = 256
-	maxStrangers   = 64 // of these, those that have shown no token
+	maxStrangers   = 64 // of these, those that are not for connections which have shown the token
 	patience       = 30 * time.Second
 	idleTime       = 2 * time.Minute
 	graceTime      = time.Second

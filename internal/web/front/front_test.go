@@ -415,6 +415,7 @@ func TestLimit(t *testing.T) {
 	second.know() // there is no place for another
 	want(1, 1)
 	accept()
+	want(1, 2)
 	third := accept()
 	want(1, 2)
 	second.Close() // was displaced

@@ -8,17 +8,17 @@ import (
 	"sync"
 )
 
-// limit is l with at most that many connections at a time. Those over which no token was shown
-// have places of their own, of which there are few: there the oldest goes when another
-// comes, so that whoever opens many shuts nobody else out. Those that have shown one stay.
+// limit is l with at most that many connections at a time. When another comes, the oldest
+// over which no token was shown goes, so that whoever opens many shuts nobody else out.
+// Those that have shown one stay; some places are never theirs.
 func limit(l net.Listener, most, strangers int) *limited {
-	return &limited{Listener: l, most: most - strangers, strangers: strangers}
+	return &limited{Listener: l, most: most, strangers: strangers}
 }
 
 type limited struct {
 	net.Listener
-	most      int // of those that are known
-	strangers int
+	most      int
+	strangers int // of these, those that are not for the known
 
 	mu      sync.Mutex
 	known   int
@@ -32,7 +32,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.unknown.Len() >= l.strangers {
+	if l.known+l.unknown.Len() >= l.most {
 		l.unknown.Remove(l.unknown.Front()).(*placed).Conn.Close() // its server notices
 	}
 	c := &placed{Conn: conn, limited: l}
@@ -55,7 +55,7 @@ func (c *placed) know() {
 	l := c.limited
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.place == nil || c.closed || l.known >= l.most {
+	if c.place == nil || c.closed || l.known >= l.most-l.strangers {
 		return
 	}
 	l.unknown.Remove(c.place)
