@@ -69,6 +69,9 @@ func (a *app) forget(ctx context.Context, client *web.Client, name string, asJSO
 	if out.Dropped > 0 {
 		fmt.Fprintf(a.err, "%s dropped, since other seeds had the packets as well\n", english.Plural(out.Dropped, "copy", "copies"))
 	}
+	if out.Left > 0 {
+		fmt.Fprintf(a.err, "%s left, at work or to be tried again later: 'pmk forget %s' takes what is left then\n", english.Plural(out.Left, "packet is", "packets are"), name)
+	}
 	return nil
 }
 

@@ -35,39 +35,41 @@ func New(cfg Config) *Node {
 // finished. It returns when every goroutine and every process of the node has
 // ended.
 //
-// A packet's way is this. An injector's run, or [Node.Inject], makes a root
-// packet. The snapshot says which seeds accept its state, and storeFor gives a
-// copy for the inbox of each, or for the state's queue if there is none, to the
-// committer: all copies of a packet are in one commit, and the packets that come
-// while one commit is on its way to the disk form the next. [Intake.Flush]
-// returns when the commit has landed; only then does whoever gave the root go on.
+// A packet's way is this; its stops are files, each below the one before, and in this order
+// they read downhill. An injector's run (injectorsink.go), or [Node.Inject] (intake.go),
+// makes a root packet. The snapshot says which seeds accept its state (snapshot.go), and
+// storeFor (route.go) gives a copy for the inbox of each, or for the state's queue if there is
+// none, to the committer (commit.go): all copies of a packet are in one commit, and the packets
+// that come while one commit is on its way to the disk form the next. [Intake.Flush] returns
+// when the commit has landed; only then does whoever gave the root go on.
 //
-// host.pull leases frames from the seed's inbox as its queue has room. open
-// makes the frame's origin, with a unit for each of its packets, which counts
-// what descends from it and is only in memory: its lineage. A free slot of the seed pumps: it takes a
-// batch of about 20 ms of work from the queue and gives it to its worker, with
-// itself as the sink. What the seed emits comes back through slot.Emit, which
-// gives it its id, its state and its hop, and passes it on in memory: route
-// calls a cheap Go function with an empty queue at once, on the same goroutine
-// (runInline), and otherwise puts the packet into the seed's queue. If that is
-// full, or the run long, unit.store adds it to what is to be stored of the frame.
+// pull leases frames from the seed's inbox as its queue has room (pull.go). open makes the
+// frame's origin, with a unit for each of its packets, which counts what descends from it and
+// is only in memory: its lineage (lineage.go). The seed's crew pumps (crew.go): a free slot
+// takes a batch of about 20 ms of work from the queue (queue.go) and gives it to its worker,
+// with a run as the sink (batch.go, run.go). What the seed emits comes back through
+// [run.Emit] (sink.go), which gives it its id, its state and its hop, and passes it on in
+// memory (pass.go): a cheap Go function with an empty queue is called at once, on the same
+// goroutine (inPlace), otherwise the packet goes into the seed's queue (give). If that is full,
+// or the run long, unit.store adds it to what is to be stored of the frame.
 //
 // The packet ends when a run of it is done; what it gave has counts of its
 // own. When the last unit of an origin has ended, the finisher stores what is to
-// be stored of the frame and acknowledges it, in one transaction; a frame that
+// be stored of the frame and acknowledges it, in one transaction (finish.go); a frame that
 // takes long or gives much is stored in parts, each with a record of the frame's
-// progress. If a unit had to be given up, or the node dies before, the frame is
+// progress (progress.go). If a unit had to be given up, or the node dies before, the frame is
 // leased again, and what the records name is left out. A run that fails comes to
-// host.fail: again soon in memory, again later through the store, or to the
+// fail (fail.go): again soon in memory, again later through the store, or to the
 // state Error:<seed>. What waits under its state is moved by moveWaiting once a
-// seed accepts it. Large data lies beside the frames, see setApart, and goes with
-// the last of them.
+// seed accepts it (waiting.go). Large data lies beside the frames, see setApart, and goes with
+// the last of them (blobs.go).
 //
 // Where another node hosts the seed, it pulls the frame as a guest, through
-// [Node.Serve], and this node keeps the lease for it, for a time also while nothing
-// is heard of it. A seed here is pulled for from the stores of all peers likewise;
-// the frame's origin then knows whose it is. What descends from it is stored in the own store, and is on its disk before
-// the peer hears of it, or, if that store is weaker, in the peer's.
+// [Node.Serve] (serve.go), and this node keeps the lease for it, for a time also while nothing
+// is heard of it (lent.go). A seed here is pulled for from the stores of all peers likewise;
+// the frame's origin then knows whose it is. What descends from it is stored in the own store,
+// and is on its disk before the peer hears of it, or, if that store is weaker, in the peer's
+// (writer.go).
 //
 // With durability [None] roots are routed as outputs are, without an origin,
 // blocking while a queue is full: so the slowest seed holds back those before
