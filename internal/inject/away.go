@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/recap/pumpkin/packet"
 )
@@ -14,8 +17,8 @@ import (
 // whyEnd ends the name of the text that says what is wrong with a file.
 const whyEnd = ".why.txt"
 
-// done moves a file away whose packet is taken; where it stays, o is nil.
-func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
+// done moves a file away whose packet is taken, and which is open; where it stays, o is nil.
+func (f *Folder) done(l look, file *os.File, id packet.ID, o *ownDir) error {
 	if o == nil {
 		f.taken++
 		f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id)
@@ -27,6 +30,14 @@ func (f *Folder) done(l look, id packet.ID, o *ownDir) error {
 		if to, err = o.free(name, ""); err == nil {
 			err = o.move(name, to)
 		}
+	}
+	if err == nil && o.another(to, file) {
+		f.taken++
+		f.cfg.Log.Info("took a file, and another has its name since, which comes next", "file", f.path(l.name), "packet", id)
+		if err := o.giveBack(to, name); err != nil {
+			return fmt.Errorf("a file that was not taken cannot go back to %s: %w", f.path(l.name), err)
+		}
+		return nil
 	}
 	if err != nil {
 		return f.stuck(l, fmt.Errorf("its packet is taken, and would be taken again at the next start: move the file away by hand: %w", err))
@@ -79,6 +90,29 @@ func (o *ownDir) move(name, to string) error {
 		return cleared
 	}
 	return errors.Join(err, cleared)
+}
+
+// another tells whether what was moved to that name is not the file that was taken: one was
+// renamed over it since.
+func (o *ownDir) another(to string, taken *os.File) bool {
+	var there, was unix.Stat_t
+	err := errors.Join(unix.Fstatat(int(o.dir.Fd()), to, &there, unix.AT_SYMLINK_NOFOLLOW), unix.Fstat(int(taken.Fd()), &was))
+	return err == nil && (there.Ino != was.Ino || there.Dev != was.Dev)
+}
+
+// giveBack moves a file back to where it came from, under its name or, if there is another
+// by now, one of its own.
+func (o *ownDir) giveBack(to, name string) error {
+	err := renameNew(int(o.dir.Fd()), to, int(o.from.Fd()), name)
+	if err == nil {
+		return nil
+	}
+	end := filepath.Ext(name)
+	fresh := strings.TrimSuffix(name, end) + "." + packet.NewID().String()[:8] + end
+	if err := unix.Renameat(int(o.dir.Fd()), to, int(o.from.Fd()), fresh); err != nil {
+		return &os.LinkError{Op: "rename", Old: o.at(to), New: fresh, Err: err}
+	}
+	return nil
 }
 
 // stuck leaves a file where it is that cannot be moved away, so that it is

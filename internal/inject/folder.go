@@ -96,6 +96,8 @@ type Folder struct {
 	counts         atomic.Pointer[Counts]
 	late           late
 	user           uint32 // that files belong to which the node makes in the folder
+	// heldUp: the network was full for so long that files in hand were given back.
+	heldUp bool
 	// held is why files wait that could not be moved away, by where to; at most maxHeld.
 	held map[string]string
 	// watcher tells what happens; nil where nothing does. unwatched: it was told that it

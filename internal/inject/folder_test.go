@@ -82,6 +82,8 @@ func (b together) Put(ctx context.Context, p packet.Packet, with ...store.Record
 
 func (b together) Flush(context.Context) error { return nil }
 
+func (b together) Stored(context.Context, packet.ID) (bool, error) { return true, nil }
+
 // data lists the data of what was taken, in order.
 func (n *taker) data() []string {
 	n.mu.Lock()

@@ -32,7 +32,9 @@ type Batch interface {
 	// Put is [Injector.Inject], but returns before the packet is safe. Records are stored
 	// with the packet.
 	Put(ctx context.Context, p packet.Packet, with ...store.Record) error
-	// Flush returns when all that was put is. After an error it is not known which
-	// are.
+	// Flush returns when all that was put is. After an error some may be: when ctx has ended,
+	// what is not safe by then never will be.
 	Flush(ctx context.Context) error
+	// Stored tells, after a Flush that failed, whether the packet of that id is safe.
+	Stored(ctx context.Context, id packet.ID) (bool, error)
 }

@@ -73,7 +73,7 @@ func (f *Folder) take(ctx context.Context, s *settling, l look) error {
 	case err != nil:
 		return fmt.Errorf("inject %s: %w", f.path(l.name), err)
 	}
-	return f.done(now, id, away)
+	return f.done(now, file, id, away)
 }
 
 // maxHeld is of how many folders it is remembered why no file can be moved there.

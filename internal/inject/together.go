@@ -48,7 +48,11 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		}
 	}()
 	var failed error
-	for failed == nil && ctx.Err() == nil && len(files) < maxTogether && s.isDue() && f.small(s.queue[0].seen) {
+	most := maxTogether
+	if f.heldUp {
+		most = 1 // which is waited for, however long that takes
+	}
+	for failed == nil && ctx.Err() == nil && len(files) < most && s.isDue() && f.small(s.queue[0].seen) {
 		l, ok := f.due(s)
 		if !ok {
 			continue
@@ -59,7 +63,7 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		c, p, err := f.read(ctx, l)
 		if err == nil {
 			files = append(files, c)
-			if err = batch.Put(inHand, p, c.with...); err == nil {
+			if err = f.put(inHand, batch, p, c.with, len(files) > 1); err == nil {
 				continue
 			}
 			files = files[:len(files)-1]
@@ -69,6 +73,9 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		case errors.Is(err, errAway), errors.Is(err, errKnown):
 		case errors.Is(err, errBusy):
 			s.again(l)
+		case errors.Is(err, errHeldUp):
+			s.again(l)
+			most = 0
 		case errors.As(err, new(refusal)):
 			failed = f.refuse(s, l, err)
 		case errors.Is(err, packet.ErrTooLarge), errors.Is(err, packet.ErrTooLong):
@@ -79,13 +86,22 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		}
 	}
 	taken := files
-	if err := batch.Flush(inHand); err != nil {
-		for _, c := range files {
-			f.stays(c.look, err)
+	err := f.flush(inHand, batch, !f.heldUp)
+	if err != nil {
+		var left []claimed
+		taken, left = f.sort(ctx, batch, files)
+		for _, c := range left {
+			if errors.Is(err, errHeldUp) {
+				s.again(c.look)
+			} else {
+				f.stays(c.look, err)
+			}
 		}
-		failed = errors.Join(failed, fmt.Errorf("inject files of %s: %w", f.cfg.Dir, err))
-		taken = nil
+		if !errors.Is(err, errHeldUp) && len(left) > 0 {
+			failed = errors.Join(failed, fmt.Errorf("inject files of %s: %w", f.cfg.Dir, err))
+		}
 	}
+	f.heldUp = errors.Is(err, errHeldUp)
 	for _, c := range taken {
 		var away *ownDir
 		if f.memory == nil {
@@ -93,7 +109,7 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 				continue // said; it comes again with the same id
 			}
 		}
-		if err := f.done(c.look, c.id, away); err != nil {
+		if err := f.done(c.look, c.file, c.id, away); err != nil {
 			return err
 		}
 	}
@@ -101,6 +117,55 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		return nil // told; what was not taken stays for the next start
 	}
 	return failed
+}
+
+// errHeldUp is a network that is full for so long that the files in hand are better given
+// back: those of them that are taken would lie there all that time.
+var errHeldUp = errors.New("the network is full")
+
+// heldUpTime is how long files in hand wait for the others of their batch.
+const heldUpTime = 5 * time.Second
+
+// put puts a packet into the batch; bounded, it gives up with errHeldUp.
+func (f *Folder) put(ctx context.Context, batch Batch, p packet.Packet, with []store.Record, bounded bool) error {
+	return atMost(ctx, bounded, func(ctx context.Context) error { return batch.Put(ctx, p, with...) })
+}
+
+// flush flushes the batch; bounded, it gives up with errHeldUp.
+func (f *Folder) flush(ctx context.Context, batch Batch, bounded bool) error {
+	return atMost(ctx, bounded, batch.Flush)
+}
+
+// atMost calls do, bounded for heldUpTime at most.
+func atMost(ctx context.Context, bounded bool, do func(context.Context) error) error {
+	if !bounded {
+		return do(ctx)
+	}
+	within, cancel := context.WithTimeout(ctx, heldUpTime)
+	defer cancel()
+	err := do(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return errHeldUp
+	}
+	return err
+}
+
+// sort tells which files are taken of a batch that was not flushed.
+func (f *Folder) sort(ctx context.Context, batch Batch, files []claimed) (taken, left []claimed) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heldUpTime)
+	defer cancel()
+	for _, c := range files {
+		stored, err := batch.Stored(ctx, c.id)
+		if err != nil {
+			f.cfg.Log.Debug("looking whether a file was taken", "file", f.path(c.look.name), "error", err)
+		}
+		if stored {
+			taken = append(taken, c)
+		} else {
+			left = append(left, c)
+		}
+	}
+	return taken, left
 }
 
 // doneDirs are the folders where files that are taken move to, of which the last one is

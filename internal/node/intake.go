@@ -83,6 +83,12 @@ func (in *Intake) enter(ctx context.Context, p *packet.Packet, named bool, with 
 	return err
 }
 
+// Stored tells whether the packet of that id, which came from outside, was taken within the
+// last day: after a [Intake.Flush] that failed, which of those that were put are safe.
+func (in *Intake) Stored(ctx context.Context, id packet.ID) (bool, error) {
+	return in.flow.seen.knows(ctx, id)
+}
+
 // record writes records that no transaction of a packet has.
 func (f *flow) record(ctx context.Context, records []store.Record) error {
 	if len(records) == 0 {
