@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/seed"
@@ -13,6 +14,8 @@ type crew struct {
 	*flow
 	host *host
 	runs []*run // of each slot
+
+	beside sync.Mutex // held to take a slot while an elder still works
 }
 
 // newSeed is the host of a seed, with its crew.
@@ -28,6 +31,13 @@ func (f *flow) newSeed(m seed.Manifest, r runner.Runner) *host {
 
 // acquire takes a free slot, or nil. The caller releases it.
 func (c *crew) acquire() *run {
+	if c.host.elder.Load() != nil {
+		c.beside.Lock()
+		defer c.beside.Unlock()
+		if c.host.eldersBusy()+c.host.busy() >= len(c.runs) {
+			return nil // it is woken when an elder has ended a run
+		}
+	}
 	for _, r := range c.runs {
 		s := r.slot
 		if !s.take() {

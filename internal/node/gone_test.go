@@ -276,3 +276,51 @@ func TestASeedThatIsRemovedWhileItLoads(t *testing.T) {
 		t.Error("it is hosted again")
 	}
 }
+
+// TestVersionsTogether have as many workers as the seed says: one that finishes what it has
+// counts.
+func TestVersionsTogether(t *testing.T) {
+	for _, contract := range []string{"T:S ->", "-> T:S"} {
+		t.Run(contract, func(t *testing.T) {
+			w := newWorld(t)
+			gate := make(chan struct{})
+			open := sync.OnceFunc(func() { close(gate) })
+			defer open()
+			var now, most, ran atomic.Int64
+			var version [3]seed.Manifest
+			for i := range version {
+				m := w.seed("s", contract, nil)
+				m.Kind, m.Workers, m.Version = seed.Process, 1, fmt.Sprint(i)
+				w.fns["s"+m.Version] = func(context.Context, packet.Packet, gofn.Emit) error {
+					most.Store(max(most.Load(), now.Add(1)))
+					defer now.Add(-1)
+					ran.Add(1)
+					<-gate
+					return nil
+				}
+				version[i] = m
+			}
+			w.start()
+			w.host(version[0])
+			if err := w.Loaded(t.Context(), "s"); err != nil {
+				t.Fatal(err)
+			}
+			w.inject("T:S", "0", nil)
+			testenv.Eventually(t, 10*time.Second, "the first runs", func() bool { return now.Load() == 1 })
+			for i, m := range version[1:] {
+				w.host(m)
+				testenv.Eventually(t, 10*time.Second, "the next is there", func() bool { return w.Seeds()[0].Version == m.Version })
+				w.inject("T:S", fmt.Sprint(i+1), nil)
+			}
+			time.Sleep(100 * time.Millisecond) // in which one too many would begin
+			open()
+			testenv.Eventually(t, 10*time.Second, "all have run", func() bool { return ran.Load() >= 2 && now.Load() == 0 && w.leftCount() == 0 })
+			if most.Load() != 1 {
+				t.Errorf("%d ran at a time", most.Load())
+			}
+			if contract == "T:S ->" {
+				testenv.Eventually(t, 10*time.Second, "no packet is left", func() bool { return ran.Load() == 3 })
+			}
+		})
+	}
+}

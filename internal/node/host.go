@@ -53,6 +53,10 @@ type host struct {
 	ended  chan struct{}
 	starts starts
 
+	// elder is the version before, whose workers count with this one's while it finishes what
+	// it has; nil where nothing says how many there may be. successor is the other way round.
+	elder, successor atomic.Pointer[host]
+
 	// unloaded is how it comes to a worker; nil while it is loaded.
 	unloaded atomic.Pointer[loading]
 	first    bool // it was there at the start of the node
@@ -149,6 +153,10 @@ func (h *host) inherit(before *host) {
 	if before.manifest.Contract.Same(h.manifest.Contract) {
 		h.since = before.since
 	}
+	if h.manifest.Workers > 0 || h.manifest.Contract.Injector() {
+		h.elder.Store(before)
+		before.successor.Store(h)
+	}
 }
 
 // held tells whether nothing is to be brought to the seed: it is paused or not loaded.
@@ -202,6 +210,14 @@ func (h *host) idle() bool {
 // manned tells whether the seed has a worker.
 func (h *host) manned() bool {
 	return slices.ContainsFunc(h.slots, func(s *slot) bool { return s.manned.Load() })
+}
+
+// eldersBusy counts the slots of the versions before that run.
+func (h *host) eldersBusy() (running int) {
+	for e := h.elder.Load(); e != nil; e = e.elder.Load() {
+		running += e.busy()
+	}
+	return running
 }
 
 // busy counts the slots that run.

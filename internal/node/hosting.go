@@ -45,6 +45,16 @@ func (r *roster) startInjector(h *host) {
 	r.goroutines.Go(func() {
 		defer close(h.ended)
 		defer stop()
+		for e := h.elder.Load(); e != nil; e = e.elder.Load() { // one version runs at a time
+			if e.stop == nil {
+				continue
+			}
+			select {
+			case <-e.ended:
+			case <-ctx.Done():
+				return
+			}
+		}
 		if h.manifest.Once && r.endedBefore(ctx, h.manifest.Name) {
 			h.starts.become(InjectorEnded, time.Time{})
 			return
@@ -68,6 +78,10 @@ func (r *roster) retire(h *host) {
 		r.reroute(&rest[i], h)
 	}
 	r.closeSlots(h)
+	for n := h.successor.Load(); n != nil; n = n.successor.Load() {
+		n.elder.CompareAndSwap(h, h.elder.Load())
+		n.wake()
+	}
 }
 
 // closeSlots waits for every run and ends the workers, each in its own time.
@@ -76,6 +90,9 @@ func (r *roster) closeSlots(h *host) {
 	for _, s := range h.slots {
 		all.Go(func() {
 			s.retire()
+			for n := h.successor.Load(); n != nil; n = n.successor.Load() {
+				n.wake()
+			}
 			if w := s.dismiss(); w != nil {
 				r.closeWorker(h, w)
 			}
