@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/recap/pumpkin/internal/store"
@@ -49,9 +50,10 @@ func (s *sorter) Show(ctx context.Context, state packet.State, visit func(packet
 
 // Retry sends the packets of a selection on their way again, and returns how
 // many: one that failed gets its state back and goes to the seed that failed,
-// any other is routed anew. They have all their attempts again.
+// any other is routed anew. They have all their attempts again. One that waits for its next
+// attempt in the inbox of a seed has that now.
 func (s *sorter) Retry(ctx context.Context, sel Selection) (int, error) {
-	return s.handle(ctx, sel, func(m *move, p *packet.Packet) error {
+	count, err := s.handle(ctx, sel, func(m *move, p *packet.Packet) error {
 		if err := m.unfollow(p); err != nil {
 			return err
 		}
@@ -72,6 +74,61 @@ func (s *sorter) Retry(ctx context.Context, sel Selection) (int, error) {
 		m.put(p, []lane{{queue: queue, rank: store.Descendant}})
 		return nil
 	})
+	var missing *NotWaitingError
+	if errors.As(err, &missing) {
+		var hurried int
+		if hurried, err = s.hurry(ctx, missing); hurried > 0 {
+			count += hurried
+		}
+	}
+	return count, err
+}
+
+// hurry has packets tried now that wait for their next attempt, of those that were not found
+// among what waits for a seed. The error names those that were not found here either.
+func (s *sorter) hurry(ctx context.Context, missing *NotWaitingError) (count int, err error) {
+	able, ok := s.store.(store.Hurrier)
+	if !ok {
+		return 0, missing
+	}
+	queues, err := s.store.Queues(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ids := map[packet.ID]bool{}
+	for _, name := range missing.Names {
+		if id, err := packet.ParseID(name); err == nil {
+			ids[id] = true
+		}
+	}
+	for _, c := range queues {
+		if _, inbox := c.Queue.Seed(); !inbox || len(ids) == 0 {
+			continue
+		}
+		_, err := able.Hurry(ctx, c.Queue, func(data []byte) bool {
+			_, ps, err := packet.ParseFrame(data)
+			found := false
+			for i := range ps {
+				if err == nil && ids[ps[i].ID] {
+					delete(ids, ps[i].ID)
+					found = true
+					count++
+				}
+			}
+			return found
+		})
+		if err != nil {
+			return count, err
+		}
+	}
+	names := slices.DeleteFunc(slices.Clone(missing.Names), func(name string) bool {
+		id, err := packet.ParseID(name)
+		return err == nil && !ids[id]
+	})
+	if len(names) > 0 {
+		return count, &NotWaitingError{names}
+	}
+	return count, nil
 }
 
 // Drop ends the packets of a selection, and returns how many.

@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,4 +183,45 @@ func TestADamagedFrameIsSetAside(t *testing.T) {
 	if damage := w.Status(t.Context()).Store.Damage; len(damage) != 1 || !strings.Contains(damage[0], "4 frames") {
 		t.Errorf("the status says %q", damage)
 	}
+}
+
+// TestRetryOfWhatWaitsForItsTime: a packet that is tried again only later is tried now when
+// somebody says so.
+func TestRetryOfWhatWaitsForItsTime(t *testing.T) {
+	w := newStoredWorld(t, inMemory(t, pebble.Config{}), Memory)
+	w.pauseAfter = func(int32) time.Duration { return time.Hour }
+	var got basket
+	var mended atomic.Bool
+	m := w.seed("s", "A:A ->", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		if !mended.Load() {
+			return errors.New("the service is away")
+		}
+		return got.run(ctx, in, emit)
+	})
+	m.Retries = 1
+	w.host(m)
+	w.start()
+	ps := somePackets(3, "A:A")
+	for _, p := range ps {
+		if err := w.Inject(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testenv.Eventually(t, 10*time.Second, "all wait for their next attempt", func() bool {
+		left := 0
+		for _, r := range lying(t, w.store, "in.s") {
+			if !r.notBefore.IsZero() {
+				left += len(r.packets)
+			}
+		}
+		return left == len(ps)
+	})
+	mended.Store(true)
+	unknown := packet.NewID()
+	n, err := w.Retry(t.Context(), Selection{IDs: []packet.ID{ps[1].ID, unknown}})
+	var missing *NotWaitingError
+	if n != 1 || !errors.As(err, &missing) || !slices.Equal(missing.Names, []string{unknown.String()}) {
+		t.Errorf("%d are tried now, %v; expected one, and that the other is not there", n, err)
+	}
+	testenv.Eventually(t, 10*time.Second, "it runs", func() bool { return slices.Contains(got.data(), ps[1].Data) })
 }

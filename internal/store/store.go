@@ -115,6 +115,13 @@ type Frame struct {
 // MaxDelay is the longest that a frame can be delayed.
 const MaxDelay = 30 * 24 * time.Hour
 
+// A Hurrier is a store that lets delayed frames go before their time.
+type Hurrier interface {
+	// Hurry has delayed frames of a queue be free now, those of whose data which says so,
+	// and returns how many they were. The data is the store's.
+	Hurry(ctx context.Context, at Queue, which func(data []byte) bool) (int, error)
+}
+
 // A Shared store is one that several nodes have in common. What only one of them
 // may do at a time, such as moving frames that wait, takes Exclusive.
 type Shared interface {

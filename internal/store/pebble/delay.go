@@ -3,10 +3,14 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
+	"slices"
 	"time"
 
 	engine "github.com/cockroachdb/pebble/v2"
+
+	"github.com/recap/pumpkin/internal/store"
 )
 
 // Delayed frames lie in a table by the time when they are due. A timer waits
@@ -43,18 +47,60 @@ func (s *Store) freeDelayed() {
 func (s *Store) moveDue() (time.Duration, error) {
 	for s.ctx.Err() == nil {
 		s.expectDue(math.MaxInt64) // whatever comes from here on is news
-		due, next, err := s.firstDelayed()
-		if err != nil || len(due) == 0 {
+		moved, next, err := s.moveFirst()
+		if err != nil || moved == 0 {
 			if next >= 0 {
 				s.expectDue(s.clock.now() + int64(next))
 			}
 			return next, err
 		}
-		if err := s.writer.submit(context.Background(), &request{moves: due}); err != nil {
-			return -1, err
-		}
 	}
 	return -1, nil
+}
+
+// moveFirst moves the first of what is due, and tells how many that were, or how long it
+// is until the next is due.
+func (s *Store) moveFirst() (moved int, next time.Duration, err error) {
+	s.moving.Lock()
+	defer s.moving.Unlock()
+	due, next, err := s.firstDelayed()
+	if err != nil || len(due) == 0 {
+		return 0, next, err
+	}
+	return len(due), -1, s.writer.submit(context.Background(), &request{moves: due})
+}
+
+var _ store.Hurrier = (*Store)(nil)
+
+// Hurry has delayed frames of a queue be free now, those of whose data which says so.
+func (s *Store) Hurry(ctx context.Context, at store.Queue, which func(data []byte) bool) (int, error) {
+	s.moving.Lock()
+	defer s.moving.Unlock()
+	var some []*delayed
+	count := 0
+	submit := func() error {
+		if len(some) == 0 {
+			return nil
+		}
+		count += len(some)
+		moves := some
+		some = nil
+		return s.writer.submit(context.Background(), &request{moves: moves})
+	}
+	var failed error
+	err := s.each(ctx, []byte{keyDelayed}, []byte{keyDelayed + 1}, func(key, value []byte) bool {
+		if d, err := parseDelayed(key, slices.Clone(value)); err == nil && d.to == at && which(d.frame.data) {
+			some = append(some, d)
+		}
+		if len(some) == maxMoved {
+			failed = submit()
+		}
+		return failed == nil
+	})
+	if err == nil && failed == nil {
+		failed = submit()
+	}
+	return count, errors.Join(err, failed)
 }
 
 // expectDue notes when the first delayed frame is due.

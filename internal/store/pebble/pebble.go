@@ -87,6 +87,7 @@ type Store struct {
 	reads     sync.WaitGroup  // reads under way; begun under mu while not closed
 	due       chan struct{}   // has an element when the first delayed frame is another
 	leasedNew chan struct{}   // has an element when a mark is to be written
+	moving    sync.Mutex      // held while delayed frames are read and moved to their queues
 
 	mu       sync.Mutex
 	closed   bool
