@@ -157,7 +157,7 @@ func TestOutage(t *testing.T) {
 	c := startServers(t, 1, nil)
 	s := openOn(t, c, "outage", nil)
 	put := func(data string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a step waits 20 s for a server
 		defer cancel()
 		return appendTo(ctx, s, greet, store.Frame{Data: []byte(data), Packets: 1})
 	}
