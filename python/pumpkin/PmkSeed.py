@@ -247,7 +247,11 @@ class Seed:
         return archive
 
     def _untar_to_wd(self, source, destination=None, rename=None):
-        """Unpack source into the working folder; returns the archive's members."""
+        """Unpack source into the working folder; returns the archive's members.
+
+        The archive's first folder is then called rename, in place of what an
+        earlier packet left there; its other folders go into that.
+        """
         import tarfile
         path = source if os.path.isfile(source) else self._path(source)
         destination = destination or self.context.getWorkingDir()
@@ -257,10 +261,28 @@ class Seed:
             # Python do not know it.
             t.extractall(destination, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         if rename:
-            for member in members:
-                if member.isdir() and "/" not in member.name:
-                    os.rename(os.path.join(destination, member.name), os.path.join(destination, rename))
+            self._rename_folders(destination, members, rename.strip("/"))
         return members
+
+    def _rename_folders(self, destination, members, rename):
+        import shutil
+        if rename in ("", ".", "..") or "/" in rename:
+            raise ValueError("rename=%r: expected a folder's name, without a /" % rename)
+        names = [os.path.normpath(m.name) for m in members if m.isdir()]  # of dir, ./dir and dir/sub
+        names = [n for n in names if n != "." and "/" not in n]
+        if not names or rename in names:
+            return
+        target = os.path.join(destination, rename)
+        if os.path.lexists(target):
+            own = os.path.realpath(self.context.getWorkingDir())
+            if not (os.path.realpath(destination) + "/").startswith(own + "/"):  # it may be anybody's
+                raise FileExistsError("%s exists, and is not in the working folder: remove it first" % target)
+            if os.path.isdir(target) and not os.path.islink(target):
+                shutil.rmtree(target)
+            else:
+                os.remove(target)
+        for name in names:
+            shutil.move(os.path.join(destination, name), target)
 
     def _add_to_tar(self, file, tar, postfix=None, rename=None):
         """Add file to the archive's first folder; returns the new archive's path."""

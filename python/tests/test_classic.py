@@ -139,6 +139,39 @@ class Classic(Case):
         want = '["%s/dir-001.tar.gz", ["dir", "dir/a.txt"], "content"]' % self.work
         self.assertEqual(self.outputs(body), [("String:B", want.encode())])
 
+    def test_an_archive_is_unpacked_for_each_packet(self):
+        body = """\
+            def run(self, pkt, data):
+                wd = self.context.getWorkingDir()
+                archive = wd + "in.tar"
+                with tarfile.open(archive, "w") as t:
+                    for name in data.split():
+                        member = tarfile.TarInfo(name)
+                        member.type, member.mode = (tarfile.DIRTYPE, 0o755) if name.endswith("/") else (tarfile.REGTYPE, 0o644)
+                        t.addfile(member)
+                self._untar_to_wd(archive, rename="SimRes")
+                os.remove(archive)
+                found = sorted(os.path.join(p, f)[len(wd):] for p, _, files in os.walk(wd) for f in files)
+                self.dispatch(pkt, " ".join(found), "B")
+            """
+        outcomes = self.seed(body).run(
+            b"dir/ dir/a", b"dir/ dir/b", b"./ ./dir/ ./dir/sub/ ./dir/sub/c", b"one/ one/d two/ two/e", b"SimRes/ SimRes/f", meta=META)
+        self.assertEqual([o.error for o in outcomes], [None] * 5)
+        self.assertEqual([o.outputs[0][1] for o in outcomes],
+                         [b"SimRes/a", b"SimRes/b", b"SimRes/sub/c", b"SimRes/d SimRes/two/e", b"SimRes/d SimRes/f SimRes/two/e"])
+
+    def test_an_archive_replaces_nothing_outside_of_the_working_folder(self):
+        os.makedirs(os.path.join(self.folder, "results", "SimRes"))
+        body = """\
+            def run(self, pkt, data):
+                wd = self.context.getWorkingDir()
+                self._ensure_dir(wd + "dir")
+                self._untar_to_wd(self._tar_to_gz("dir"), destination=data, rename="SimRes")
+            """
+        self.assertIn("SimRes exists, and is not in the working folder", self.outcome(body, os.path.join(self.folder, "results").encode()).error)
+        body = body.replace("SimRes", "../results")
+        self.assertIn("expected a folder's name", self.outcome(body, self.work.encode()).error)
+
     def test_a_path_that_nobody_else_sees_is_refused(self):
         outcome = self.outcome("def run(self, pkt, data):\n    self.dispatch(pkt, 'file://' + self.context.getWorkingDir() + 'a', 'B')")
         self.assertIn("dispatch the file's content", outcome.error)
