@@ -11,17 +11,17 @@
             self.dispatch(pkt, "Hello " + data, "GREETING")
 
 What the old Pumpkin's seeds could do and these cannot raises an error that
-names the replacement: see GONE.
+names the replacement: see GONE. What they had to do and the node does by
+itself does nothing.
 """
 
 import os
 
+from pumpkin import failure
+
 # What no longer exists, by name, and what to do instead.
 GONE = {
     "_blankpacket": "pmk send STATE DATA",
-    "ack_pkt": "remove the call: a packet is acknowledged when the network is done with it",
-    "add_flight_pkt": "remove the call: the node keeps a packet until it is done",
-    "adj_forecast": "remove the call: the node measures what a seed costs",
     "broadcast": "self.dispatch: every seed that accepts the state gets a copy",
     "clean_header": "nothing yet: splits are not run yet",
     "disable": "remove the seed's file, or write pmk-load: no",
@@ -33,19 +33,29 @@ GONE = {
     "get_complexity_list": "pmk ps --json",
     "get_forecast": "pmk ps --json",
     "get_state_counters": "pmk ps --json",
-    "inc_state_counter": "remove the call: the node counts, see pmk ps",
     "last_fragment_pkt": "self.fork_dispatch: splits are not run yet",
-    "look_ahead": "remove the call: the node measures what a seed costs",
     "merge_pkt": "nothing yet: gathers are not run yet",
     "moveto_fileserver": "send the file's content: self.dispatch(pkt, open(path, 'rb').read(), state)",
-    "pack_ok": "remove the call: a packet is acknowledged when the network is done with it",
     "rawrun": "pmk send STATE DATA",
     "re_dispatch": "raise an exception: the packet is tried again",
     "regression": "pmk ps --json",
-    "start_recording": "remove the call: the node measures what a seed costs",
-    "stop_recording": "remove the call: the node measures what a seed costs",
     "track": "pmk send --track",
 }
+
+
+def _needless(name, why):
+    """A method that does nothing, and says so the first time."""
+    said = False
+
+    def method(self, *args, **kwargs):
+        nonlocal said
+        if not said:
+            said = True
+            failure.shout("self.%s does nothing, the call can be removed: %s" % (name, why))
+
+    method.__name__ = name
+    method.__doc__ = "Nothing: %s." % why
+    return method
 
 
 class Seed:
@@ -95,6 +105,15 @@ class Seed:
 
     def finalize(self, pkt, msg=None, type="END", tag="END"):
         """Nothing: a packet that is not dispatched ends here."""
+
+    ack_pkt = _needless("ack_pkt", "a packet is acknowledged when the network is done with it")
+    pack_ok = _needless("pack_ok", "a packet is acknowledged when the network is done with it")
+    add_flight_pkt = _needless("add_flight_pkt", "the node keeps a packet until it is done")
+    inc_state_counter = _needless("inc_state_counter", "the node counts, see pmk ps")
+    look_ahead = _needless("look_ahead", "the node measures what a seed costs")
+    adj_forecast = _needless("adj_forecast", "the node measures what a seed costs")
+    start_recording = _needless("start_recording", "the node measures what a seed costs")
+    stop_recording = _needless("stop_recording", "the node measures what a seed costs")
 
     @property
     def logger(self):

@@ -187,6 +187,19 @@ class Classic(Case):
             self.assertIn(words, outcome.error)
             self.assertIn("greet.py\", line 9, in run", outcome.output)
 
+    def test_what_the_node_does_by_itself_is_said_once(self):
+        calls = ["ack_pkt(pkt)", "pack_ok(pkt)", "add_flight_pkt(pkt)", "inc_state_counter('IN:greet')", "look_ahead(pkt)",
+                 "adj_forecast(pkt)", "start_recording()", "stop_recording()"]
+        worker = self.seed("def run(self, pkt, data):\n    self.dispatch(pkt, data, 'B')\n    self." + "\n    self.".join(calls))
+        for outcome in worker.run(b"a", b"a", meta=META):
+            self.assertIsNone(outcome.error)
+            self.assertEqual(outcome.outputs, [("String:B", b"a")])
+        lines = worker.said().splitlines()
+        self.assertEqual([line.split(" does nothing, the call can be removed: ")[0] for line in lines],
+                         ["self." + call.partition("(")[0] for call in calls])
+        own = "def ack_pkt(self, pkt):\n    super().ack_pkt(pkt)\n    return 'own'\n"
+        self.assertEqual(self.outputs(own + "def run(self, pkt, data):\n    self.dispatch(pkt, self.ack_pkt(pkt), 'B')"), [("String:B", b"own")])
+
     def test_dispatch_that_is_wrong(self):
         for call, words in [("self.dispatch(pkt, ['a'], 'B')", "not list"), ("self.dispatch(pkt, None, 'B')", "not NoneType"),
                             ("self.dispatch('a', 'b', 'B')", "dispatch takes the packet first"), ("self.dispatch(pkt, 'a', None)", "a state's name")]:
