@@ -85,9 +85,16 @@ class Seed:
         """Called before run; False ends the packet here."""
         return True
 
+    def split(self, pkt, *args):
+        """Called before run; True says that it has given all there is, in place of run."""
+        return False
+
     def run(self, pkt, *args):
         """run(self, pkt, data), or run(self, pkt) without input. Every seed has it."""
         raise NotImplementedError
+
+    def merge(self, pkt, *args):
+        """Not called: it is for the fragments that a split makes."""
 
     # What a seed class calls.
 

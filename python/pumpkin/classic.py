@@ -8,15 +8,18 @@ from pumpkin.context import Context
 from pumpkin.load import LoadError
 from pumpkin.values import encode, state_json
 
+_FRAGMENTS = frozenset(("fragment_pkt", "last_fragment_pkt", "merge_pkt"))  # what a split makes them with
+
 
 def _refuse(cls):
     """Refuse a class that cannot be run."""
     if cls.run is Seed.run:
         raise LoadError("the class %s has no method run; expected def run(self, pkt, data):" % cls.__name__)
-    for name in ("split", "merge"):
-        if hasattr(cls, name):
-            raise LoadError("the class %s has a method %s: splits are not run yet; "
-                            "self.fork_dispatch in run gives several packets" % (cls.__name__, name))
+    for name in ("split", "run"):  # merge is only called for fragments
+        code = getattr(getattr(cls, name), "__code__", None)
+        if code is not None and not _FRAGMENTS.isdisjoint(code.co_names):
+            raise LoadError("%s of the class %s makes fragments: splits are not run yet; "
+                            "self.fork_dispatch in run gives several packets" % (name, cls.__name__))
 
 
 def open_seed(cls, hello, outbox):
@@ -68,7 +71,7 @@ def open_seed(cls, hello, outbox):
                     seed.run(pkt)
             else:
                 data = Data(data)
-                if seed.pre_run(pkt, data):
+                if seed.pre_run(pkt, data) and not seed.split(pkt, data):
                     seed.run(pkt, data)
         finally:
             with lock:

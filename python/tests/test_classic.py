@@ -179,7 +179,7 @@ class Classic(Case):
         self.assertEqual(self.outputs(body), [("String:B", b"file:///shared/a")])
 
     def test_what_is_gone_names_its_replacement(self):
-        for call, words in [("self.broadcast(pkt, 'x', 'B')", "self.dispatch: every seed"), ("self.fragment_pkt(pkt, 1)", "splits are not run yet"),
+        for call, words in [("self.broadcast(pkt, 'x', 'B')", "self.dispatch: every seed"), ("self.clean_header(pkt)", "splits are not run yet"),
                             ("self.error(pkt)", "raise an exception"), ("self.context.get_stat()", "pmk ps --json"),
                             ("self.context.getTx()", "self.dispatch"), ("self.dispatch(pkt, 'x', 'B', fragment=True)", "splits are not run yet"),
                             ("self.nothing()", "no attribute 'nothing'"), ("self.context.nothing()", "no 'nothing'")]:
@@ -243,9 +243,27 @@ class Classic(Case):
         self.assertEqual(self.ready("from base import base\nclass any(base):\n    word = 'hi'\n").run(b"", meta=META)[0].outputs,
                          [("String:B", b"hi")])
 
+    def test_a_split_without_fragments(self):
+        run = "def run(self, pkt, data):\n    self.dispatch(pkt, 'run ' + data, 'B')\ndef merge(self, pkt, data):\n    1/0\n"
+        for split in ("return False", "pass", "PmkSeed.Seed.split(self, pkt, data)"):
+            self.assertEqual(self.outputs(run + "def split(self, pkt, data):\n    " + split, b"a"), [("String:B", b"run a")])
+        self.assertEqual(self.outputs(run, b"a"), [("String:B", b"run a")])
+        split = """\
+            def split(self, pkt, data):
+                if "," not in data:
+                    return False
+                for part in data.split(","):
+                    self.dispatch(pkt, part, "B")
+                return True
+            """
+        whole, parts = self.seed(run + textwrap.dedent(split)).run(b"a", b"b,c", meta=META)
+        self.assertEqual([whole.outputs, parts.outputs], [[("String:B", b"run a")], [("String:B", b"b"), ("String:B", b"c")]])
+        self.assertEqual([whole.error, parts.error], [None, None])
+
     def test_what_cannot_be_run(self):
-        self.assertIn("splits are not run yet", self.refused(CLASS + "    def run(self, pkt, data):\n        pass\n"
-                                                             "    def split(self, pkt, data):\n        pass\n")["error"])
+        for body in ("    def run(self, pkt, data):\n        pass\n    def split(self, pkt, data):\n        npkt = self.fragment_pkt(pkt, 1)\n",
+                     "    def run(self, pkt, data):\n        self.merge_pkt(pkt)\n"):
+            self.assertIn("splits are not run yet", self.refused(CLASS + body)["error"])
         self.assertIn("has no method run", self.refused(CLASS)["error"])
         self.assertIn("ZeroDivisionError", self.refused(CLASS + "    def run(self, pkt):\n        pass\n    def on_load(self):\n        1/0\n")["error"])
 
