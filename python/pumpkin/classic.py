@@ -3,7 +3,7 @@
 from _thread import allocate_lock
 
 from pumpkin.PmkSeed import Seed
-from pumpkin.classicpacket import ClassicPacket, Data
+from pumpkin.classicpacket import ClassicPacket, Data, stop_at
 from pumpkin.context import Context
 from pumpkin.load import LoadError
 from pumpkin.values import encode, state_json
@@ -28,6 +28,7 @@ def open_seed(cls, hello, outbox):
     """
     lock = allocate_lock()
     group = hello["group"]
+    stop = stop_at((cls.__name__, hello["seed"]))
     work = hello["work"].rstrip("/") + "/"
     types = [state.partition(":")[0] for state in hello["out"]]
     states = {}  # (tag, type) -> the state as JSON
@@ -44,6 +45,8 @@ def open_seed(cls, hello, outbox):
         return text
 
     def emit(pkt, msg, tag, type):
+        if isinstance(pkt, ClassicPacket) and pkt.stopped:
+            return
         if isinstance(msg, str) and msg.startswith("file://" + work):
             raise ValueError("%s is in the working folder, which no other seed sees; "
                              "dispatch the file's content: open(path, 'rb').read()" % msg)
@@ -64,7 +67,8 @@ def open_seed(cls, hello, outbox):
 
     def call(data, entry):
         n, state, length, id, ship, attempt, attributes = entry[:7]
-        pkt = ClassicPacket(n, id, ship, state, attempt, attributes, data, group, entry[7] if len(entry) > 7 else "")
+        pkt = ClassicPacket(n, id, ship, state, attempt, attributes, data, group, stop,
+                            entry[7] if len(entry) > 7 else "")
         try:
             if injector:
                 if seed.pre_run(pkt):

@@ -93,6 +93,45 @@ class Classic(Case):
                                  ("copy.deepcopy(pkt) is pkt", True), ("self.is_final(pkt)", False)]:
             self.assertEqual(self.value(expression, b"d"), repr(want), expression)
 
+    def test_a_packet_that_ends_here(self):
+        body = """\
+            def run(self, pkt, data):
+                self.dispatch(pkt, "before", "B")
+                pkt[0]["stop_func"] = data
+                if self.is_final(pkt):
+                    self.dispatch(pkt, "file://" + self.context.getWorkingDir() + "a", "B")
+                    self.fork_dispatch(pkt, "after", "B")
+                    pkt[0].update(stop_func="None")
+                self.dispatch(pkt, "in the end", "B")
+            """
+        worker = self.seed(body, name="hail")
+        for data in (b"greet", b"hail", b"default:hail", b"None"):
+            outcome = worker.run(data, meta=META)[0]
+            self.assertIsNone(outcome.error)
+            self.assertEqual(outcome.outputs, [("String:B", b"before"), ("String:B", b"in the end")])
+        self.assertIn("pkt[0][\"stop_func\"] = 'other': a seed can end a packet at itself, hail; pmk send --stop other",
+                      worker.run(b"other", meta=META)[0].error)
+
+    def test_what_is_written_into_a_packet_is_no_secret(self):
+        for write, field in [("pkt[0]['ttl'] = '60'", 'pkt[0]["ttl"]'), ("pkt[0]['aux'] |= 2", 'pkt[0]["aux"]'),
+                             ("pkt[0]['mine'] = 1", 'pkt[0]["mine"]'), ("del pkt[0]['ship']", 'pkt[0]["ship"]'),
+                             ("pkt[0].update(state='DONE')", 'pkt[0]["state"]'), ("pkt[0].setdefault('mine', 1)", 'pkt[0]["mine"]'),
+                             ("pkt[0].pop('box')", 'pkt[0]["box"]'), ("pkt[0].popitem()", 'pkt[0]["last_timestamp"]'),
+                             ("pkt[0].clear()", 'pkt[0]["ship"]'), ("pkt[0].__ior__({'e': 1})", 'pkt[0]["e"]'),
+                             ("pkt[1]['nodes'] = []", 'pkt[1]["nodes"]'), ("pkt[-1]['stag'] = 'X'", 'pkt[-1]["stag"]')]:
+            outcome = self.outcome("def run(self, pkt, data):\n    " + write)
+            self.assertIn(field + " cannot be written", outcome.error or "")
+        body = """\
+            def run(self, pkt, data):
+                pkt[0]["state"] = pkt[0]["state"]
+                assert pkt[0].pop("mine", None) is None
+                for header in (copy.copy(pkt[0]), copy.deepcopy(pkt[0]), dict(pkt[0]), pkt[0].copy(), json.loads(json.dumps(pkt[0]))):
+                    header["ttl"] = "60"
+                pkt[-1]["data"] = "x"
+                self.dispatch(pkt, self.get_pkt_data(self.set_pkt_data(pkt, self.get_pkt_data(pkt) + "y")), "B")
+            """
+        self.assertEqual(self.outputs(body), [("String:B", b"xy")])
+
     def test_the_context(self):
         for expression, want in [("self.context.getWorkingDir()", self.work + "/"), ("self.context.getUuid()", "lab-1"),
                                  ("self.context.get_group()", "default"), ("self.context.getTaskDir()", self.folder),
