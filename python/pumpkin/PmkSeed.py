@@ -239,8 +239,10 @@ class Seed:
         import shutil
         name = os.path.basename(file)
         path = self._path(name)
-        shutil.copy(file, path)
-        os.chmod(path, mode)
+        new = path + ".new"  # an earlier packet's may run still, or be read-only
+        shutil.copy(file, new)
+        os.chmod(new, mode)
+        os.replace(new, path)
         return name
 
     def move_file_to_wd(self, file):

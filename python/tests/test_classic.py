@@ -178,6 +178,24 @@ class Classic(Case):
         want = '["%s/dir-001.tar.gz", ["dir", "dir/a.txt"], "content"]' % self.work
         self.assertEqual(self.outputs(body), [("String:B", want.encode())])
 
+    def test_a_program_is_copied_for_each_packet(self):
+        body = """\
+            processes = []
+            def run(self, pkt, data):
+                program = self.context.getWorkingDir() + self.copy_file_to_wd(shutil.which("sleep"), 0o555)
+                self.processes.append(subprocess.Popen([program, "60"]))
+                self.dispatch(pkt, oct(os.stat(program).st_mode & 0o777), "B")
+            def on_unload(self):
+                for process in self.processes:
+                    process.kill()
+                    process.wait()
+            """
+        worker = self.seed(body)
+        for outcome in worker.run(b"a", b"b", meta=META):
+            self.assertIsNone(outcome.error, outcome.output)
+            self.assertEqual(outcome.outputs, [("String:B", b"0o555")])
+        self.assertEqual(worker.stop(), 0)
+
     def test_an_archive_is_unpacked_for_each_packet(self):
         body = """\
             def run(self, pkt, data):
