@@ -11,17 +11,17 @@
             self.dispatch(pkt, "Hello " + data, "GREETING")
 
 What the old Pumpkin's seeds could do and these cannot raises an error that
-names the replacement: see GONE.
+names the replacement: see GONE. What they had to do and the node does by
+itself does nothing.
 """
 
 import os
 
+from pumpkin import failure
+
 # What no longer exists, by name, and what to do instead.
 GONE = {
     "_blankpacket": "pmk send STATE DATA",
-    "ack_pkt": "remove the call: a packet is acknowledged when the network is done with it",
-    "add_flight_pkt": "remove the call: the node keeps a packet until it is done",
-    "adj_forecast": "remove the call: the node measures what a seed costs",
     "broadcast": "self.dispatch: every seed that accepts the state gets a copy",
     "clean_header": "nothing yet: splits are not run yet",
     "disable": "remove the seed's file, or write pmk-load: no",
@@ -33,19 +33,29 @@ GONE = {
     "get_complexity_list": "pmk ps --json",
     "get_forecast": "pmk ps --json",
     "get_state_counters": "pmk ps --json",
-    "inc_state_counter": "remove the call: the node counts, see pmk ps",
     "last_fragment_pkt": "self.fork_dispatch: splits are not run yet",
-    "look_ahead": "remove the call: the node measures what a seed costs",
     "merge_pkt": "nothing yet: gathers are not run yet",
     "moveto_fileserver": "send the file's content: self.dispatch(pkt, open(path, 'rb').read(), state)",
-    "pack_ok": "remove the call: a packet is acknowledged when the network is done with it",
     "rawrun": "pmk send STATE DATA",
     "re_dispatch": "raise an exception: the packet is tried again",
     "regression": "pmk ps --json",
-    "start_recording": "remove the call: the node measures what a seed costs",
-    "stop_recording": "remove the call: the node measures what a seed costs",
     "track": "pmk send --track",
 }
+
+
+def _needless(name, why):
+    """A method that does nothing, and says so the first time."""
+    said = False
+
+    def method(self, *args, **kwargs):
+        nonlocal said
+        if not said:
+            said = True
+            failure.shout("self.%s does nothing, the call can be removed: %s" % (name, why))
+
+    method.__name__ = name
+    method.__doc__ = "Nothing: %s." % why
+    return method
 
 
 class Seed:
@@ -75,9 +85,16 @@ class Seed:
         """Called before run; False ends the packet here."""
         return True
 
+    def split(self, pkt, *args):
+        """Called before run; True says that it has given all there is, in place of run."""
+        return False
+
     def run(self, pkt, *args):
         """run(self, pkt, data), or run(self, pkt) without input. Every seed has it."""
         raise NotImplementedError
+
+    def merge(self, pkt, *args):
+        """Not called: it is for the fragments that a split makes."""
 
     # What a seed class calls.
 
@@ -95,6 +112,15 @@ class Seed:
 
     def finalize(self, pkt, msg=None, type="END", tag="END"):
         """Nothing: a packet that is not dispatched ends here."""
+
+    ack_pkt = _needless("ack_pkt", "a packet is acknowledged when the network is done with it")
+    pack_ok = _needless("pack_ok", "a packet is acknowledged when the network is done with it")
+    add_flight_pkt = _needless("add_flight_pkt", "the node keeps a packet until it is done")
+    inc_state_counter = _needless("inc_state_counter", "the node counts, see pmk ps")
+    look_ahead = _needless("look_ahead", "the node measures what a seed costs")
+    adj_forecast = _needless("adj_forecast", "the node measures what a seed costs")
+    start_recording = _needless("start_recording", "the node measures what a seed costs")
+    stop_recording = _needless("stop_recording", "the node measures what a seed costs")
 
     @property
     def logger(self):
@@ -213,8 +239,10 @@ class Seed:
         import shutil
         name = os.path.basename(file)
         path = self._path(name)
-        shutil.copy(file, path)
-        os.chmod(path, mode)
+        new = path + ".new"  # an earlier packet's may run still, or be read-only
+        shutil.copy(file, new)
+        os.chmod(new, mode)
+        os.replace(new, path)
         return name
 
     def move_file_to_wd(self, file):
@@ -247,7 +275,11 @@ class Seed:
         return archive
 
     def _untar_to_wd(self, source, destination=None, rename=None):
-        """Unpack source into the working folder; returns the archive's members."""
+        """Unpack source into the working folder; returns the archive's members.
+
+        The archive's first folder is then called rename, in place of what an
+        earlier packet left there; its other folders go into that.
+        """
         import tarfile
         path = source if os.path.isfile(source) else self._path(source)
         destination = destination or self.context.getWorkingDir()
@@ -257,10 +289,28 @@ class Seed:
             # Python do not know it.
             t.extractall(destination, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         if rename:
-            for member in members:
-                if member.isdir() and "/" not in member.name:
-                    os.rename(os.path.join(destination, member.name), os.path.join(destination, rename))
+            self._rename_folders(destination, members, rename.strip("/"))
         return members
+
+    def _rename_folders(self, destination, members, rename):
+        import shutil
+        if rename in ("", ".", "..") or "/" in rename:
+            raise ValueError("rename=%r: expected a folder's name, without a /" % rename)
+        names = [os.path.normpath(m.name) for m in members if m.isdir()]  # of dir, ./dir and dir/sub
+        names = [n for n in names if n != "." and "/" not in n]
+        if not names or rename in names:
+            return
+        target = os.path.join(destination, rename)
+        if os.path.lexists(target):
+            own = os.path.realpath(self.context.getWorkingDir())
+            if not (os.path.realpath(destination) + "/").startswith(own + "/"):  # it may be anybody's
+                raise FileExistsError("%s exists, and is not in the working folder: remove it first" % target)
+            if os.path.isdir(target) and not os.path.islink(target):
+                shutil.rmtree(target)
+            else:
+                os.remove(target)
+        for name in names:
+            shutil.move(os.path.join(destination, name), target)
 
     def _add_to_tar(self, file, tar, postfix=None, rename=None):
         """Add file to the archive's first folder; returns the new archive's path."""

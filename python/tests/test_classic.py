@@ -93,6 +93,45 @@ class Classic(Case):
                                  ("copy.deepcopy(pkt) is pkt", True), ("self.is_final(pkt)", False)]:
             self.assertEqual(self.value(expression, b"d"), repr(want), expression)
 
+    def test_a_packet_that_ends_here(self):
+        body = """\
+            def run(self, pkt, data):
+                self.dispatch(pkt, "before", "B")
+                pkt[0]["stop_func"] = data
+                if self.is_final(pkt):
+                    self.dispatch(pkt, "file://" + self.context.getWorkingDir() + "a", "B")
+                    self.fork_dispatch(pkt, "after", "B")
+                    pkt[0].update(stop_func="None")
+                self.dispatch(pkt, "in the end", "B")
+            """
+        worker = self.seed(body, name="hail")
+        for data in (b"greet", b"hail", b"default:hail", b"None"):
+            outcome = worker.run(data, meta=META)[0]
+            self.assertIsNone(outcome.error)
+            self.assertEqual(outcome.outputs, [("String:B", b"before"), ("String:B", b"in the end")])
+        self.assertIn("pkt[0][\"stop_func\"] = 'other': a seed can end a packet at itself, hail; pmk send --stop other",
+                      worker.run(b"other", meta=META)[0].error)
+
+    def test_what_is_written_into_a_packet_is_no_secret(self):
+        for write, field in [("pkt[0]['ttl'] = '60'", 'pkt[0]["ttl"]'), ("pkt[0]['aux'] |= 2", 'pkt[0]["aux"]'),
+                             ("pkt[0]['mine'] = 1", 'pkt[0]["mine"]'), ("del pkt[0]['ship']", 'pkt[0]["ship"]'),
+                             ("pkt[0].update(state='DONE')", 'pkt[0]["state"]'), ("pkt[0].setdefault('mine', 1)", 'pkt[0]["mine"]'),
+                             ("pkt[0].pop('box')", 'pkt[0]["box"]'), ("pkt[0].popitem()", 'pkt[0]["last_timestamp"]'),
+                             ("pkt[0].clear()", 'pkt[0]["ship"]'), ("pkt[0].__ior__({'e': 1})", 'pkt[0]["e"]'),
+                             ("pkt[1]['nodes'] = []", 'pkt[1]["nodes"]'), ("pkt[-1]['stag'] = 'X'", 'pkt[-1]["stag"]')]:
+            outcome = self.outcome("def run(self, pkt, data):\n    " + write)
+            self.assertIn(field + " cannot be written", outcome.error or "")
+        body = """\
+            def run(self, pkt, data):
+                pkt[0]["state"] = pkt[0]["state"]
+                assert pkt[0].pop("mine", None) is None
+                for header in (copy.copy(pkt[0]), copy.deepcopy(pkt[0]), dict(pkt[0]), pkt[0].copy(), json.loads(json.dumps(pkt[0]))):
+                    header["ttl"] = "60"
+                pkt[-1]["data"] = "x"
+                self.dispatch(pkt, self.get_pkt_data(self.set_pkt_data(pkt, self.get_pkt_data(pkt) + "y")), "B")
+            """
+        self.assertEqual(self.outputs(body), [("String:B", b"xy")])
+
     def test_the_context(self):
         for expression, want in [("self.context.getWorkingDir()", self.work + "/"), ("self.context.getUuid()", "lab-1"),
                                  ("self.context.get_group()", "default"), ("self.context.getTaskDir()", self.folder),
@@ -139,6 +178,57 @@ class Classic(Case):
         want = '["%s/dir-001.tar.gz", ["dir", "dir/a.txt"], "content"]' % self.work
         self.assertEqual(self.outputs(body), [("String:B", want.encode())])
 
+    def test_a_program_is_copied_for_each_packet(self):
+        body = """\
+            processes = []
+            def run(self, pkt, data):
+                program = self.context.getWorkingDir() + self.copy_file_to_wd(shutil.which("sleep"), 0o555)
+                self.processes.append(subprocess.Popen([program, "60"]))
+                self.dispatch(pkt, oct(os.stat(program).st_mode & 0o777), "B")
+            def on_unload(self):
+                for process in self.processes:
+                    process.kill()
+                    process.wait()
+            """
+        worker = self.seed(body)
+        for outcome in worker.run(b"a", b"b", meta=META):
+            self.assertIsNone(outcome.error, outcome.output)
+            self.assertEqual(outcome.outputs, [("String:B", b"0o555")])
+        self.assertEqual(worker.stop(), 0)
+
+    def test_an_archive_is_unpacked_for_each_packet(self):
+        body = """\
+            def run(self, pkt, data):
+                wd = self.context.getWorkingDir()
+                archive = wd + "in.tar"
+                with tarfile.open(archive, "w") as t:
+                    for name in data.split():
+                        member = tarfile.TarInfo(name)
+                        member.type, member.mode = (tarfile.DIRTYPE, 0o755) if name.endswith("/") else (tarfile.REGTYPE, 0o644)
+                        t.addfile(member)
+                self._untar_to_wd(archive, rename="SimRes")
+                os.remove(archive)
+                found = sorted(os.path.join(p, f)[len(wd):] for p, _, files in os.walk(wd) for f in files)
+                self.dispatch(pkt, " ".join(found), "B")
+            """
+        outcomes = self.seed(body).run(
+            b"dir/ dir/a", b"dir/ dir/b", b"./ ./dir/ ./dir/sub/ ./dir/sub/c", b"one/ one/d two/ two/e", b"SimRes/ SimRes/f", meta=META)
+        self.assertEqual([o.error for o in outcomes], [None] * 5)
+        self.assertEqual([o.outputs[0][1] for o in outcomes],
+                         [b"SimRes/a", b"SimRes/b", b"SimRes/sub/c", b"SimRes/d SimRes/two/e", b"SimRes/d SimRes/f SimRes/two/e"])
+
+    def test_an_archive_replaces_nothing_outside_of_the_working_folder(self):
+        os.makedirs(os.path.join(self.folder, "results", "SimRes"))
+        body = """\
+            def run(self, pkt, data):
+                wd = self.context.getWorkingDir()
+                self._ensure_dir(wd + "dir")
+                self._untar_to_wd(self._tar_to_gz("dir"), destination=data, rename="SimRes")
+            """
+        self.assertIn("SimRes exists, and is not in the working folder", self.outcome(body, os.path.join(self.folder, "results").encode()).error)
+        body = body.replace("SimRes", "../results")
+        self.assertIn("expected a folder's name", self.outcome(body, self.work.encode()).error)
+
     def test_a_path_that_nobody_else_sees_is_refused(self):
         outcome = self.outcome("def run(self, pkt, data):\n    self.dispatch(pkt, 'file://' + self.context.getWorkingDir() + 'a', 'B')")
         self.assertIn("dispatch the file's content", outcome.error)
@@ -146,13 +236,26 @@ class Classic(Case):
         self.assertEqual(self.outputs(body), [("String:B", b"file:///shared/a")])
 
     def test_what_is_gone_names_its_replacement(self):
-        for call, words in [("self.broadcast(pkt, 'x', 'B')", "self.dispatch: every seed"), ("self.fragment_pkt(pkt, 1)", "splits are not run yet"),
+        for call, words in [("self.broadcast(pkt, 'x', 'B')", "self.dispatch: every seed"), ("self.clean_header(pkt)", "splits are not run yet"),
                             ("self.error(pkt)", "raise an exception"), ("self.context.get_stat()", "pmk ps --json"),
                             ("self.context.getTx()", "self.dispatch"), ("self.dispatch(pkt, 'x', 'B', fragment=True)", "splits are not run yet"),
                             ("self.nothing()", "no attribute 'nothing'"), ("self.context.nothing()", "no 'nothing'")]:
             outcome = self.outcome("def run(self, pkt, data):\n    " + call)
             self.assertIn(words, outcome.error)
             self.assertIn("greet.py\", line 9, in run", outcome.output)
+
+    def test_what_the_node_does_by_itself_is_said_once(self):
+        calls = ["ack_pkt(pkt)", "pack_ok(pkt)", "add_flight_pkt(pkt)", "inc_state_counter('IN:greet')", "look_ahead(pkt)",
+                 "adj_forecast(pkt)", "start_recording()", "stop_recording()"]
+        worker = self.seed("def run(self, pkt, data):\n    self.dispatch(pkt, data, 'B')\n    self." + "\n    self.".join(calls))
+        for outcome in worker.run(b"a", b"a", meta=META):
+            self.assertIsNone(outcome.error)
+            self.assertEqual(outcome.outputs, [("String:B", b"a")])
+        lines = worker.said().splitlines()
+        self.assertEqual([line.split(" does nothing, the call can be removed: ")[0] for line in lines],
+                         ["self." + call.partition("(")[0] for call in calls])
+        own = "def ack_pkt(self, pkt):\n    super().ack_pkt(pkt)\n    return 'own'\n"
+        self.assertEqual(self.outputs(own + "def run(self, pkt, data):\n    self.dispatch(pkt, self.ack_pkt(pkt), 'B')"), [("String:B", b"own")])
 
     def test_dispatch_that_is_wrong(self):
         for call, words in [("self.dispatch(pkt, ['a'], 'B')", "not list"), ("self.dispatch(pkt, None, 'B')", "not NoneType"),
@@ -197,9 +300,27 @@ class Classic(Case):
         self.assertEqual(self.ready("from base import base\nclass any(base):\n    word = 'hi'\n").run(b"", meta=META)[0].outputs,
                          [("String:B", b"hi")])
 
+    def test_a_split_without_fragments(self):
+        run = "def run(self, pkt, data):\n    self.dispatch(pkt, 'run ' + data, 'B')\ndef merge(self, pkt, data):\n    1/0\n"
+        for split in ("return False", "pass", "PmkSeed.Seed.split(self, pkt, data)"):
+            self.assertEqual(self.outputs(run + "def split(self, pkt, data):\n    " + split, b"a"), [("String:B", b"run a")])
+        self.assertEqual(self.outputs(run, b"a"), [("String:B", b"run a")])
+        split = """\
+            def split(self, pkt, data):
+                if "," not in data:
+                    return False
+                for part in data.split(","):
+                    self.dispatch(pkt, part, "B")
+                return True
+            """
+        whole, parts = self.seed(run + textwrap.dedent(split)).run(b"a", b"b,c", meta=META)
+        self.assertEqual([whole.outputs, parts.outputs], [[("String:B", b"run a")], [("String:B", b"b"), ("String:B", b"c")]])
+        self.assertEqual([whole.error, parts.error], [None, None])
+
     def test_what_cannot_be_run(self):
-        self.assertIn("splits are not run yet", self.refused(CLASS + "    def run(self, pkt, data):\n        pass\n"
-                                                             "    def split(self, pkt, data):\n        pass\n")["error"])
+        for body in ("    def run(self, pkt, data):\n        pass\n    def split(self, pkt, data):\n        npkt = self.fragment_pkt(pkt, 1)\n",
+                     "    def run(self, pkt, data):\n        self.merge_pkt(pkt)\n"):
+            self.assertIn("splits are not run yet", self.refused(CLASS + body)["error"])
         self.assertIn("has no method run", self.refused(CLASS)["error"])
         self.assertIn("ZeroDivisionError", self.refused(CLASS + "    def run(self, pkt):\n        pass\n    def on_load(self):\n        1/0\n")["error"])
 
