@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -389,7 +390,7 @@ func TestRenamedOver(t *testing.T) {
 // A full network takes some packets, and has the others wait until they are withdrawn.
 type full struct {
 	taker
-	room int
+	room atomic.Int64
 }
 
 func (n *full) Batch() Batch { return &fullBatch{on: n} }
@@ -408,14 +409,14 @@ func (b *fullBatch) Put(_ context.Context, p packet.Packet, _ ...store.Record) e
 func (b *fullBatch) Flush(ctx context.Context) error {
 	b.stored = map[packet.ID]bool{}
 	for _, p := range b.put {
-		for b.on.room == 0 {
+		for b.on.room.Load() == 0 {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-time.After(time.Second):
 			}
 		}
-		b.on.room--
+		b.on.room.Add(-1)
 		b.stored[p.ID] = true
 		if err := b.on.Inject(ctx, p); err != nil {
 			return err
@@ -430,7 +431,8 @@ func (b *fullBatch) Stored(_ context.Context, id packet.ID) (bool, error) { retu
 // is room; each once.
 func TestAFullNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &full{room: 3}
+		n := &full{}
+		n.room.Store(3)
 		f, j := folder(t, Config{State: state}, n)
 		var want []string
 		for i := range 10 {
@@ -442,14 +444,14 @@ func TestAFullNetwork(t *testing.T) {
 		if got := f.Counts().Taken; got != 3 || len(n.data()) != 3 {
 			t.Errorf("%d files are taken, of %d packets; expected 3\n%s", got, len(n.data()), j)
 		}
-		n.room = 100
+		n.room.Store(100)
 		after(time.Minute)
 		got := n.data()
 		slices.Sort(got)
 		if left := names(t, f.Dir()); !slices.Equal(got, want) || !slices.Equal(left, []string{doneDir}) {
 			t.Errorf("took %q; left are %q\n%s", got, left, j)
 		}
-		n.room = 2
+		n.room.Store(2)
 		for _, name := range []string{"a", "b", "c"} {
 			put(t, f.path(name), name)
 		}
