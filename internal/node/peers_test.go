@@ -57,7 +57,7 @@ func TestWhatAWeakNodeGivesIsKeptWhereItCameFrom(t *testing.T) {
 			c.meet(a, b)
 			a.inject("T:A", "small", nil)
 			a.inject("T:A", large("large"), nil)
-			testenv.Eventually(t, 10*time.Second, "both wait at a, and nothing is under way", func() bool {
+			testenv.Eventually(t, 30*time.Second, "both wait at a, and nothing is under way", func() bool {
 				return len(lying(t, a.store, store.Waiting("T:NOBODY"))) == 2 && len(lying(t, a.store, store.Inbox("work"))) == 0 && b.quiet()
 			})
 			c.part(a, b)

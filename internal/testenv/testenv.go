@@ -43,14 +43,10 @@ func InCI() bool {
 }
 
 // Eventually waits until cond holds and fails the test, naming what was
-// awaited, when it does not within that time, or, in CI, three times as long: the machine has
-// other work there, and what holds takes no longer for it. cond is called from the test's
+// awaited, when it does not within that time. cond is called from the test's
 // goroutine.
 func Eventually(t testing.TB, within time.Duration, what string, cond func() bool) {
 	t.Helper()
-	if os.Getenv("CI") != "" {
-		within *= 3
-	}
 	end := time.NewTimer(within)
 	defer end.Stop()
 	for {
