@@ -168,7 +168,7 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case err := <-w.errors:
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.giveUp(err)
+				w.watchNothing(err)
 			}
 			w.look() // events were lost
 			timer.Reset(Quiet)
@@ -245,8 +245,8 @@ func (w *watch) blind(err error) {
 	}
 }
 
-// giveUp watches nothing any more: who tells of changes may have stopped for good.
-func (w *watch) giveUp(err error) {
+// watchNothing ends all watching: who tells of changes may have stopped for good.
+func (w *watch) watchNothing(err error) {
 	w.notify, w.events, w.errors = nil, nil, nil
 	clear(w.watched)
 	w.blind(err)

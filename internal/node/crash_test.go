@@ -21,7 +21,7 @@ func TestAbruptEnds(t *testing.T) {
 		tr := newTrial(rnd, 60)
 		tr.rec.hurry = true
 		tr.spill = rnd.IntN(2) == 0
-		tr.want = outcome{runs: map[ranOn]int{}, waits: map[parked]int{}}
+		tr.want = outcome{runs: map[ranOn]int{}, waits: map[waitsAt]int{}}
 		for i := range tr.roots {
 			tr.expect(&tr.want, &tr.roots[i])
 		}

@@ -55,7 +55,7 @@ type trial struct {
 func newTrial(rnd *rand.Rand, roots int) *trial {
 	tr := &trial{model: newModel(rnd), rec: newRecorder(pebble.InMemory(pebble.Config{}))}
 	tr.rec.due = tr.due(tr.rec)
-	tr.want = outcome{runs: map[ranOn]int{}, waits: map[parked]int{}}
+	tr.want = outcome{runs: map[ranOn]int{}, waits: map[waitsAt]int{}}
 	for i := 0; i < roots && tr.want.total < maxTree/4; i++ {
 		p := packet.Packet{ID: packet.HashID("root", strconv.Itoa(i)), Data: strconv.Itoa(2 + rnd.IntN(4))}
 		p.State = packet.State("T:S" + strconv.Itoa(rnd.IntN(8)))
@@ -130,13 +130,13 @@ func finish(t *testing.T, n *Node) {
 }
 
 // waits are what waits in the store; all that is in there has to.
-func (tr *trial) waits(t *testing.T) map[parked]int {
+func (tr *trial) waits(t *testing.T) map[waitsAt]int {
 	t.Helper()
 	places, err := tr.rec.Queues(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	waits := map[parked]int{}
+	waits := map[waitsAt]int{}
 	for _, c := range places {
 		state, ok := c.Queue.State()
 		if !ok {
@@ -152,7 +152,7 @@ func (tr *trial) waits(t *testing.T) map[parked]int {
 				if ps[i].State != state {
 					t.Errorf("a packet of the state %s waits in %s", ps[i].State, state)
 				}
-				waits[parked{state, ps[i].ID}]++
+				waits[waitsAt{state, ps[i].ID}]++
 			}
 			return true
 		})

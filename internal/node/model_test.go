@@ -40,8 +40,8 @@ type ranOn struct {
 	id   packet.ID
 }
 
-// A parked is one packet that waits.
-type parked struct {
+// waitsAt is one packet that waits.
+type waitsAt struct {
 	state packet.State
 	id    packet.ID
 }
@@ -173,7 +173,7 @@ func (m *model) fn(s *modelSeed) gofn.Func {
 // in the end.
 type outcome struct {
 	runs  map[ranOn]int
-	waits map[parked]int
+	waits map[waitsAt]int
 	total int
 }
 
@@ -184,7 +184,7 @@ func (m *model) expect(o *outcome, p *packet.Packet) {
 	}
 	to := m.accepts(p)
 	if len(to) == 0 {
-		o.waits[parked{p.State, p.ID}]++
+		o.waits[waitsAt{p.State, p.ID}]++
 	}
 	for _, s := range to {
 		ok, children := m.outputs(s, p)
