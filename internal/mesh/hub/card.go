@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/mesh"
@@ -61,18 +60,23 @@ func (h *Hub) claim(ctx context.Context) error {
 	end := time.Now().Add(lapse + renewEvery)
 	for {
 		var late error // what is said in the end
-		h.revision, err = h.cards.Create(ctx, h.name, data)
+		call, cancel := context.WithTimeout(ctx, callTime)
+		h.revision, err = h.cards.Create(call, h.name, data)
+		cancel()
 		switch {
 		case errors.Is(err, jetstream.ErrKeyExists):
 			late = ErrTaken
-			if there, err := h.cards.Get(ctx, h.name); err == nil {
+			call, cancel := context.WithTimeout(ctx, callTime)
+			there, err := h.cards.Get(call, h.name)
+			cancel()
+			if err == nil {
 				took, err := h.succeed(ctx, there, data)
 				if took || err != nil {
 					return err
 				}
 			}
-		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-			late = err // the servers choose a new leader
+		case unanswered(err): // a card that was written all the same is found there
+			late = err
 		default:
 			return err
 		}
@@ -100,6 +104,8 @@ func (h *Hub) succeed(ctx context.Context, there jetstream.KeyValueEntry, data [
 			return false, nil
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	revision, err := h.cards.Update(ctx, h.name, data, there.Revision())
 	if err != nil {
 		return false, nil // another was faster; the next look tells who

@@ -38,6 +38,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/mesh"
+	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -51,6 +52,8 @@ const (
 	deaf = 3 * renewEvery
 	// callTime bounds one request to the cluster.
 	callTime = 4 * time.Second
+	// joinTime bounds what joining waits for an answer of the cluster.
+	joinTime = 30 * time.Second
 	// maxNodes bounds how many nodes are met.
 	maxNodes = 4096
 	// maxGroup is the longest name of a group.
@@ -119,7 +122,12 @@ func Join(ctx context.Context, cfg Config) (_ *Hub, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("join the cluster: %w", err)
 	}
-	if h.cards, err = bucket(ctx, js, cfg); err != nil {
+	// A request that came while the servers chose a leader is never answered.
+	err = answered(ctx, func(ctx context.Context) error {
+		h.cards, err = bucket(ctx, js, cfg)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("make a place for the cards of the group %s in the cluster: %w; the user of this node needs JetStream and the subjects $JS.API.> and $KV.>", cfg.Group, err)
 	}
 	// Whoever reads the card may ask at once.
@@ -130,6 +138,27 @@ func Join(ctx context.Context, cfg Config) (_ *Hub, err error) {
 		return nil, fmt.Errorf("join the group %s as %s: %w", cfg.Group, h.name, err)
 	}
 	return h, nil
+}
+
+// answered asks the cluster something that may be asked twice, until there is an
+// answer: for joinTime, with callTime for each try.
+func answered(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	for {
+		call, cancel := context.WithTimeout(ctx, callTime)
+		err := ask(call)
+		cancel()
+		if !unanswered(err) || !pause.For(ctx, strikeAfter) {
+			return err
+		}
+	}
+}
+
+// unanswered tells whether the servers choose a leader, or whoever should have
+// answered is gone.
+func unanswered(err error) bool {
+	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // bucket is where the cards are. It is made if need be, with fewer replicas

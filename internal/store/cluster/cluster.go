@@ -16,6 +16,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -153,15 +154,7 @@ func (s *Store) begin(ctx context.Context) error {
 	s.refused = cancel
 	s.mu.Unlock()
 	for _, step := range []func(context.Context) error{s.askJetStream, s.openLocks, s.openBlobs, s.openRecords, s.probe} {
-		err := step(ctx)
-		for isCode(err, codeUnavailable) && ctx.Err() == nil { // it elects a leader
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
-			err = step(ctx)
-		}
-		if err != nil {
+		if err := s.answered(ctx, step); err != nil {
 			return s.explain(err)
 		}
 	}
@@ -176,6 +169,24 @@ func (s *Store) begin(ctx context.Context) error {
 		return s.explain(err)
 	}
 	return nil
+}
+
+// answered does a step of opening until the cluster answers. One that came while
+// the servers chose a leader is refused, or never answered.
+func (s *Store) answered(ctx context.Context, step func(context.Context) error) error {
+	for {
+		calls, cancel := s.within(ctx, callWait)
+		err := step(calls)
+		cancel()
+		if !isCode(err, codeUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
 }
 
 // askJetStream sees that the cluster has JetStream.

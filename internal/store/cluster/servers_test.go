@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -121,4 +124,31 @@ func subjectsOf(t testing.TB, stream jetstream.Stream, filter string) map[string
 		t.Fatal(err)
 	}
 	return info.State.Subjects
+}
+
+// A step of opening whose request was lost is done again, and ends with the
+// opening all the same.
+func TestOpeningAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{ctx: t.Context()}
+		asked := 0
+		lost := func(n int) func(context.Context) error {
+			asked = 0
+			return func(ctx context.Context) error {
+				if asked++; asked > n {
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		}
+		if err := s.answered(t.Context(), lost(2)); err != nil || asked != 3 {
+			t.Errorf("after %d requests: %v", asked, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), openWait)
+		defer cancel()
+		if err := s.answered(ctx, lost(1000)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a cluster that never answers ends with %v", err)
+		}
+	})
 }
