@@ -13,6 +13,9 @@ type FrameHeader struct {
 	// Sole says that each of the packets went to one seed alone, since no
 	// other accepted it then.
 	Sole bool
+	// Tried says that the node in whose store the frame lies has run these packets,
+	// and that they failed there.
+	Tried bool
 }
 
 // Errors of [ParseFrame]. What makes the first is not damaged: a newer program
@@ -31,7 +34,7 @@ var (
 //	4 bytes   how many packets
 //	4 bytes   how many names are defined in the frame
 //	4 bytes   how many hops are defined in the frame
-//	1 byte    bits: 1 sole, 2 some of the packets have a blob
+//	1 byte    bits: 1 sole, 2 some of the packets have a blob, 4 tried
 //	number    deliveries
 //	packets
 //	8 bytes   XXH3-64 of everything before
@@ -151,6 +154,7 @@ const (
 const (
 	headSole = 1 << iota
 	headBlobs
+	headTried
 	headBits = 1<<iota - 1
 )
 

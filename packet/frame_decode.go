@@ -80,7 +80,7 @@ func (d *decoder) header() FrameHeader {
 	var h FrameHeader
 	bits := d.bits(headBits)
 	h.Deliveries = d.count()
-	h.Sole = bits&headSole != 0
+	h.Sole, h.Tried = bits&headSole != 0, bits&headTried != 0
 	return h
 }
 

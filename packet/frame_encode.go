@@ -57,6 +57,9 @@ func appendHeader(b []byte, h FrameHeader) []byte {
 	if h.Sole {
 		bits |= headSole
 	}
+	if h.Tried {
+		bits |= headTried
+	}
 	b = append(b, bits)
 	return appendCount(b, h.Deliveries)
 }

@@ -30,7 +30,7 @@ func sampleFrame() (FrameHeader, []Packet) {
 	extra := &Extra{ShipName: "night run", Attributes: Attributes{"sample": "S07", "lane": "", "file": "S07/lane \u00e9.fq"},
 		Path: PathOf(0, 3, 1<<63-1), Families: []Family{{"A:B", HashID("family")}, {"A:C", HashID("2")}}}
 	root := HashID("root")
-	return FrameHeader{2, true}, []Packet{
+	return FrameHeader{Deliveries: 2, Sole: true}, []Packet{
 		{ID: root, Ship: Ship{root, "n"}, State: "A:B", Data: "root"},
 		{ID: HashID("1"), Ship: Ship{root, "n"}, State: "A:C", Data: "\x00\xff", Trail: left, Wish: wish, Extra: extra},
 		{ID: HashID("2"), Ship: Ship{root, "n"}, State: "A:C", Trail: right, Wish: wish, Extra: extra},
@@ -298,7 +298,7 @@ func FuzzParseFrame(f *testing.F) {
 
 func TestFrameRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h := FrameHeader{rapid.IntRange(0, 1<<31-1).Draw(t, "deliveries"), rapid.Bool().Draw(t, "sole")}
+		h := FrameHeader{rapid.IntRange(0, 1<<31-1).Draw(t, "deliveries"), rapid.Bool().Draw(t, "sole"), rapid.Bool().Draw(t, "tried")}
 		ps := somePackets(t)
 		front := []byte("in front")
 		frame := AppendFrame(front, h, ps)
@@ -310,7 +310,7 @@ func TestFrameRoundTrip(t *testing.T) {
 		if err != nil || gotHeader != h || !reflect.DeepEqual(got, ps) {
 			t.Fatalf("wrote %+v %+v\nread %+v %+v\n%v", h, ps, gotHeader, got, err)
 		}
-		size := len(AppendFrame(nil, FrameHeader{1 << 30, true}, nil))
+		size := len(AppendFrame(nil, FrameHeader{Deliveries: 1 << 30}, nil))
 		for i := range ps {
 			size += FrameSize(&ps[i])
 		}

@@ -89,7 +89,8 @@ func (f *flow) pushAlone(h *host, released int, its ...item) {
 
 const (
 	// longDelay is a delay that a packet spends in the store, so that it
-	// holds up neither its frame nor the packets behind it.
+	// holds up neither its frame nor the packets behind it. One that another
+	// node may try next spends any there.
 	longDelay = 2 * time.Second
 	// maxDelayed is how many packets of a seed may wait for their next
 	// attempt in memory where there is a store.
@@ -105,7 +106,7 @@ func (f *flow) delay(h *host, it *item, d time.Duration) {
 	case h.hurried && !(it.from != nil && f.durable()):
 		f.goroutines.Go(func() { f.pushAlone(h, 1, *it) })
 		return
-	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried):
+	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried || h.gate.visited()):
 		h.queue.unhold(1)
 		f.goroutines.Go(func() { f.later(h, it, d) })
 		return

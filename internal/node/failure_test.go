@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -431,4 +432,64 @@ func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 		<-runs
 		testenv.Eventually(t, 20*time.Second, "it has failed", func() bool { return waitsFor(w, "Error:cut") == 1 })
 	})
+}
+
+// TestAFailedAttemptGoesToAnotherNode: what one machine cannot do, another that waits for
+// work tries next.
+func TestAFailedAttemptGoesToAnotherNode(t *testing.T) {
+	const total = 20
+	c := newCircle(t)
+	a, b := c.node("a", Disk), c.node("b", Disk)
+	a.pauseAfter = soon
+	var here, there atomic.Int32
+	var got basket
+	m := a.seed("work", "T:A ->", func(context.Context, packet.Packet, gofn.Emit) error {
+		here.Add(1)
+		return errors.New("no licence on this machine")
+	})
+	m.Retries = 1
+	a.host(m)
+	c.meet(a, b)
+	b.host(b.seed("work", "T:A ->", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		there.Add(1)
+		return got.run(ctx, in, emit)
+	}))
+	c.meet(a, b)
+	h := a.snap.Load().hosts["work"]
+	for i := range total {
+		testenv.Eventually(t, 10*time.Second, "b waits for work of a", h.gate.visited)
+		a.inject("T:A", fmt.Sprint(i), nil)
+		testenv.Eventually(t, 10*time.Second, "it has arrived", func() bool { return got.count() > i })
+	}
+	c.rests(10 * time.Second)
+	if here.Load() != total || there.Load() != total {
+		t.Errorf("%d packets were run %d times at a, where they fail, and %d times at b", total, here.Load(), there.Load())
+	}
+}
+
+// TestAFailedAttemptStaysWhereNobodyElseIs: the node tries it again itself when no other
+// one waits for work.
+func TestAFailedAttemptStaysWhereNobodyElseIs(t *testing.T) {
+	c := newCircle(t)
+	a, b := c.node("a", Disk), c.node("b", Disk)
+	var got basket
+	var runs atomic.Int32
+	work := func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
+		if runs.Add(1) == 1 {
+			return errors.New("not yet")
+		}
+		return got.run(ctx, in, emit)
+	}
+	for _, w := range []*world{a, b} {
+		m := w.seed("work", "T:A ->", work)
+		m.Retries = 1
+		w.host(m)
+	}
+	if err := b.Pause(t.Context(), "work"); err != nil {
+		t.Fatal(err)
+	}
+	c.meet(a, b)
+	a.inject("T:A", "x", nil)
+	testenv.Eventually(t, 10*time.Second, "it has arrived", func() bool { return got.count() == 1 })
+	c.rests(10 * time.Second)
 }

@@ -3,11 +3,13 @@ package node
 import (
 	"context"
 	"sync"
+
+	"github.com/recap/pumpkin/internal/store"
 )
 
 // A gate keeps the frames of a seed's inbox from other nodes while the seed's own
 // workers wait for one: near comes first, and others help when the near ones are
-// busy. Its zero value is open.
+// busy, or have failed. Its zero value is open.
 type gate struct {
 	mu     sync.Mutex
 	closed bool
@@ -15,8 +17,12 @@ type gate struct {
 	guests map[*guestPull]bool
 }
 
-// A guestPull is one that has passed the gate.
-type guestPull struct{ stop context.CancelFunc }
+// A guestPull is one of another node that has nothing yet.
+type guestPull struct {
+	stop    context.CancelFunc
+	free    bool // the gate is no hindrance
+	offered store.Lease
+}
 
 // shut closes the gate, and calls back who has passed it and has nothing yet.
 func (g *gate) shut() {
@@ -24,7 +30,9 @@ func (g *gate) shut() {
 	defer g.mu.Unlock()
 	g.closed = true
 	for p := range g.guests {
-		p.stop()
+		if !p.free {
+			p.stop()
+		}
 	}
 }
 
@@ -38,36 +46,81 @@ func (g *gate) open() {
 	}
 }
 
-// pass waits until the gate is open and returns a context that ends when it is
-// shut. leave has to be called in the end. The error is ctx's.
-func (g *gate) pass(ctx context.Context) (within context.Context, leave func(), err error) {
-	for {
-		g.mu.Lock()
-		if !g.closed {
-			break
-		}
-		if g.opened == nil {
-			g.opened = make(chan struct{})
-		}
-		opened := g.opened
-		g.mu.Unlock()
-		select {
-		case <-opened:
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+// visited tells whether another node waits for a frame.
+func (g *gate) visited() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.guests) > 0
+}
+
+// offer gives a frame to another node that waits for one, if there is any.
+func (g *gate) offer(lease store.Lease) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for p := range g.guests {
+		if p.offered == nil {
+			p.offered = lease
+			p.stop()
+			return true
 		}
 	}
+	return false
+}
+
+// pull calls pull for another node while the gate is open; if the pull is free, at any
+// time. It returns what that leased, and what was offered meanwhile.
+func (g *gate) pull(ctx context.Context, free bool, pull func(context.Context) ([]store.Lease, error)) ([]store.Lease, error) {
+	for {
+		within, stop := context.WithCancel(ctx)
+		p := &guestPull{stop: stop, free: free}
+		var leases []store.Lease
+		var err error
+		if opened := g.enter(p); opened == nil {
+			leases, err = pull(within)
+		} else {
+			select {
+			case <-opened:
+			case <-within.Done():
+			}
+		}
+		stopped := within.Err() != nil
+		stop()
+		if lease := g.leave(p); lease != nil {
+			leases = append(leases, lease)
+		}
+		switch {
+		case len(leases) > 0:
+			return leases, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil && !stopped:
+			return nil, err
+		}
+	}
+}
+
+// enter has p wait for a frame. It returns what is closed when the gate opens; nil if p
+// need not wait for that.
+func (g *gate) enter(p *guestPull) (opened <-chan struct{}) {
+	g.mu.Lock()
 	defer g.mu.Unlock()
-	within, stop := context.WithCancel(ctx)
-	p := &guestPull{stop}
 	if g.guests == nil {
 		g.guests = map[*guestPull]bool{}
 	}
 	g.guests[p] = true
-	return within, func() {
-		stop()
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.guests, p)
-	}, nil
+	if !g.closed || p.free {
+		return nil
+	}
+	if g.opened == nil {
+		g.opened = make(chan struct{})
+	}
+	return g.opened
+}
+
+// leave ends that, and gives what was offered to p.
+func (g *gate) leave(p *guestPull) store.Lease {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.guests, p)
+	return p.offered
 }

@@ -119,7 +119,7 @@ func (f *filling) free() {
 func (f *filling) encode() store.Append {
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	*buf = packet.AppendFrame((*buf)[:0], packet.FrameHeader{Sole: f.lane.sole}, f.packets)
+	*buf = packet.AppendFrame((*buf)[:0], packet.FrameHeader{Sole: f.lane.sole, Tried: f.lane.attempt > 0 && f.lane.into == nil}, f.packets)
 	return store.Append{To: f.lane.queue, Frame: store.Frame{
 		Data:    bytes.Clone(*buf),
 		Packets: len(f.packets), Rank: f.lane.rank, After: min(f.after, store.MaxDelay), Blobs: blobsOf(f.packets),

@@ -119,6 +119,8 @@ func (f *flow) open(h *host, peer *peer, inbox store.Queue, lease store.Lease, b
 			return
 		}
 		header.Deliveries += lease.Deliveries() - 1
+	} else if header.Tried && h.gate.offer(lease) {
+		return
 	} else {
 		header.Deliveries += f.deaths(inbox, lease)
 		if wait := f.tooEarly(header.Deliveries); wait > 0 {

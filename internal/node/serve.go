@@ -41,7 +41,7 @@ var _ mesh.Served = (*guest)(nil)
 
 // Pull leases frames of a seed's inbox. Where this node hosts the seed as well,
 // its own workers come first, unless the seed says that all are to have their
-// turn.
+// turn, or have failed at it.
 func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	name, inbox := from.Seed()
 	if err := from.Check(); err != nil || !inbox {
@@ -50,25 +50,17 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	if err := g.awaitKnown(ctx); err != nil {
 		return nil, err
 	}
-	for {
-		within, leave := ctx, func() {}
-		if h := g.snap.Load().hosts[name]; h != nil && !h.manifest.Spread {
-			var err error
-			if within, leave, err = h.gate.pass(ctx); err != nil {
-				return nil, err
-			}
+	pull := func(ctx context.Context) ([]store.Lease, error) { return g.store.Pull(ctx, from, most) }
+	leases, err := func() ([]store.Lease, error) {
+		if h := g.snap.Load().hosts[name]; h != nil {
+			return h.gate.pull(ctx, h.manifest.Spread, pull)
 		}
-		leases, err := g.store.Pull(within, from, most)
-		shut := within.Err() != nil
-		leave()
-		switch {
-		case err == nil:
-			return g.take(from, leases)
-		case ctx.Err() == nil && shut: // the gate was shut meanwhile
-		default:
-			return nil, err
-		}
+		return pull(ctx)
+	}()
+	if err != nil {
+		return nil, err
 	}
+	return g.take(from, leases)
 }
 
 // awaitKnown waits until it is known what was leased before the node started.
