@@ -6,12 +6,14 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
+	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -34,12 +36,22 @@ type Machine struct {
 
 // Env is what the measurements need from outside.
 type Env struct {
-	// Open makes the runners of seeds in files.
-	Open runner.Opener
+	// Kinds run seeds in files.
+	Kinds runner.Kinds
 	// Load reads a seed file's manifest.
 	Load func(path string) (seed.Manifest, error)
 	// For is how long each throughput is measured; 0 means 2 s.
 	For time.Duration
+}
+
+// with are the kinds, with these functions as seeds in Go.
+func (e Env) with(of func(seed.Manifest) gofn.Func) runner.Kinds {
+	kinds := maps.Clone(e.Kinds)
+	if kinds == nil {
+		kinds = runner.Kinds{}
+	}
+	kinds[seed.Go] = gofn.Kind(of)
+	return kinds
 }
 
 func (e Env) span() time.Duration {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -124,12 +123,7 @@ func startChainOn(ctx context.Context, env Env, on rest, middle *seed.Manifest, 
 func (c *chain) start(ctx context.Context, env Env, on rest, seeds []seed.Manifest, fns map[seed.Name]gofn.Func) error {
 	c.node = node.New(node.Config{
 		Name: "bench", Store: on.store, Blobs: blob.Open(blob.Config{}), Durability: on.durability,
-		Open: func(m seed.Manifest, e runner.Env) (runner.Runner, error) {
-			if m.Kind == seed.Go {
-				return gofn.Open(m, fns[m.Name]), nil
-			}
-			return env.Open(m, e)
-		},
+		Kinds: env.with(func(m seed.Manifest) gofn.Func { return fns[m.Name] }),
 	})
 	running, stop := context.WithCancel(ctx)
 	c.stop = stop

@@ -21,7 +21,6 @@ import (
 	"github.com/recap/pumpkin/internal/mesh/key"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/packet"
@@ -84,9 +83,7 @@ func ServeOther(ctx context.Context, in io.Reader) error {
 	}
 	n := node.New(node.Config{
 		Name: task.Name, Store: s, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-			return gofn.Open(m, after(task.Sleep)), nil
-		},
+		Kinds: Env{}.with(func(seed.Manifest) gofn.Func { return after(task.Sleep) }),
 	})
 	middle := transform()
 	if task.Sleep > 0 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
@@ -84,12 +83,7 @@ func foretell(ctx context.Context, env Env, kind string, m seed.Manifest) (out [
 	s := pebble.InMemory(pebble.Config{Size: 2 << 30})
 	n := node.New(node.Config{
 		Name: "bench", Store: s, Blobs: blobs, Durability: node.Memory,
-		Open: func(m seed.Manifest, e runner.Env) (runner.Runner, error) {
-			if m.Kind == seed.Go {
-				return gofn.Open(m, hashGo), nil
-			}
-			return env.Open(m, e)
-		},
+		Kinds: env.with(func(seed.Manifest) gofn.Func { return hashGo }),
 	})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -86,7 +85,7 @@ func (s *scaleNode) run(ctx context.Context, on store.Store, orders *bufio.Scann
 	fns := map[seed.Name]gofn.Func{}
 	n := node.New(node.Config{
 		Name: "bench", Store: on, Blobs: blob.Open(blob.Config{}), Durability: node.Disk,
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, fns[m.Name]), nil },
+		Kinds: Env{}.with(func(m seed.Manifest) gofn.Func { return fns[m.Name] }),
 	})
 	if err := errors.Join(n.Host(ctx, s.seeds(fns)...)...); err != nil {
 		return err

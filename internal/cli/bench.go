@@ -52,7 +52,7 @@ func (a *app) benchCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			env := bench.Env{Open: a.program.openerIn("", a.settings.python(), load.NewUses()), Load: load.File}
+			env := bench.Env{Kinds: a.program.kindsIn("", a.settings.python(), load.NewUses()), Load: load.File}
 			results := []bench.Result{}
 			for _, b := range picked {
 				if !asJSON && isTerminal(a.err) {

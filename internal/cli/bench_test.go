@@ -44,7 +44,7 @@ func stock() Program {
 // BenchmarkBench runs the measurements of pmk bench, but for the start of the
 // binary, as Go benchmarks: their figures stand under their own names.
 func BenchmarkBench(b *testing.B) {
-	env := bench.Env{Open: stock().opener(), Load: load.File, For: 500 * time.Millisecond}
+	env := bench.Env{Kinds: stock().kinds(), Load: load.File, For: 500 * time.Millisecond}
 	for _, one := range bench.All() {
 		if one.Name == "start" {
 			continue // for the built binary
@@ -65,7 +65,7 @@ func BenchmarkBench(b *testing.B) {
 
 // Every measurement runs, and each of its results is there.
 func TestBench(t *testing.T) {
-	env := bench.Env{Open: stock().opener(), Load: load.File, For: 200 * time.Millisecond}
+	env := bench.Env{Kinds: stock().kinds(), Load: load.File, For: 200 * time.Millisecond}
 	for _, one := range bench.All() {
 		if one.Name == "start" {
 			continue

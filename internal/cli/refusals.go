@@ -10,10 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
-	"github.com/recap/pumpkin/internal/runner/python"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -45,23 +43,17 @@ func (a *app) refusal(ctx context.Context, m seed.Manifest) error {
 	if err := node.Hostable(m); err != nil {
 		return err
 	}
-	if _, err := a.runner(m); err != nil {
-		return err
-	}
-	if m.Kind == seed.Python {
-		return python.Look(ctx, m, runner.Env{Python: a.settings.python()})
-	}
-	return nil
+	return a.program.kinds().Look(ctx, m, a.checking())
 }
 
-func (a *app) runner(m seed.Manifest) (runner.Runner, error) {
-	discard := func(string) {}
-	return a.program.openerIn("", a.settings.python(), load.NewUses())(m, runner.Env{Node: "check", Print: func(string) error { return nil }, Warn: discard})
+// checking is what a runner is given of a seed that is only looked at.
+func (a *app) checking() runner.Env {
+	return runner.Env{Node: "check", Python: a.settings.python(), Print: func(string) error { return nil }, Warn: func(string) {}}
 }
 
 // loads loads the seed, as a node would, in a worker that is ended again.
 func (a *app) loads(ctx context.Context, m seed.Manifest, limit time.Duration) error {
-	r, err := a.runner(m)
+	r, err := a.program.kinds().Open(m, a.checking())
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func (a *app) node(ctx context.Context, f runFlags, reach reach, paths []string,
 	defer printed.close()
 	uses := load.NewUses()
 	n := node.New(node.Config{
-		Name: own.node, Group: f.group, Open: a.program.openerIn(snapshots, a.settings.python(), uses), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
+		Name: own.node, Group: f.group, Kinds: a.program.kindsIn(snapshots, a.settings.python(), uses), LoadTimeout: f.load, Log: log, Print: printed.line, MaxData: int64(f.store.maxPacket),
 		Store: own.store, Blobs: own.blobs, Durability: f.store.durability, SetAside: own.setAside,
 		Version: versionText(), Tracer: tracer, Away: f.away,
 	})

@@ -193,7 +193,7 @@ func (a *app) seedTest(ctx context.Context, file string, update bool, limit time
 	if err != nil {
 		return seedReport{}, err
 	}
-	r, err := a.program.opener()(m, runner.Env{Node: "test", Python: a.settings.python(), Print: func(line string) error {
+	r, err := a.program.kinds().Open(m, runner.Env{Node: "test", Python: a.settings.python(), Print: func(line string) error {
 		_, err := fmt.Fprintf(forPeople(a.err), "%s: %s\n", m.Name, line)
 		return err
 	}})

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
@@ -154,7 +155,7 @@ func TestInjectorRuns(t *testing.T) {
 	host := func(version string, once bool, every time.Duration) *host {
 		m := newWorld(t).seed("inject", "-> A:A", nil)
 		m.Version, m.Once, m.Every = version, once, every
-		return newHost(m, nil)
+		return newHost(m, runner.Traits{}, nil)
 	}
 	plain := host("1", false, 0).injection("run", due, 0)
 	once := host("1", true, 0).injection("run", due, 0)

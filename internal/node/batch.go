@@ -33,7 +33,7 @@ func (r *run) batch() (goesOn bool) {
 	}
 	packets := r.room.packets // those whose data could not be read have left it
 	r.slot.countIn(h.manifest.Contract.In, packets[:1])
-	r.depth, r.timing, r.away, r.borrowed = 0, h.inline, 0, false
+	r.depth, r.timing, r.away, r.borrowed = 0, h.Inline, 0, false
 	r.slot.busy.Store(int64(r.now))
 	r.watch.wake()
 	r.start(r.running, packets, r.room.from, r.room.sole)
@@ -150,7 +150,7 @@ func (r *run) load() bool {
 			r.fail(r.host, &it, err)
 			return false
 		}
-		if r.host.streams {
+		if r.host.Streams {
 			return true
 		}
 		data, err := r.read(*p.Blob)
@@ -173,7 +173,7 @@ func (r *run) tooLargeFor(b *packet.Blob) error {
 		return nil
 	}
 	way := ": with pmk-data: path it is given a file"
-	if !r.host.streams {
+	if !r.host.Streams {
 		way = ""
 	}
 	return &runner.Fault{Reason: fmt.Sprintf("its data has %d bytes, and a seed gets at most %d in memory (--max-packet)%s", b.Size, most, way), Final: true}

@@ -26,12 +26,12 @@ func TestASeedFallsBehind(t *testing.T) {
 		n := New(Config{
 			Name: "test", Store: inMemory(t, pebble.Config{}), Durability: Memory,
 			Log: slog.New(slog.NewTextHandler(&said, nil)),
-			Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-				return gofn.Open(m, func(context.Context, packet.Packet, gofn.Emit) error {
+			Kinds: runner.Kinds{seed.Go: gofn.Kind(func(seed.Manifest) gofn.Func {
+				return func(context.Context, packet.Packet, gofn.Emit) error {
 					<-time.After(100 * time.Millisecond)
 					return nil
-				}), nil
-			},
+				}
+			})},
 		})
 		if err := n.Host(t.Context(), m)[0]; err != nil {
 			t.Fatal(err)

@@ -49,7 +49,7 @@ func (r *rest) world(t *testing.T) (w *world, end func()) {
 		}
 		s, closeStore = js, js.Close
 	}
-	w.Node = New(Config{Name: "test", Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: r.dir}), Durability: r.d, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: r.dir}), Durability: r.d, Kinds: w.cfg.Kinds})
 	end = sync.OnceFunc(func() {
 		if w.end != nil {
 			w.end()

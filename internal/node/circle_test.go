@@ -9,13 +9,11 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/seed"
 )
 
 // A circle is several nodes in one process that meet without anything between
@@ -63,22 +61,10 @@ func (c *circle) node(name string, d Durability) *world {
 		})
 		s = js
 	}
-	w.Node = New(Config{Name: name, Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: c.t.TempDir()}), Durability: d, Open: openerOf(w)})
+	w.Node = New(Config{Name: name, Run: "run", Store: s, Blobs: blob.Open(blob.Config{Dir: c.t.TempDir()}), Durability: d, Kinds: w.kinds()})
 	w.start()
 	c.nodes = append(c.nodes, w)
 	return w
-}
-
-// openerOf opens the seeds that w has.
-func openerOf(w *world) runner.Opener {
-	return func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if fn := w.fns[string(m.Name)+m.Version]; fn != nil {
-			return gofn.Open(m, fn), nil
-		}
-		return nil, errors.New("does not load")
-	}
 }
 
 // meet has all nodes know each other, and of each other's changes.

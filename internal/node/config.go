@@ -23,8 +23,8 @@ type Config struct {
 	// Run names this start of the node: injectors' packets take their ids
 	// from it. "" draws one.
 	Run string
-	// Open makes the runner of a seed.
-	Open runner.Opener
+	// Kinds run its seeds.
+	Kinds runner.Kinds
 	// LoadTimeout is how long a worker may take until its seed is loaded; 0 is as long
 	// as its process lives.
 	LoadTimeout time.Duration

@@ -20,7 +20,7 @@ type crew struct {
 
 // newSeed is the host of a seed, with its crew.
 func (f *flow) newSeed(m seed.Manifest, r runner.Runner) *host {
-	h := newHost(m, r)
+	h := newHost(m, f.cfg.Kinds.Traits(m), r)
 	c := &crew{flow: f, host: h, runs: make([]*run, len(h.slots))}
 	for i, s := range h.slots {
 		c.runs[i] = &run{flow: f, host: h, slot: s}
@@ -85,7 +85,7 @@ func (c *crew) pump(r *run) {
 // and has a free slot and an empty queue: false means that it did not. The item's count stays
 // its caller's.
 func (h *host) inPlace(by *caller, it *item) bool {
-	if !h.inline || by.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
+	if !h.Inline || by.depth >= inlineDepth || !h.cost.cheap() || h.queue.length.Load() != 0 || it.Wish != nil {
 		return false
 	}
 	c := h.crew.(*crew)

@@ -22,8 +22,7 @@ import (
 // newStoredWorld is a world on a store of its own, whatever the tests run with.
 func newStoredWorld(t *testing.T, s store.Store, d Durability) *world {
 	w := newWorld(t)
-	open := w.cfg.Open
-	w.Node = New(Config{Name: "test", Run: "run", Store: s, Durability: d, Open: open})
+	w.Node = New(Config{Name: "test", Run: "run", Store: s, Durability: d, Kinds: w.cfg.Kinds})
 	w.pauseAfter = soon
 	return w
 }

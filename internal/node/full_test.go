@@ -21,7 +21,7 @@ import (
 // newLoggedWorld is a world on s that writes down what it logs.
 func newLoggedWorld(t *testing.T, s store.Store, d Durability) (*world, *testenv.Journal) {
 	w, book := newWorld(t), &testenv.Journal{}
-	cfg := Config{Name: "test", Run: "run", Store: s, Durability: d, Open: w.cfg.Open, Log: book.Log()}
+	cfg := Config{Name: "test", Run: "run", Store: s, Durability: d, Kinds: w.cfg.Kinds, Log: book.Log()}
 	w.Node = New(cfg)
 	return w, book
 }

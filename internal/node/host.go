@@ -21,6 +21,7 @@ import (
 // for a retry; never in two of them. A host does nothing by itself: it is what those who
 // route packets, run them and bring them from stores know of the seed.
 type host struct {
+	runner.Traits
 	manifest seed.Manifest
 	name     string
 	key      packet.SeedKey
@@ -30,9 +31,7 @@ type host struct {
 	queue    queue
 	slots    []*slot
 	cost     cost
-	streams  bool // its runner reads large data from the store itself
-	byPath   bool // and gives the seed a file of it, never the data in memory
-	inline   bool // its packets may be run where they are, if it is cheap
+	byPath   bool // it gives the seed a file of large data, never the data in memory
 	ports    atomic.Pointer[[]port]
 	faults   faultLog
 	retries  atomic.Uint64         // of its packets
@@ -117,12 +116,10 @@ type dest struct {
 	sole bool
 }
 
-func newHost(m seed.Manifest, r runner.Runner) *host {
-	streams := m.Kind != seed.Go && m.Mode != seed.Lines
+func newHost(m seed.Manifest, traits runner.Traits, r runner.Runner) *host {
 	h := &host{
 		manifest: m, name: string(m.Name), key: packet.KeyOf(string(m.Name)), inbox: store.Inbox(m.Name),
-		runner: r, streams: streams, byPath: streams && m.DataPath,
-		inline: m.Kind == seed.Go && m.Timeout == 0, ended: make(chan struct{}),
+		runner: r, Traits: traits, byPath: traits.Streams && m.DataPath, ended: make(chan struct{}),
 		delayed: map[*time.Timer]item{}, since: time.Now(), starts: starts{now: InjectorStatus{State: InjectorWaiting}},
 	}
 	count := m.Workers

@@ -59,7 +59,7 @@ func (r *roster) Host(ctx context.Context, ms ...seed.Manifest) []error {
 			delete(r.refused, h.manifest.Name)
 			r.dropNext(h.manifest.Name)
 			h.first = !r.begun || before != nil && before.first
-			if h.manifest.Kind != seed.Go {
+			if !h.InProcess {
 				r.startLoading(h, nil)
 				if before != nil && before.unloaded.Load() == nil {
 					r.next[h.manifest.Name], fresh[i] = h, nil
@@ -112,7 +112,7 @@ func Hostable(m seed.Manifest) error {
 	return nil
 }
 
-// newHost makes the host of m; a Go function is loaded.
+// newHost makes the host of m, and opens what needs no loading.
 func (r *roster) newHost(ctx context.Context, m seed.Manifest) (*host, error) {
 	if m.Group != "" && m.Group != r.cfg.Group {
 		return nil, fmt.Errorf("seed %s of %s: %w: it belongs to the group %s, this node to %s; start a node with --group %s",
@@ -121,7 +121,7 @@ func (r *roster) newHost(ctx context.Context, m seed.Manifest) (*host, error) {
 	if err := Hostable(m); err != nil {
 		return nil, fmt.Errorf("seed %s of %s: %w: %w", m.Name, where(m), ErrRefused, err)
 	}
-	if m.Kind != seed.Go {
+	if !r.cfg.Kinds.Traits(m).InProcess {
 		return r.newSeed(m, nil), nil
 	}
 	run, err := r.openRunner(m)

@@ -104,8 +104,8 @@ func (r *roster) closeSlots(h *host) {
 // reap ends the workers of a seed that have had nothing to do for a while.
 func (r *roster) reap(h *host, now time.Duration) {
 	keep := h.manifest.KeepIdle()
-	if h.manifest.Kind == seed.Go || keep == seed.Never {
-		return // a function costs nothing
+	if h.InProcess || keep == seed.Never {
+		return
 	}
 	for _, s := range h.slots {
 		if !s.take() {

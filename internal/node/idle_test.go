@@ -27,8 +27,8 @@ func TestIdleWorkersEndUnlessTheyAreTheOnlyOne(t *testing.T) {
 		m := w.seed("work", c.contract, give("x"))
 		m.Kind = seed.Process
 		c.change(&m)
-		h := newHost(m, nil)
-		r, err := w.cfg.Open(seed.Manifest{Name: "work"}, runner.Env{})
+		h := newHost(m, w.cfg.Kinds.Traits(m), nil)
+		r, err := w.cfg.Kinds.Open(seed.Manifest{Name: "work", Kind: seed.Go}, runner.Env{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ func (r *run) injectOnce(ctx context.Context, start packet.Packet) error {
 	r.caller, r.borrowed = caller{now: r.clock.now()}, false
 	r.rested = r.now - r.slot.idleSince
 	r.ctx, r.packets, r.from = ctx, []packet.Packet{start}, []*unit{nil}
-	if r.host.manifest.Mode == seed.Lines {
+	if r.host.Pours {
 		var end func()
 		r.ctx, end = r.whileItEnds(ctx, &r.host.manifest)
 		defer end()

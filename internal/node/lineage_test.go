@@ -67,9 +67,9 @@ func newTrial(rnd *rand.Rand, roots int) *trial {
 
 // node makes a node on the trial's store; its late seeds are not hosted.
 func (tr *trial) node(t *testing.T, d Durability) *Node {
-	n := New(Config{Name: "test", Run: "run", Store: tr.rec, Durability: d, Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-		return gofn.Open(m, tr.fn(tr.seed(m.Name))), nil
-	}})
+	n := New(Config{Name: "test", Run: "run", Store: tr.rec, Durability: d, Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func {
+		return tr.fn(tr.seed(m.Name))
+	})}})
 	tr.host(t, n, false)
 	return n
 }

@@ -96,7 +96,7 @@ func (r *roster) openFirst(ctx context.Context, h *host, l *loading) (w runner.W
 }
 
 func (r *roster) openRunner(m seed.Manifest) (runner.Runner, error) {
-	return r.cfg.Open(m, runner.Env{
+	return r.cfg.Kinds.Open(m, runner.Env{
 		Node: r.cfg.Name, MaxData: r.cfg.MaxData, Stores: r.stored(), Blobs: r.runnerBlobs(), LoadTimeout: r.cfg.LoadTimeout,
 		Print: func(line string) error { return r.cfg.Print(m, line) },
 		Warn:  func(line string) { r.log.Warn(line) },

@@ -34,17 +34,9 @@ func TestMain(m *testing.M) {
 func newFileWorld(t *testing.T) *world {
 	testenv.Need(t, "python3")
 	w := newWorld(t)
-	fns := w.cfg.Open
-	w.Node = New(Config{Name: "test", Run: "run", Store: openStore(t), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: durability(),
-		Open: func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
-			switch m.Kind {
-			case seed.Python:
-				return python.Open(m, env)
-			case seed.Process:
-				return process.Open(m, env)
-			}
-			return fns(m, env)
-		}})
+	kinds := w.kinds()
+	kinds[seed.Python], kinds[seed.Process] = python.Kind, process.Kind
+	w.Node = New(Config{Name: "test", Run: "run", Store: openStore(t), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: durability(), Kinds: kinds})
 	return w
 }
 
@@ -261,13 +253,13 @@ func (s *scarce) Open(ctx context.Context) (runner.Worker, error) {
 // TestOneWorkerTooMany that cannot be started stops none of the others.
 func TestOneWorkerTooMany(t *testing.T) {
 	w := newWorld(t)
-	open := w.cfg.Open
-	w.cfg.Open = func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
-		r, err := open(m, env)
+	kind := w.cfg.Kinds[seed.Process]
+	w.cfg.Kinds[seed.Process] = runner.Kind{Traits: kind.Traits, Open: func(m seed.Manifest, env runner.Env) (runner.Runner, error) {
+		r, err := kind.Open(m, env)
 		s := &scarce{Runner: r}
 		s.left.Store(2)
 		return s, err
-	}
+	}}
 	var got basket
 	m := w.seed("s", "T:S ->", func(ctx context.Context, in packet.Packet, emit gofn.Emit) error {
 		time.Sleep(time.Millisecond)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
+	"github.com/recap/pumpkin/internal/runner/process"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
@@ -61,17 +62,20 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, fns: map[string]gofn.Func{}}
-	w.Node = New(Config{Name: "test", Run: "run", Store: openStore(t), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: durability(), Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		fn := w.fns[string(m.Name)+m.Version]
-		if fn == nil {
-			return nil, errors.New("does not load")
-		}
-		return gofn.Open(m, fn), nil
-	}})
+	w.Node = New(Config{Name: "test", Run: "run", Store: openStore(t), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: durability(), Kinds: w.kinds()})
 	w.pauseAfter = soon
 	return w
+}
+
+// kinds run the seeds that w has, as functions; those of the kind of processes are loaded
+// as such.
+func (w *world) kinds() runner.Kinds {
+	functions := gofn.Kind(func(m seed.Manifest) gofn.Func {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.fns[string(m.Name)+m.Version]
+	})
+	return runner.Kinds{seed.Go: functions, seed.Process: {Traits: process.Kind.Traits, Open: functions.Open}}
 }
 
 // soon has tests not wait for the next attempt as long as users do.

@@ -32,7 +32,7 @@ func live(t *testing.T, s store.Store, d Durability, inject gofn.Func) *onceLife
 	l := &onceLife{inject: inject}
 	l.Node = New(Config{
 		Name: "test", Store: s, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Durability: d, Log: l.log.Log(),
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, inject), nil },
+		Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func { return inject })},
 	})
 	l.end = running(t, l.Node)
 	t.Cleanup(l.end)

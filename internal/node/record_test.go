@@ -44,7 +44,7 @@ func TestRecordsGoWithTheirPacket(t *testing.T) {
 				used = sharing{s} // where ids are remembered elsewhere
 			}
 			w := newWorld(t)
-			w.Node = New(Config{Name: "test", Store: used, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Open: w.cfg.Open})
+			w.Node = New(Config{Name: "test", Store: used, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Kinds: w.cfg.Kinds})
 			w.start()
 			record := func(value string) store.Record {
 				return store.Record{Key: store.Key{In: beside, Key: "key"}, Value: []byte(value)}

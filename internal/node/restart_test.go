@@ -154,7 +154,7 @@ func TestADamagedFrameIsSetAside(t *testing.T) {
 	w := newStoredWorld(t, s, Memory)
 	dir := t.TempDir()
 	book := &testenv.Journal{}
-	w.Node = New(Config{Name: "test", Store: s, Durability: Memory, Open: w.cfg.Open, Log: book.Log(),
+	w.Node = New(Config{Name: "test", Store: s, Durability: Memory, Kinds: w.cfg.Kinds, Log: book.Log(),
 		SetAside: func(at store.Queue, number uint64, data []byte) error {
 			return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", at, number)), data, 0o600)
 		}})

@@ -23,7 +23,7 @@ func TestLargeDataWaitsForRoom(t *testing.T) {
 	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
 	s := inMemory(t, pebble.Config{Size: 1 << 20, Beside: blobs.Used})
 	w := newWorld(t)
-	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Kinds: w.cfg.Kinds})
 	w.start()
 	send := func(ctx context.Context, size int) error {
 		return w.InjectData(ctx, packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, size)), int64(size))
@@ -63,7 +63,7 @@ func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
 	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
 	s := inMemory(t, pebble.Config{Size: 1 << 20, Reserve: 4 << 20, Beside: blobs.Used})
 	w := newWorld(t)
-	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Kinds: w.cfg.Kinds})
 	w.start()
 	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, bytes.NewReader(make([]byte, 3<<20)), -1); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("more than the whole store takes gave %v", err)
@@ -97,7 +97,7 @@ func TestDataOfUnknownSizeLeavesTheReserve(t *testing.T) {
 func TestASmallStoreTakesDataOfUnknownSize(t *testing.T) {
 	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
 	w := newWorld(t)
-	w.Node = New(Config{Name: "test", Store: inMemory(t, pebble.Config{Size: 2000, Beside: blobs.Used}), Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Store: inMemory(t, pebble.Config{Size: 2000, Beside: blobs.Used}), Blobs: blobs, Durability: Memory, Kinds: w.cfg.Kinds})
 	w.start()
 	if err := w.InjectData(t.Context(), packet.Packet{State: "B:B"}, strings.NewReader("text"), -1); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestLargeOutputsWaitForRoom(t *testing.T) {
 	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
 	s := inMemory(t, pebble.Config{Size: 1 << 20, Reserve: 100 << 10, Beside: blobs.Used})
 	w := newWorld(t)
-	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Store: s, Blobs: blobs, Durability: Memory, Kinds: w.cfg.Kinds})
 	w.host(w.seed("grow", "A:A -> C:C", func(_ context.Context, _ packet.Packet, emit gofn.Emit) error {
 		return emit("C:C", string(make([]byte, 700<<10)))
 	}))

@@ -181,7 +181,7 @@ func (r *run) begin(i int) {
 	r.kept.on = p.Wish != nil || r.history.samples(p.Ship.Root)
 	if r.kept.on {
 		r.kept = keeping{on: true, began: r.clock.now(), away: r.away}
-		r.timing = r.timing || r.host.inline // what it took is kept, its outputs not counted
+		r.timing = r.timing || r.host.Inline // what it took is kept, its outputs not counted
 	}
 }
 

@@ -66,7 +66,7 @@ func TestAnIDIsTakenOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, d := open()
 			w := newWorld(t)
-			w.Node = New(Config{Name: "test", Store: s, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Open: w.cfg.Open})
+			w.Node = New(Config{Name: "test", Store: s, Durability: d, Blobs: blob.Open(blob.Config{Dir: t.TempDir()}), Kinds: w.cfg.Kinds})
 			w.start()
 			for range 3 {
 				w.send("a", "a")

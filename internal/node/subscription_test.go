@@ -128,7 +128,7 @@ func (c *circle) again(old *world, host ...func(w *world) seed.Manifest) *world 
 	old.end()
 	w := &world{t: c.t, fns: map[string]gofn.Func{}}
 	cfg := old.cfg
-	cfg.Open = openerOf(w)
+	cfg.Kinds = w.kinds()
 	w.Node = New(cfg)
 	w.Recall()
 	for _, seed := range host {
@@ -361,7 +361,7 @@ func TestATenthOfTheStore(t *testing.T) {
 			blobs := b.cfg.Blobs // any
 			s := inMemory(t, pebble.Config{Size: 10 << 20, Beside: func() int64 { return usedBy(&near) }})
 			book := &testenv.Journal{}
-			a.Node = New(Config{Name: "a", Run: "run", Store: s, Blobs: blobs, Durability: Memory, Open: openerOf(a), Log: book.Log()})
+			a.Node = New(Config{Name: "a", Run: "run", Store: s, Blobs: blobs, Durability: Memory, Kinds: a.kinds(), Log: book.Log()})
 			a.start()
 			c.nodes = append(c.nodes, a)
 			a.host(a.seed("near", "T:A ->", near.run))
@@ -435,7 +435,7 @@ func TestSharedSubscriptions(t *testing.T) {
 	var got basket
 	live := func(name string, during func(w *world)) {
 		w := &world{t: t, fns: map[string]gofn.Func{}}
-		w.Node = New(Config{Name: name, Run: "run", Store: s, Durability: Disk, Open: openerOf(w)})
+		w.Node = New(Config{Name: name, Run: "run", Store: s, Durability: Disk, Kinds: w.kinds()})
 		w.Recall()
 		during(w)
 		w.end()

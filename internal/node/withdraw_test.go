@@ -109,7 +109,7 @@ func TestALargePacketIsWithdrawn(t *testing.T) {
 	rec := newRefusing(t)
 	blobs := blob.Open(blob.Config{Dir: t.TempDir()})
 	w := newWorld(t)
-	w.Node = New(Config{Name: "test", Store: rec.recorder, Blobs: blobs, Durability: Memory, Open: w.cfg.Open})
+	w.Node = New(Config{Name: "test", Store: rec.recorder, Blobs: blobs, Durability: Memory, Kinds: w.cfg.Kinds})
 	w.start()
 	testenv.Eventually(t, 10*time.Second, "the node looks for what is left", func() bool { return blobs.Used() == 0 })
 	rec.shut.Store(true)

@@ -106,10 +106,6 @@ type Blobs interface {
 // LargeData is how much data, in bytes, an output has that is put into Blobs.
 const LargeData = 256 << 10
 
-// An Opener makes the runner for a seed. It checks what can be checked without
-// starting anything.
-type Opener func(m seed.Manifest, env Env) (Runner, error)
-
 // Env is what a node gives its runners.
 type Env struct {
 	// Node is the node's name.

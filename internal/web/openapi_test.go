@@ -130,7 +130,7 @@ func busyNode(t *testing.T) *node.Node {
 	n := node.New(node.Config{
 		Name: "busy", Version: "test", Durability: node.Memory, MaxData: 1 << 20,
 		Store: pebble.InMemory(pebble.Config{Size: 8 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, fns[m.Name]), nil },
+		Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func { return fns[m.Name] })},
 	})
 	for name, text := range map[seed.Name]string{"greet": "String:RAW -> String:GREETING", "end": "String:GREETING -> "} {
 		c, err := seed.ParseContract(text)

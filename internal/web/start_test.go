@@ -23,7 +23,7 @@ func TestWaitForTheStart(t *testing.T) {
 	end := func(context.Context, packet.Packet, gofn.Emit) error { return nil }
 	n := node.New(node.Config{
 		Name: "test", Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{}), Durability: node.Memory,
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) { return gofn.Open(m, end), nil },
+		Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func { return end })},
 	})
 	h := Handler(Config{Node: n})
 	post := func(wait string) (out Sent) {

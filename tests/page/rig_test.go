@@ -47,7 +47,7 @@ func network(t testing.TB, names ...string) []*member {
 		m := &member{t: t, fns: map[seed.Name]gofn.Func{}}
 		m.Node = node.New(node.Config{
 			Name: name, Version: "test", Store: pebble.InMemory(pebble.Config{Size: 256 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
-			Durability: node.Memory, Open: m.open,
+			Durability: node.Memory, Kinds: runner.Kinds{seed.Go: gofn.Kind(m.fn)},
 		})
 		m.api = web.Handler(web.Config{Node: m.Node, Page: page.Handler()})
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,14 +94,10 @@ func run(t testing.TB, all ...func(context.Context) error) {
 	})
 }
 
-func (m *member) open(about seed.Manifest, _ runner.Env) (runner.Runner, error) {
+func (m *member) fn(about seed.Manifest) gofn.Func {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fn := m.fns[about.Name]
-	if fn == nil {
-		return nil, errors.New("does not load")
-	}
-	return gofn.Open(about, fn), nil
+	return m.fns[about.Name]
 }
 
 // host has the node host a seed.

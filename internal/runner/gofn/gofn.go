@@ -83,6 +83,22 @@ func all(out runner.Sink, i int, state packet.State, data []string) error {
 // together.
 type Func func(ctx context.Context, in packet.Packet, emit Emit) error
 
+// Kind is that of functions, which of a seed finds; nil is none.
+func Kind(of func(m seed.Manifest) Func) runner.Kind {
+	return runner.Kind{
+		Traits: func(m seed.Manifest) runner.Traits {
+			return runner.Traits{InProcess: true, Inline: m.Timeout == 0}
+		},
+		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
+			fn := of(m)
+			if fn == nil {
+				return nil, fmt.Errorf("the program has no function of the name %s", m.Name)
+			}
+			return Open(m, fn), nil
+		},
+	}
+}
+
 // Open makes the runner of fn.
 func Open(m seed.Manifest, fn Func) runner.Runner {
 	return &goRunner{fn: fn, timeout: m.Timeout, injector: m.Contract.Injector()}

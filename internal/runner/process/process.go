@@ -17,6 +17,9 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
+// Kind is that of these seeds.
+var Kind = runner.Kind{Traits: worker.Traits, Open: Open}
+
 // Open makes the runner of the executable m.File.
 func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {
 	path, err := filepath.Abs(m.File)

@@ -23,6 +23,9 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
+// Kind is that of these seeds.
+var Kind = runner.Kind{Traits: worker.Traits, Open: Open, Look: Look}
+
 // Open makes the runner of the Python file m.File. Python itself is looked for when
 // the first worker is opened.
 func Open(m seed.Manifest, env runner.Env) (runner.Runner, error) {

@@ -360,7 +360,7 @@ func pythonSeed(t *testing.T, source string, change func(*seed.Manifest)) *bench
 	return opened(t, python.Open, m, 0, change)
 }
 
-func opened(t *testing.T, open runner.Opener, m seed.Manifest, max int64, change func(*seed.Manifest)) *bench {
+func opened(t *testing.T, open func(seed.Manifest, runner.Env) (runner.Runner, error), m seed.Manifest, max int64, change func(*seed.Manifest)) *bench {
 	if change != nil {
 		change(&m)
 	}

@@ -30,6 +30,12 @@ const (
 	smallFrame = 60 << 10
 )
 
+// Traits are those of all seeds that run in processes.
+func Traits(m seed.Manifest) runner.Traits {
+	lines := m.Mode == seed.Lines
+	return runner.Traits{Streams: !lines, Pours: lines}
+}
+
 // Open makes the runner of m, whose program spec says how to start: it is asked for each worker.
 func Open(m seed.Manifest, env runner.Env, spec func(context.Context) (supervise.Spec, error)) runner.Runner {
 	if env.MaxData == 0 {

@@ -31,8 +31,8 @@ func run(t *testing.T) *node.Node {
 	t.Helper()
 	n := node.New(node.Config{
 		Name: "test", Version: "1", Store: pebble.InMemory(pebble.Config{}), Durability: node.Memory,
-		Open: func(m seed.Manifest, _ runner.Env) (runner.Runner, error) {
-			return gofn.Open(m, func(_ context.Context, p packet.Packet, emit gofn.Emit) error {
+		Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func {
+			return func(_ context.Context, p packet.Packet, emit gofn.Emit) error {
 				if m.Name == "source" {
 					return errors.New("no broker")
 				}
@@ -40,8 +40,8 @@ func run(t *testing.T) *node.Node {
 					return errors.New("it is bad")
 				}
 				return emit("", p.Data)
-			}), nil
-		},
+			}
+		})},
 	})
 	m := seed.Manifest{Name: "work", Kind: seed.Go, Retries: 1, Contract: seed.Contract{In: []packet.State{"A:IN"}, Out: []packet.State{"A:OUT"}}}
 	source := seed.Manifest{Name: "source", Kind: seed.Go, Contract: seed.Contract{Out: []packet.State{"A:SOURCE"}}}
