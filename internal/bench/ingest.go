@@ -111,9 +111,6 @@ func postFor(ctx context.Context, span time.Duration, host string, request []byt
 	for _, p := range clients {
 		times = append(times, p.times...)
 	}
-	if len(times) == 0 {
-		return nil, 0, errors.New("no request began after the warm-up")
-	}
 	return times, time.Since(from), ctx.Err()
 }
 
@@ -144,7 +141,7 @@ func dialPoster(ctx context.Context, host string, request []byte) (*poster, erro
 func (p *poster) run(ctx context.Context, from, until time.Time, sent *atomic.Int64) error {
 	for ctx.Err() == nil {
 		began := time.Now()
-		if began.After(until) {
+		if began.After(until) && len(p.times) > 0 { // each measures one, on a busy machine too
 			return nil
 		}
 		if err := p.post(sent); err != nil {
