@@ -33,19 +33,17 @@ func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
 // Show gives the packets that wait in a state, oldest first, until visit
 // returns false.
 func (s *sorter) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
-	return s.store.Look(ctx, store.Waiting(state), 0, func(r store.Stored) bool {
-		_, ps, err := packet.ParseFrame(r.Data)
+	for f, err := range s.frames(ctx, store.Waiting(state), 0) {
 		if err != nil {
-			s.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
-			return true
+			return err
 		}
-		for i := range ps {
-			if !visit(ps[i]) {
-				return false
+		for i := range f.packets {
+			if !visit(f.packets[i]) {
+				return nil
 			}
 		}
-		return true
-	})
+	}
+	return nil
 }
 
 // Retry sends the packets of a selection on their way again, and returns how
@@ -219,32 +217,24 @@ func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool)
 func (s *sorter) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
 	s.hands.Lock()
 	defer s.hands.Unlock()
-	for next := uint64(0); ; {
-		found, err := s.some(ctx, state, next)
-		if err != nil || len(found) == 0 {
+	for f, err := range s.frames(ctx, store.Waiting(state), 0) {
+		if err != nil {
 			return count, err
 		}
-		for i := range found {
-			if frames--; frames < 0 {
-				return count, nil
-			}
-			next = found[i].Number + 1
-			k, err := s.handleFrame(ctx, state, &found[i], match, do)
-			count += k
-			if err != nil {
-				return count, err
-			}
+		if frames--; frames < 0 {
+			break
+		}
+		k, err := s.handleFrame(ctx, f, match, do)
+		count += k
+		if err != nil {
+			return count, err
 		}
 	}
+	return count, nil
 }
 
-func (s *sorter) handleFrame(ctx context.Context, state packet.State, r *store.Stored, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
-	_, ps, err := packet.ParseFrame(r.Data)
-	if err != nil {
-		s.damaged(store.Waiting(state), &lookedAt{s.store, store.Waiting(state), r}, err)
-		return 0, nil
-	}
-	m := move{flow: s.flow, at: store.Waiting(state), old: r, ps: ps}
+func (s *sorter) handleFrame(ctx context.Context, f *found, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
+	m, ps := move{flow: s.flow, found: f}, f.packets
 	for i := range ps {
 		if !match(&ps[i]) {
 			m.stay(&ps[i])

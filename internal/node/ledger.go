@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
@@ -96,18 +95,16 @@ func (f *flow) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
 	f.ledgers.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := f.store.Look(ctx, store.Ledger(id), l.next, func(r store.Stored) bool {
+	var err error
+	for r, lookErr := range f.frames(ctx, store.Ledger(id), l.next) {
+		if err = lookErr; err != nil {
+			break
+		}
 		l.next = r.Number + 1
-		_, ps, err := packet.ParseFrame(r.Data)
-		if err != nil {
-			f.log.Error(fmt.Sprintf("frame %d of the ledger %s: %v", r.Number, id, err))
-			return true
+		for i := range r.packets {
+			l.add(r.packets[i].Data)
 		}
-		for i := range ps {
-			l.add(ps[i].Data)
-		}
-		return true
-	})
+	}
 	if l.next == 0 { // of a ledger that is none nothing is to stay
 		f.ledgers.mu.Lock()
 		if f.ledgers.open[id] == l {

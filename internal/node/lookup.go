@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/trace"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -83,22 +82,22 @@ func (f *flow) browse(ctx context.Context, visit func(*packet.Packet, trace.Rest
 		if !c.Queue.Packets() || partial || err != nil {
 			continue
 		}
-		err = f.store.Look(limit, c.Queue, 0, func(r store.Stored) bool {
-			_, ps, err := packet.ParseFrame(r.Data)
-			if err != nil {
-				return true // whoever takes it out finds that as well, and says so
+		for r, lookErr := range f.frames(limit, c.Queue, 0) {
+			if err = lookErr; err != nil {
+				break
 			}
 			rest := trace.Rest{Node: f.cfg.Name, Since: r.Since}
 			if name, inbox := c.Queue.Seed(); inbox {
 				rest.Seed, rest.NotBefore = string(name), r.NotBefore
 			}
-			for i := range ps {
-				partial = partial || !visit(&ps[i], rest)
+			for i := range r.packets {
+				partial = partial || !visit(&r.packets[i], rest)
 			}
-			looked += len(ps)
-			partial = partial || looked >= maxTraced || limit.Err() != nil
-			return !partial
-		})
+			looked += len(r.packets)
+			if partial = partial || looked >= maxTraced || limit.Err() != nil; partial {
+				break
+			}
+		}
 	}
 	if err != nil && limit.Err() != nil && ctx.Err() == nil {
 		return true, nil

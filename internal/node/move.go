@@ -11,10 +11,8 @@ import (
 // A move takes one frame that nobody has leased out of a queue of the own store
 // and puts its packets elsewhere, in one transaction.
 type move struct {
+	*found
 	flow *flow
-	at   store.Queue
-	old  *store.Stored
-	ps   []packet.Packet
 	to   framer
 	// frame has the lease of one that others might lease; nil where nobody can.
 	frame *origin
@@ -33,14 +31,14 @@ func (m *move) lease() error {
 	if !f.leases() {
 		return nil
 	}
-	leases, err := f.store.(taker).Take([]store.Ref{{At: m.at, Number: m.old.Number}})
+	leases, err := f.store.(taker).Take([]store.Ref{{At: m.at, Number: m.Number}})
 	if err != nil {
 		return err
 	}
 	if leases[0] == nil {
 		return errAtWork
 	}
-	m.frame = f.origin(nil, m.at, leases[0], m.ps)
+	m.frame = f.origin(nil, m.at, leases[0], m.packets)
 	if err := f.learnBefore(m.frame); err != nil {
 		m.end()
 		return err
@@ -118,7 +116,7 @@ func (m *move) commit(ctx context.Context) error {
 			return err
 		}
 	}
-	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.old.Number}}}
+	tx := &store.Tx{Remove: []store.Ref{{At: m.at, Number: m.Number}}}
 	if o := m.frame; o != nil {
 		tx = &store.Tx{Ack: []store.Lease{o.lease}, Delete: progressKeys(o.ref(), o.records)}
 	}
@@ -131,7 +129,7 @@ func (m *move) commit(ctx context.Context) error {
 		f.givenBack.Delete(delivery{nil, m.at, o.lease.Number()})
 	}
 	m.to.free()
-	f.dropLater(blobsOf(m.ps))
+	f.dropLater(blobsOf(m.packets))
 	return nil
 }
 

@@ -120,66 +120,55 @@ type moved struct {
 // in it.
 func (s *sorter) moveInbox(name seed.Name, drop bool) (m moved, err error) {
 	m.done = true
-	for next := uint64(0); ; {
-		var found []store.Stored
-		err := s.store.Look(s.pulling, store.Inbox(name), next, func(f store.Stored) bool {
-			if f.Number == 0 { // a delayed one has no place yet from which it could be taken
-				if next == 0 {
-					m.stays(f.Data)
-				}
-				return true
-			}
-			found = append(found, f)
-			return len(found) < maxFrames
-		})
-		if err != nil || len(found) == 0 {
+	for f, err := range s.frames(s.pulling, store.Inbox(name), 0) {
+		if err != nil {
 			return m, err
 		}
-		for i := range found {
-			next = found[i].Number + 1
-			if s.snap.Load().keeps(name) {
-				m.done = false
-				return m, nil
+		if f.Number == 0 { // a delayed one has no place yet from which it could be taken
+			m.stays(f)
+			continue
+		}
+		if s.snap.Load().keeps(name) {
+			m.done = false
+			return m, nil
+		}
+		routed, dropped, err := s.moveOrphan(name, f, drop)
+		m.routed += routed
+		m.dropped += dropped
+		if s.pulling.Err() != nil {
+			m.done = false
+			return m, err
+		}
+		if err != nil {
+			if !errors.Is(err, errAtWork) {
+				s.log.Warn("taking a frame out of the inbox of a seed that is gone", "seed", name, "error", err)
 			}
-			routed, dropped, err := s.moveOrphan(name, &found[i], drop)
-			m.routed += routed
-			m.dropped += dropped
-			if s.pulling.Err() != nil {
-				m.done = false
-				return m, err
-			}
-			if err != nil {
-				if !errors.Is(err, errAtWork) {
-					s.log.Warn("taking a frame out of the inbox of a seed that is gone", "seed", name, "error", err)
-				}
-				m.stays(found[i].Data)
-			}
+			m.stays(f)
 		}
 	}
+	return m, nil
 }
 
 // stays counts a frame that cannot be moved now.
-func (m *moved) stays(frame []byte) {
+func (m *moved) stays(f *found) {
 	m.done = false
-	if _, ps, err := packet.ParseFrame(frame); err == nil {
-		m.left += len(ps)
-	}
+	m.left += len(f.packets)
 }
 
 // moveOrphan moves one frame, if another seed accepts one of its packets by now or its
 // own accepts nothing any more, and returns when it has gone or stays.
-func (s *sorter) moveOrphan(name seed.Name, f *store.Stored, drop bool) (routed, dropped int, err error) {
+func (s *sorter) moveOrphan(name seed.Name, f *found, drop bool) (routed, dropped int, err error) {
 	s.moving.Add(1)
 	defer s.moving.Add(-1)
-	header, ps, err := packet.ParseFrame(f.Data)
-	if err != nil || !header.Sole && !drop {
-		return 0, 0, nil // what is damaged is told when somebody pulls it
+	header, ps := &f.header, f.packets
+	if !header.Sole && !drop {
+		return 0, 0, nil
 	}
 	snap := s.snap.Load()
 	if header.Sole && !drop && !snap.ended[name] && !slices.ContainsFunc(ps, func(p packet.Packet) bool { return len(snap.dests(&p)) > 0 }) {
 		return 0, 0, nil // it has nowhere to go
 	}
-	m := move{flow: s.flow, at: store.Inbox(name), old: f, ps: ps}
+	m := move{flow: s.flow, found: f}
 	if err := m.lease(); err != nil {
 		return 0, 0, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -115,16 +114,6 @@ func (r *roster) readmit() {
 	})
 }
 
-// ledgerOwner is the node that keeps the ledger of a frame's records; "" is what
-// cannot be read.
-func ledgerOwner(frame []byte) string {
-	_, ps, err := packet.ParseFrame(frame)
-	if err != nil || len(ps) == 0 {
-		return ""
-	}
-	return ps[0].Ship.Node
-}
-
 // forwardLedgers gives the peer the records that are for ledgers of its own, and
 // were written here while it could not be reached.
 func (r *roster) forwardLedgers(p *peer) {
@@ -148,22 +137,19 @@ func (r *roster) forwardLedgers(p *peer) {
 }
 
 func (r *roster) forwardLedger(p *peer, at store.Queue) error {
-	var theirs []store.Stored
-	err := r.store.Look(r.running, at, 0, func(f store.Stored) bool {
-		if ledgerOwner(f.Data) != p.name {
-			return false // all of a ledger are of one ship
+	for f, err := range r.frames(r.running, at, 0) {
+		if err != nil {
+			return err
 		}
-		theirs = append(theirs, f)
-		return true
-	})
-	for _, f := range theirs {
-		if err == nil {
-			_, ps, _ := packet.ParseFrame(f.Data) // ledgerOwner has read it
-			err = p.store.Append(r.running, at, store.Frame{Data: f.Data, Packets: len(ps), Rank: store.Descendant})
+		if len(f.packets) == 0 || f.packets[0].Ship.Node != p.name {
+			return nil // all of a ledger are of one ship
 		}
-		if err == nil {
-			err = r.store.Commit(r.running, &store.Tx{Remove: []store.Ref{{At: at, Number: f.Number}}})
+		if err := p.store.Append(r.running, at, store.Frame{Data: f.Data, Packets: len(f.packets), Rank: store.Descendant}); err != nil {
+			return err
+		}
+		if err := r.store.Commit(r.running, &store.Tx{Remove: []store.Ref{{At: at, Number: f.Number}}}); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// maxFrames is how many frames are pulled at a time.
-	maxFrames = 16
 	// longFrame is a frame that is stored again as single packets.
 	longFrame = time.Second
 	// After splitAfter deliveries without a verdict a frame is stored again

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -57,33 +56,24 @@ func (f *flow) look(ctx context.Context, means func(store.Queue) bool, visit fun
 	if err != nil {
 		return err
 	}
-	left, more := maxLooked, true
+	left := maxLooked
 	for _, inboxes := range []bool{false, true} {
 		for _, c := range places {
-			if _, inbox := c.Queue.Seed(); inbox != inboxes || !more || !means(c.Queue) {
+			if _, inbox := c.Queue.Seed(); inbox != inboxes || !means(c.Queue) {
 				continue
 			}
-			err := f.store.Look(ctx, c.Queue, 0, func(r store.Stored) bool {
-				if left--; left < 0 {
-					return false
-				}
-				_, ps, err := packet.ParseFrame(r.Data)
+			for r, err := range f.frames(ctx, c.Queue, 0) {
 				if err != nil {
-					f.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, c.Queue, err))
-					return true
+					return err
 				}
-				for i := range ps {
-					if more = visit(Rested{ps[i], c.Queue, r.Since, r.NotBefore}); !more {
-						return false
+				if left--; left < 0 {
+					return ErrTooMany
+				}
+				for i := range r.packets {
+					if !visit(Rested{r.packets[i], c.Queue, r.Since, r.NotBefore}) {
+						return nil
 					}
 				}
-				return true
-			})
-			if err != nil {
-				return err
-			}
-			if left < 0 {
-				return ErrTooMany
 			}
 		}
 	}

@@ -185,23 +185,21 @@ func (r *roster) largeIn(at store.Queue, name seed.Name, kept map[seed.Name]*kep
 		k = new(keptData)
 		kept[name] = k
 	}
-	err := r.store.Look(r.running, at, k.next, func(r store.Stored) bool {
-		if r.Number < k.next || r.Number == 0 {
-			return true // delayed
+	for f, err := range r.frames(r.running, at, k.next) {
+		if err != nil {
+			return 0, err
 		}
-		k.next = r.Number + 1
-		if !packet.FrameHasBlobs(r.Data) {
-			return true
+		if f.Number == 0 {
+			continue // delayed
 		}
-		_, ps, err := packet.ParseFrame(r.Data)
-		for i := range ps {
-			if err == nil && ps[i].Blob != nil {
-				k.large += ps[i].Blob.Size
+		k.next = f.Number + 1
+		for i := range f.packets {
+			if b := f.packets[i].Blob; b != nil {
+				k.large += b.Size
 			}
 		}
-		return true
-	})
-	return k.large, err
+	}
+	return k.large, nil
 }
 
 // endAway ends what is kept for a seed that is away.

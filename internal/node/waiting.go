@@ -170,40 +170,30 @@ func (s *sorter) moveSome(state packet.State, from uint64) (next uint64, moved i
 	s.hands.Lock()
 	defer s.hands.Unlock()
 	next = from
-	found, err := s.some(s.pulling, state, from)
-	for i := range found {
+	looked := 0
+	for f, err := range s.frames(s.pulling, store.Waiting(state), from) {
 		if err != nil {
-			break
+			return next, moved, err
 		}
-		var count int
-		if count, err = s.moveFrame(state, &found[i]); err == nil {
-			next = found[i].Number + 1
-			s.waits.passed(state, next)
+		count, err := s.moveFrame(state, f)
+		if err != nil {
+			return next, moved, err
 		}
 		moved += count
+		next = f.Number + 1
+		s.waits.passed(state, next)
+		if looked++; looked == maxFrames {
+			break
+		}
 	}
-	return next, moved, err
-}
-
-// some gives a few waiting frames from that number on.
-func (s *sorter) some(ctx context.Context, state packet.State, from uint64) (found []store.Stored, err error) {
-	err = s.store.Look(ctx, store.Waiting(state), from, func(r store.Stored) bool {
-		found = append(found, r)
-		return len(found) < maxFrames
-	})
-	return found, err
+	return next, moved, nil
 }
 
 // moveFrame moves those packets of a frame that are accepted, and stores the
 // others anew if there are both. The caller holds w.hands.
-func (s *sorter) moveFrame(state packet.State, r *store.Stored) (moved int, err error) {
-	_, ps, err := packet.ParseFrame(r.Data)
-	if err != nil {
-		s.damaged(store.Waiting(state), &lookedAt{s.store, store.Waiting(state), r}, err)
-		return 0, nil
-	}
-	snap := s.snap.Load()
-	m := move{flow: s.flow, at: store.Waiting(state), old: r, ps: ps}
+func (s *sorter) moveFrame(state packet.State, f *found) (moved int, err error) {
+	snap, ps := s.snap.Load(), f.packets
+	m := move{flow: s.flow, found: f}
 	for i := range ps {
 		to := snap.dests(&ps[i])
 		if len(to) == 0 {
@@ -227,22 +217,3 @@ func (s *sorter) moveFrame(state packet.State, r *store.Stored) (moved int, err 
 	s.waits.mu.Unlock()
 	return moved, nil
 }
-
-// A lookedAt frame stands for one that was looked at where a lease is asked for.
-type lookedAt struct {
-	store store.Store
-	at    store.Queue
-	*store.Stored
-}
-
-func (f *lookedAt) Data() []byte    { return f.Stored.Data }
-func (f *lookedAt) Number() uint64  { return f.Stored.Number }
-func (f *lookedAt) Deliveries() int { return 1 }
-
-// Ack takes the frame out of the store.
-func (f *lookedAt) Ack() error {
-	return f.store.Commit(context.Background(), &store.Tx{Remove: []store.Ref{{At: f.at, Number: f.Number()}}})
-}
-
-// Release leaves the frame where it is.
-func (f *lookedAt) Release(time.Duration) error { return nil }
