@@ -263,6 +263,7 @@ func (f *flow) admit(p *packet.Packet) error {
 	if p.Ship.Node == "" {
 		p.Ship.Node = f.cfg.Name
 	}
+	reachGoal(p)
 	if size := packet.FrameSize(p); size-len(p.Data) > maxBeside {
 		return tooLong(p, storedSize(p))
 	}

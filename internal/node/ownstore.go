@@ -61,6 +61,7 @@ func (o *onced) has(name seed.Name) bool {
 // take takes the store over that the configuration names.
 func (s *ownStore) take() {
 	s.store, s.seen = s.cfg.Store, newSeen(s.cfg.Store, s.cfg.Durability, s.clock)
+	s.progressed.frames = map[store.Ref]bool{}
 }
 
 // A taker is a store that leases the frames that it is told.

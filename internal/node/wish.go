@@ -34,13 +34,18 @@ func (r *run) emitWished(parent *packet.Packet, child *item, out *port) error {
 	if wish.Goal == "" {
 		return r.passNoted(child, out.to)
 	}
-	if child.State == wish.Goal { // reached: from here on it goes like any other
-		reached := *wish
-		reached.Goal = ""
-		child.Wish = &reached
-	}
+	reachGoal(&child.Packet)
 	snap := r.snap.Load()
 	return r.passNoted(child, snap.within(r.host, snap.dests(&child.Packet)))
+}
+
+// reachGoal has a packet in its goal go on from there like any other.
+func reachGoal(p *packet.Packet) {
+	if p.Wish != nil && p.Wish.Goal != "" && p.Wish.Goal == p.State {
+		reached := *p.Wish
+		reached.Goal = ""
+		p.Wish = &reached
+	}
 }
 
 // passNoted is pass for a packet that may be followed.
