@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +23,7 @@ func logTo(w io.Writer, debug, color bool) *slog.Logger {
 	if debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
+	return slog.New(unrepeated{tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
 		TimeFormat: time.StampMilli,
 		NoColor:    !color,
@@ -41,7 +42,51 @@ func logTo(w io.Writer, debug, color bool) *slog.Logger {
 			}
 			return attr
 		},
-	}))
+	})})
+}
+
+// unrepeated leaves out attributes that the message names already: people read the
+// sentence, and programs the attributes.
+type unrepeated struct{ slog.Handler }
+
+func (u unrepeated) Handle(ctx context.Context, r slog.Record) error {
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if !names(r.Message, a) {
+			out.AddAttrs(a)
+		}
+		return true
+	})
+	return u.Handler.Handle(ctx, out)
+}
+
+func (u unrepeated) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return unrepeated{u.Handler.WithAttrs(attrs)}
+}
+
+func (u unrepeated) WithGroup(name string) slog.Handler {
+	return unrepeated{u.Handler.WithGroup(name)}
+}
+
+// calls is what comes before the name in a message, by the key of the attribute.
+var calls = map[string][]string{
+	"seed": {"seed ", "injector ", "inbox of "}, "packet": {"packet "}, "node": {"node "}, "state": {"waits in ", "waited in "}, "error": {": "},
+}
+
+// names tells whether the message names what the attribute does.
+func names(message string, a slog.Attr) bool {
+	value := a.Value.String()
+	for _, before := range calls[a.Key] {
+		_, after, found := strings.Cut(message, before+value)
+		if found && (after == "" || !strings.ContainsRune("_-", rune(after[0])) && !isAlnum(after[0])) {
+			return true
+		}
+	}
+	return false
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // wholeAttr is the attribute with its text [whole]: what writes the lines stops at a byte that is

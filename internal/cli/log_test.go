@@ -68,3 +68,27 @@ func TestWhatOthersSayOnATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestAttributesAreNotRepeated: a line for people names a thing once, in its sentence or
+// as an attribute.
+func TestAttributesAreNotRepeated(t *testing.T) {
+	for _, c := range []struct {
+		message string
+		args    []any
+		want    string
+	}{
+		{"seed a is paused", []any{"seed", "a"}, "INFO  seed a is paused"},
+		{"storing what a worker gave back", []any{"seed", "a"}, "INFO  storing what a worker gave back seed=a"},
+		{"seed ab failed", []any{"seed", "a"}, "INFO  seed ab failed seed=a"},
+		{"seed a-b failed", []any{"seed", "a"}, "INFO  seed a-b failed seed=a"},
+		{"seed s has gone from node n", []any{"seed", "s", "node", "n"}, "INFO  seed s has gone from node n"},
+		{"packets are held back: no room; nothing is lost", []any{"error", errors.New("no room")}, "INFO  packets are held back: no room; nothing is lost"},
+		{"1 packet waits in A:B: no seed accepts it", []any{"state", "A:B", "took", 3}, "INFO  1 packet waits in A:B: no seed accepts it took=3"},
+	} {
+		var out bytes.Buffer
+		logTo(&out, false, false).Info(c.message, c.args...)
+		if got := strings.TrimSpace(out.String()); got != c.want {
+			t.Errorf("%q; expected %q", got, c.want)
+		}
+	}
+}

@@ -88,17 +88,17 @@ func notLoaded(m seed.Manifest) error {
 func (r *roster) wanted(m seed.Manifest) bool {
 	switch {
 	case slices.Contains(r.without, string(m.Name)):
-		r.log.Info(fmt.Sprintf("seed %s is left out: --without", m.Name))
+		r.log.Info(fmt.Sprintf("seed %s is left out: --without", m.Name), "seed", m.Name)
 		return false
 	case m.OnRequest && !slices.Contains(r.asked, m.File):
-		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it says pmk-load: no; --seed %s loads it", m.Name, m.File, m.File))
+		r.log.Info(fmt.Sprintf("seed %s of %s is left out: it says pmk-load: no; --seed %s loads it", m.Name, m.File, m.File), "seed", m.Name)
 		return false
 	case m.Group != "" && m.Group != r.node.Group():
 		from := ""
 		if m.File != "" {
 			from = " of " + m.File
 		}
-		r.log.Info(fmt.Sprintf("seed %s%s is left out: it belongs to the group %s", m.Name, from, m.Group))
+		r.log.Info(fmt.Sprintf("seed %s%s is left out: it belongs to the group %s", m.Name, from, m.Group), "seed", m.Name)
 		return false
 	}
 	return true
@@ -116,9 +116,9 @@ func (r *roster) host(ctx context.Context, ms ...seed.Manifest) []error {
 			r.log.Error(errs[i].Error())
 			continue
 		}
-		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at %s", wideName, m.Name, wide, m.Contract, r.at))
+		r.log.Info(fmt.Sprintf("discovered seed %-*s %-*s at %s", wideName, m.Name, wide, m.Contract, r.at), "seed", m.Name)
 		if m.Once && !r.node.Remembers() {
-			r.log.Info(fmt.Sprintf("seed %s has pmk-once: without a store on disk, the node remembers only until it ends that the seed has run", m.Name))
+			r.log.Info(fmt.Sprintf("seed %s has pmk-once: without a store on disk, the node remembers only until it ends that the seed has run", m.Name), "seed", m.Name)
 		}
 	}
 	return errs
@@ -144,7 +144,7 @@ func (r *roster) change(ctx context.Context, path string) {
 		r.uses.Forget(path)
 		if before != nil {
 			r.node.Unhost(before.Name)
-			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path))
+			r.log.Info(fmt.Sprintf("seed %s was removed: %s", before.Name, path), "seed", before.Name)
 		}
 	case err != nil:
 		r.sayWrong(path, err, r.keeps(before))
@@ -156,7 +156,7 @@ func (r *roster) change(ctx context.Context, path string) {
 		if errs := r.host(ctx, m); errs[0] == nil && before != nil && before.Name != m.Name {
 			r.node.Unhost(before.Name)
 		} else if errs[0] != nil && before != nil {
-			r.log.Warn("seed " + string(before.Name) + r.keeps(before))
+			r.log.Warn("seed "+string(before.Name)+r.keeps(before), "seed", before.Name)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (r *run) batch() (goesOn bool) {
 			return true
 		}
 		r.slot.notBefore = r.clock.now() + restSlot
-		h.faults.warn(r.log, workerMissing, fmt.Sprintf("a worker of seed %s more cannot be started: those that it has go on alone", h.name), err, time.Now().Add(restSlot))
+		h.faults.warn(r.log, workerMissing, fmt.Sprintf("a worker of seed %s more cannot be started: those that it has go on alone", h.name), err, time.Now().Add(restSlot), "seed", h.name)
 		r.takeBack(h, r.room.items())
 		return false
 	}

@@ -60,9 +60,9 @@ func (s *sorter) lookAtBacklogs(now time.Time, places []store.Count) {
 		switch {
 		case news && w.behind.Is():
 			s.log.Warn(fmt.Sprintf("seed %s falls behind: for %v its backlog in the store has grown, to %s now and by %.0f each second; add workers, or another node with the seed",
-				name, now.Sub(w.behind.Since).Round(time.Second), english.Plural(packets, "packet", ""), w.behind.Growth))
+				name, now.Sub(w.behind.Since).Round(time.Second), english.Plural(packets, "packet", ""), w.behind.Growth), "seed", name)
 		case news:
-			s.log.Info(fmt.Sprintf("seed %s has caught up: %s left in the store for it", name, english.Plural(packets, "packet", "")))
+			s.log.Info(fmt.Sprintf("seed %s has caught up: %s left in the store for it", name, english.Plural(packets, "packet", "")), "seed", name)
 		}
 		if packets == 0 { // nothing to watch
 			delete(b.of, name)

@@ -91,7 +91,7 @@ func (l *lender) takeBackFrom(peer string, leases []*guestLease, why ending) {
 		l.lapsed.Add(int64(len(leases)))
 	}
 	if why == lapsed {
-		l.log.Info(fmt.Sprintf("node %s was silent for too long: %s that it had leased may run elsewhere", peer, english.Plural(len(leases), "frame", "")))
+		l.log.Info(fmt.Sprintf("node %s was silent for too long: %s that it had leased may run elsewhere", peer, english.Plural(len(leases), "frame", "")), "node", peer)
 	}
 	frames := make([]store.Ref, len(leases))
 	for i, lease := range leases {

@@ -89,7 +89,7 @@ func (r *roster) refuse(hosts map[seed.Name]*host, net *dtn.Network) (refused []
 		delete(hosts, name)
 		refused = append(refused, h)
 		r.setRefused(h.manifest, r.conflict(h.manifest))
-		r.log.Error(fmt.Sprintf("seed %s of %s ends here: %s", name, where(h.manifest), r.refused[name].Why))
+		r.log.Error(fmt.Sprintf("seed %s of %s ends here: %s", name, where(h.manifest), r.refused[name].Why), "seed", name)
 	}
 	return refused
 }

@@ -156,7 +156,7 @@ func (s *ownStore) fit(p *packet.Packet) bool {
 	for h := p.Trail; h != nil && len(hops) < cutHops; h = h.Prev {
 		hops = append(hops, packet.Hop{Seed: h.Seed, Node: h.Node, Version: h.Version, At: h.At})
 	}
-	s.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and its history is too large for the store: only the last %d are kept, without their data", p.ID, p.Hops(), len(hops)))
+	s.log.Warn(fmt.Sprintf("packet %s came through %d seeds, and its history is too large for the store: only the last %d are kept, without their data", p.ID, p.Hops(), len(hops)), "packet", p.ID)
 	p.Trail = nil
 	for i := len(hops) - 1; i >= 0; i-- {
 		hops[i].Prev, hops[i].Depth = p.Trail, len(hops)-i

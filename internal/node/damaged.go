@@ -20,21 +20,21 @@ const newerRest = time.Hour
 // cannot be set aside it stays in the store.
 func (s *ownStore) damaged(at store.Queue, lease store.Lease, err error) {
 	if errors.Is(err, packet.ErrNewerFrame) {
-		s.log.Error(fmt.Sprintf("frame %d of %s: %v; it stays in the store for that", lease.Number(), at, err))
+		s.log.Error(fmt.Sprintf("frame %d of %s: %v; it stays in the store for that", lease.Number(), at, err), "error", err)
 		if err := lease.Release(newerRest); err != nil {
 			s.log.Debug("releasing a frame of a newer version", "error", err)
 		}
 		return
 	}
 	if spoiled, ok := lease.(mesh.Spoiled); ok { // its owner sees to it
-		s.log.Error(fmt.Sprintf("frame %d of %s in a peer's store: %v", lease.Number(), at, err))
+		s.log.Error(fmt.Sprintf("frame %d of %s in a peer's store: %v", lease.Number(), at, err), "error", err)
 		if err := spoiled.Spoil(); err != nil {
 			s.log.Debug("telling a peer of a damaged frame", "error", err)
 		}
 		return
 	}
 	s.damage.Add(1)
-	s.log.Error(fmt.Sprintf("frame %d of %s: %v: %v; 'pmk store check' tells more", lease.Number(), at, ErrDamaged, err))
+	s.log.Error(fmt.Sprintf("frame %d of %s: %v: %v; 'pmk store check' tells more", lease.Number(), at, ErrDamaged, err), "error", err)
 	end := lease.Ack
 	if s.cfg.SetAside == nil {
 		end = func() error { return lease.Release(time.Hour) }

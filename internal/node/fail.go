@@ -36,7 +36,7 @@ func (f *flow) cutOff(h *host, it *item, err error) bool {
 	switch {
 	case f.pulling.Err() != nil:
 		h.queue.unhold(1)
-		f.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err)
+		f.log.Info(fmt.Sprintf("seed %s was cut off on packet %s, which runs again when a node of this group starts", h.name, it.ID), "error", err, "seed", h.name, "packet", it.ID)
 		f.goroutines.Go(func() { f.later(h, it, 0) })
 		return true
 	case h.hurried || held > maxDelayed:
@@ -70,7 +70,7 @@ func (f *flow) attempted(h *host, it *item, err error) {
 		of = ""
 	}
 	h.faults.warn(f.log, attemptFailed, fmt.Sprintf("seed %s failed on packet %s, attempt %d%s, next in %v",
-		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay))
+		h.name, it.ID, it.Attempt, of, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay), "seed", h.name, "packet", it.ID)
 	f.delay(h, it, delay)
 }
 
@@ -161,7 +161,7 @@ func (f *flow) deadLetter(h *host, it *item, err error) {
 	if it.Attempt > 0 { // it was run, and did not end its node
 		after = " after " + english.Plural(int(it.Attempt), "attempt", "")
 	}
-	h.faults.warn(f.log, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err, time.Time{})
+	h.faults.warn(f.log, gaveUp, fmt.Sprintf("seed %s gave up on packet %s%s: it goes to %s", h.name, it.ID, after, packet.ErrorState(h.name)), err, time.Time{}, "seed", h.name, "packet", it.ID)
 	fault := &packet.Fault{Error: brief(err.Error()), State: it.State, Attempts: int(it.Attempt)}
 	var run *runner.Fault
 	if errors.As(err, &run) {

@@ -37,8 +37,9 @@ const (
 // quiet is how long a kind of line is not written again.
 const quiet = 10 * time.Second
 
-// warn writes the line. next is when that is tried again, zero for never.
-func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error, next time.Time) {
+// warn writes the line, with attributes. next is when that is tried again, zero for never.
+func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error, next time.Time, args ...any) {
+	args = append(args, "error", err)
 	var run *runner.Fault
 	output := ""
 	if errors.As(err, &run) {
@@ -51,13 +52,12 @@ func (f *faultLog) warn(log *slog.Logger, kind faultKind, what string, err error
 	if now.Sub(line.told) < quiet {
 		line.more++
 		f.mu.Unlock()
-		log.Debug(what, "error", err)
+		log.Debug(what, args...)
 		return
 	}
 	more := line.more
 	line.told, line.more = now, 0
 	f.mu.Unlock()
-	args := []any{"error", err}
 	if output != "" {
 		args = append(args, "output", output)
 	}

@@ -92,11 +92,11 @@ func (r *run) injectDue(ctx context.Context, due time.Time) (ended bool) {
 		}
 		delay, again := h.nextStart(tries, first, err, r.pauseAfter)
 		if !again {
-			h.faults.warn(r.log, injectorGaveUp, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err, time.Time{})
+			h.faults.warn(r.log, injectorGaveUp, fmt.Sprintf("injector %s gave up after %s, as it or its pmk-retries says", h.name, english.Plural(tries, "attempt", "")), err, time.Time{}, "seed", h.name)
 			h.starts.become(InjectorGaveUp, time.Time{})
 			return false
 		}
-		h.faults.warn(r.log, injectorFailed, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay))
+		h.faults.warn(r.log, injectorFailed, fmt.Sprintf("injector %s failed, attempt %d, and is started again in %v", h.name, tries, delay.Round(10*time.Millisecond)), err, time.Now().Add(delay), "seed", h.name)
 		h.starts.become(InjectorFailed, time.Now().Add(delay))
 		if !pause.For(ctx, delay) {
 			return false

@@ -107,7 +107,7 @@ func (r *roster) openRunner(m seed.Manifest) (runner.Runner, error) {
 func (r *roster) sayNotLoaded(h *host, l *loading, err error, next time.Duration) {
 	h.faults.note(err)
 	before := l.why()
-	args := []any{"error", err}
+	args := []any{"seed", h.name, "error", err}
 	var fault *runner.Fault
 	if errors.As(err, &fault) && fault.Output != "" {
 		args = append(args, "output", fault.Output)
@@ -164,12 +164,12 @@ func (r *roster) haveLoaded(ctx context.Context, h *host, l *loading, w runner.W
 		if before != nil {
 			old = append(old, before)
 			h.inherit(before)
-			r.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)))
+			r.log.Info(fmt.Sprintf("the new version of seed %s of %s runs from now on", h.name, where(h.manifest)), "seed", h.name)
 		}
 	}
 	r.employ(h, w)
 	if l.why() != nil {
-		r.log.Info(fmt.Sprintf("seed %s of %s is loaded now", h.name, where(h.manifest)))
+		r.log.Info(fmt.Sprintf("seed %s of %s is loaded now", h.name, where(h.manifest)), "seed", h.name)
 	}
 	h.unloaded.Store(nil)
 	if !h.paused() {
@@ -210,7 +210,7 @@ func (r *roster) unload(h *host, err error, its []item) bool {
 	hosted := !r.closed && r.snap.Load().hosts[h.manifest.Name] == h
 	if hosted && r.pulling.Err() == nil && h.unloaded.Load() == nil {
 		r.startLoading(h, err)
-		r.log.Error(fmt.Sprintf("no worker of seed %s can be started: this is tried again with growing pauses, and its packets wait", h.name), "error", err)
+		r.log.Error(fmt.Sprintf("no worker of seed %s can be started: this is tried again with growing pauses, and its packets wait", h.name), "error", err, "seed", h.name)
 		h.faults.note(err)
 		r.swap(maps.Clone(r.snap.Load().hosts), nil)
 		left = h.withdraw()

@@ -21,7 +21,7 @@ func onceKey(name seed.Name) store.Key { return store.Key{In: onceTable, Key: st
 // store remembers, in another, and says so. It waits for the store if need be.
 func (s *ownStore) endedBefore(ctx context.Context, name seed.Name) bool {
 	if s.onced.has(name) {
-		s.log.Info(fmt.Sprintf("injector %s says pmk-once and has ended: it does not run again", name))
+		s.log.Info(fmt.Sprintf("injector %s says pmk-once and has ended: it does not run again", name), "seed", name)
 		return true
 	}
 	if !s.durable() {
@@ -44,7 +44,7 @@ func (s *ownStore) endedBefore(ctx context.Context, name seed.Name) bool {
 		return false
 	}
 	s.log.Info(fmt.Sprintf("injector %s says pmk-once and ended on %s: it does not run again; another pmk-name makes it a new one",
-		name, since.Local().Format("2006-01-02 15:04:05")))
+		name, since.Local().Format("2006-01-02 15:04:05")), "seed", name)
 	s.onced.add(name)
 	return true
 }
@@ -59,6 +59,6 @@ func (s *ownStore) rememberEnd(ctx context.Context, name seed.Name) {
 	now := binary.LittleEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
 	tx := &store.Tx{Put: []store.Record{{Key: onceKey(name), Value: now}}, Durable: true}
 	if err := s.store.Commit(ctx, tx); err != nil {
-		s.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but this could not be recorded: it runs again when the node starts again", name), "error", err)
+		s.log.Warn(fmt.Sprintf("injector %s says pmk-once and has ended, but this could not be recorded: it runs again when the node starts again", name), "error", err, "seed", name)
 	}
 }

@@ -70,7 +70,7 @@ func (o *orphans) look(now time.Time) error {
 		}
 		moved, done, err := o.moveInboxAlone(name)
 		if moved > 0 {
-			o.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on", english.Plural(moved, "packet", ""), name))
+			o.log.Info(fmt.Sprintf("%s in the inbox of %s, which no node hosts, went on", english.Plural(moved, "packet", ""), name), "seed", name)
 		}
 		if err != nil {
 			return err

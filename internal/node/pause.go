@@ -24,7 +24,7 @@ func (r *roster) Pause(ctx context.Context, name seed.Name) error {
 	if err != nil || h == nil {
 		return err
 	}
-	r.log.Info(fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name))
+	r.log.Info(fmt.Sprintf("seed %s is paused: 'pmk resume %s' lets it run again", name, name), "seed", name)
 	return r.putBack(ctx, h, left)
 }
 
@@ -71,6 +71,6 @@ func (r *roster) Resume(name seed.Name) error {
 	}
 	close(resumed)
 	r.swap(maps.Clone(hosts), nil)
-	r.log.Info(fmt.Sprintf("seed %s runs again", name))
+	r.log.Info(fmt.Sprintf("seed %s runs again", name), "seed", name)
 	return nil
 }

@@ -20,12 +20,12 @@ func (r *roster) tellSeeds(p *peer, seeds []mesh.Hosted) {
 	for _, s := range seeds {
 		m := s.Manifest
 		if old, ok := before[m.Name]; !ok || !sameVersion(old.Version, m.Version) || !old.Contract.Same(m.Contract) {
-			r.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name))
+			r.log.Info(fmt.Sprintf("discovered seed %s %s at %s, node %s", m.Name, m.Contract, p.At(), p.name), "seed", m.Name, "node", p.name)
 		}
 		delete(before, m.Name)
 	}
 	for name := range before {
-		r.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name))
+		r.log.Info(fmt.Sprintf("seed %s has gone from node %s", name, p.name), "seed", name, "node", p.name)
 	}
 	p.told = seeds
 }
@@ -108,7 +108,7 @@ func (r *roster) readmit() {
 			if err != nil {
 				r.log.Error(err.Error())
 			} else {
-				r.log.Info(fmt.Sprintf("seed %s of %s runs again: no node has another contract for it any more", back[i].Name, where(back[i])))
+				r.log.Info(fmt.Sprintf("seed %s of %s runs again: no node has another contract for it any more", back[i].Name, where(back[i])), "seed", back[i].Name)
 			}
 		}
 	})

@@ -130,7 +130,7 @@ func (r *roster) swapWithout(keys []subKey, why string) {
 	r.swap(maps.Clone(r.snap.Load().hosts), nil)
 	for name := range gone {
 		if !r.snap.Load().hosted(name) {
-			r.log.Warn(fmt.Sprintf("nothing is kept for the seed %s any more: %s", name, why))
+			r.log.Warn(fmt.Sprintf("nothing is kept for the seed %s any more: %s", name, why), "seed", name)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (r *roster) resubscribe(hosts map[seed.Name]*host) {
 			r.subs.remove(key)
 			changed = append(changed, key)
 			if !ran { // else who removed it says so
-				r.log.Info(fmt.Sprintf("seed %s, which this node hosted before, was not loaded: nothing is kept for it here", key.seed))
+				r.log.Info(fmt.Sprintf("seed %s, which this node hosted before, was not loaded: nothing is kept for it here", key.seed), "seed", key.seed)
 			}
 		}
 	}
@@ -73,7 +73,7 @@ func (r *roster) tellAway(snap *snapshot) {
 	for name, since := range r.subs.since(snap.away) {
 		if since >= tellAfter && !r.toldAway[name] {
 			r.toldAway[name] = true
-			r.log.Info(fmt.Sprintf("seed %s is away: packets are kept for it until a node hosts it again; 'pmk forget %s' ends that", name, name))
+			r.log.Info(fmt.Sprintf("seed %s is away: packets are kept for it until a node hosts it again; 'pmk forget %s' ends that", name, name), "seed", name)
 		}
 	}
 	for name := range r.toldAway {
@@ -82,7 +82,7 @@ func (r *roster) tellAway(snap *snapshot) {
 		}
 		delete(r.toldAway, name)
 		if !snap.hosted(name) {
-			r.log.Info(fmt.Sprintf("nothing is kept for the seed %s any more: it was removed from every node that hosted it", name))
+			r.log.Info(fmt.Sprintf("nothing is kept for the seed %s any more: it was removed from every node that hosted it", name), "seed", name)
 		}
 	}
 }

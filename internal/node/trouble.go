@@ -14,7 +14,7 @@ func (s *ownStore) storeTrouble(err error) {
 	if s.trouble.Swap(true) {
 		return
 	}
-	s.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost: they continue when there is room ('pmk ps' shows what waits)", err))
+	s.log.Warn(fmt.Sprintf("packets are held back: %v; nothing is lost: they continue when there is room ('pmk ps' shows what waits)", err), "error", err)
 	s.goroutines.Go(func() {
 		for pause.For(s.running, maxPause) {
 			quiet := s.clock.now()-time.Duration(s.failed.Load()) > troubleTime

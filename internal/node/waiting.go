@@ -39,7 +39,7 @@ func (s *sorter) frameWaits(state packet.State, p *packet.Packet) {
 	w.mu.Unlock()
 	w.wake()
 	if first {
-		s.log.Info(fmt.Sprintf("1 packet waits in %s: %s", state, why))
+		s.log.Info(fmt.Sprintf("1 packet waits in %s: %s", state, why), "state", state)
 	}
 }
 
@@ -156,7 +156,7 @@ func (s *sorter) moveState(ctx context.Context, state packet.State, from uint64)
 		moved += count
 		if err != nil || next == from {
 			if moved > 0 && !s.trouble.Load() { // else it is tried again and again
-				s.log.Info(fmt.Sprintf("sent on %s that waited in %s", english.Plural(moved, "packet", ""), state), "took", time.Since(began).Round(time.Millisecond))
+				s.log.Info(fmt.Sprintf("sent on %s that waited in %s", english.Plural(moved, "packet", ""), state), "took", time.Since(began).Round(time.Millisecond), "state", state)
 			}
 			return err
 		}
