@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func network(ms []seed.Manifest) *dtn.Network {
 // networkOf is the automaton of what checked reads; a file that declares a seed
 // wrongly is an error.
 func (a *app) networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.Network, error) {
-	n, _, errs, err := a.checked(ctx, f, paths)
+	n, _, errs, err := a.checked(ctx, f, paths, nil)
 	return n, errors.Join(append(errs, err)...)
 }
 
@@ -88,8 +89,8 @@ type finding struct {
 
 // checked is the network that is meant, and what is wrong with its files: that of
 // the seeds in paths and in the program, which are ms; without any, or where a node is
-// named, the one that runs.
-func (a *app) checked(ctx context.Context, f nodeFlags, paths []string) (n *dtn.Network, ms []seed.Manifest, errs []error, err error) {
+// named, the one that runs, which seen, unless nil, is given.
+func (a *app) checked(ctx context.Context, f nodeFlags, paths []string, seen func(web.Network)) (n *dtn.Network, ms []seed.Manifest, errs []error, err error) {
 	if a.ofFiles(f, paths) {
 		if ms, errs, err = a.program.manifests(paths); err != nil {
 			return nil, nil, nil, err
@@ -99,6 +100,9 @@ func (a *app) checked(ctx context.Context, f nodeFlags, paths []string) (n *dtn.
 	all, err := f.network(ctx)
 	if err != nil {
 		return nil, nil, nil, err
+	}
+	if seen != nil {
+		seen(all)
 	}
 	return running(all), nil, nil, nil
 }
@@ -121,19 +125,20 @@ that two seeds share. It says what a node would refuse as well: what is no Pytho
 3, modules and interpreters that are missing, files that are not executable. With
 --load it also loads each seed, which runs what a file does when it is loaded, and
 ends it again. Seeds that your own program has compiled in are part of it.
-pmk without a PATH, or --node NAME, checks the running network, over all its nodes.
+pmk without a PATH, or --node NAME, checks the running network, over all its nodes,
+and names nodes that the one that is asked does not reach, or that do not reach it.
 It exits with 1 if it finds anything.`,
 		Example: "  pmk check seeds/\n  pmk check seeds/ --load\n  pmk check examples/helloworld/python --json\n  pmk check",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if loads && !a.ofFiles(f, paths) {
 				return usageError{errors.New("--load is for seed files: name them, or their folder")}
 			}
-			n, ms, errs, err := a.checked(cmd.Context(), f, paths)
+			found := []finding{}
+			n, ms, errs, err := a.checked(cmd.Context(), f, paths, func(all web.Network) { found = append(found, unmetFindings(all)...) })
 			if err != nil {
 				return err
 			}
 			errs = append(errs, a.refusals(cmd.Context(), ms, loads, limit)...)
-			found := []finding{}
 			for _, err := range errs {
 				found = append(found, badFile(err))
 			}
@@ -148,6 +153,18 @@ It exits with 1 if it finds anything.`,
 	cmd.Flags().DurationVar(&limit, "timeout", time.Minute, "the longest that a seed may take to load")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// unmetFindings are the nodes that are not reached. Those that may belong to another network
+// are none of them.
+func unmetFindings(all web.Network) (found []finding) {
+	for _, o := range all.Outsiders {
+		if o.Stranger() {
+			continue
+		}
+		found = append(found, finding{Severity: dtn.Warning, Kind: "node-not-reached", Text: whole(fmt.Sprintf("node %s at %s, as node %s sees it: %s", cmp.Or(o.Node, "unknown"), o.At, all.Nodes[0].Node, unmetText(&o)))})
+	}
+	return found
 }
 
 // badFile is the finding for a file that cannot be read as a seed.

@@ -11,7 +11,7 @@ import (
 // an error of its own.
 func meaningless(flags *pflag.FlagSet) map[string]string {
 	clustered := []string{"store", "store-creds", "store-ca", "store-cert", "store-key"}
-	apart := []string{"data", "durability", "key", "join", "endpoint.type"}
+	apart := []string{"data", "durability", "key", "join", "advertise", "endpoint.type"}
 	out := map[string]string{}
 	given := func(name string) bool {
 		f := flags.Lookup(name)

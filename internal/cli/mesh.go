@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,14 +27,16 @@ import (
 
 // meshFlags say how a node meets others.
 type meshFlags struct {
-	key      string
-	join     []string
-	endpoint string
+	key       string
+	join      []string
+	advertise []string
+	endpoint  string
 }
 
 func (f *meshFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.key, "key", "", "the key of the network, in this `FILE`: every node with it is in, on any machine (or PUMPKIN_KEY in the environment, which may be the key itself; 'pmk key new' makes one)")
 	flags.StringArrayVar(&f.join, "join", nil, "the address of a node that no broadcast reaches, `HOST:PORT`; may be repeated")
+	flags.StringArrayVar(&f.advertise, "advertise", nil, "where other nodes reach this one, `HOST:PORT`, in place of where they see it: from a container, behind address translation, on several networks; up to 4 times")
 	flags.StringVar(&f.endpoint, "endpoint.type", "", "how other nodes reach this one: ipc (on this machine only) or tcp (default: tcp with a key, else ipc)")
 }
 
@@ -47,13 +48,15 @@ type reach struct {
 	secrets *key.Secrets // nil without a key
 	tcp     bool
 	apart   string // the folder of nodes that have a cluster in common; "" for others
+	// join are addresses of other nodes, and advertise those of this one.
+	join, advertise []string
 }
 
 // reach reads what the flags say.
 func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) (reach, error) {
 	if shared.asked() {
-		if f.key != "" || len(f.join) > 0 || f.endpoint != "" {
-			return reach{}, usageError{errors.New("--key, --join and --endpoint.type have no meaning with --store: nodes meet in the cluster")}
+		if f.key != "" || len(f.join) > 0 || len(f.advertise) > 0 || f.endpoint != "" {
+			return reach{}, usageError{errors.New("--key, --join, --advertise and --endpoint.type have no meaning with --store: nodes meet in the cluster")}
 		}
 		return reach{apart: clusterMeet}, nil
 	}
@@ -75,6 +78,8 @@ func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) 
 			return reach{}, usageError{fmt.Errorf("--endpoint.type %s: a node without a key does not leave its machine: %s", f.endpoint, keyWay)}
 		case len(f.join) > 0:
 			return reach{}, usageError{fmt.Errorf("--join %s: a node without a key does not leave its machine: %s", f.join[0], keyWay)}
+		case len(f.advertise) > 0:
+			return reach{}, usageError{fmt.Errorf("--advertise %s: a node without a key does not leave its machine: %s", f.advertise[0], keyWay)}
 		}
 		return reach{}, nil
 	}
@@ -83,7 +88,13 @@ func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) 
 			return reach{}, usageError{fmt.Errorf("--join: %w", err)}
 		}
 	}
-	return reach{secrets: k.Group(group), tcp: kind != "ipc"}, nil
+	if len(f.advertise) > 0 && kind == "ipc" {
+		return reach{}, usageError{fmt.Errorf("--advertise %s has no meaning with --endpoint.type %s: leave one of them out", f.advertise[0], f.endpoint)}
+	}
+	if err := mesh.CheckAddresses(f.advertise); err != nil {
+		return reach{}, usageError{fmt.Errorf("--advertise: %w", err)}
+	}
+	return reach{secrets: k.Group(group), tcp: kind != "ipc", join: f.join, advertise: f.advertise}, nil
 }
 
 // read is the key that is in the file, or that the environment held; nil is none.
@@ -140,7 +151,7 @@ type company struct {
 }
 
 // company opens what the node is reached by.
-func (r *reach) company(ctx context.Context, n *node.Node, join []string, own opened, log *slog.Logger) (_ *company, err error) {
+func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog.Logger) (_ *company, err error) {
 	c := &company{offered: "inproc://" + n.Name(), log: log}
 	defer func() {
 		if err != nil {
@@ -150,7 +161,7 @@ func (r *reach) company(ctx context.Context, n *node.Node, join []string, own op
 	if c.socket, err = local.ListenIn(n.Group(), r.meet(), n.Name()); err != nil {
 		return nil, err
 	}
-	cfg := circle.Config{Host: n, Join: join, Log: log}
+	cfg := circle.Config{Host: n, Join: r.join, Advertise: r.advertise, Log: log}
 	if cfg.Folder, err = local.Folder(n.Group(), r.meet()); err != nil {
 		return nil, err
 	}
@@ -166,7 +177,10 @@ func (r *reach) company(ctx context.Context, n *node.Node, join []string, own op
 			return nil, err
 		}
 		cfg.Port = uint16(c.port.Addr().(*net.TCPAddr).Port)
-		c.offered = fmt.Sprintf("tcp://%s", net.JoinHostPort(ownAddress(), fmt.Sprint(cfg.Port)))
+		c.offered = "tcp://" + net.JoinHostPort(ownAddress(), fmt.Sprint(cfg.Port))
+		if len(r.advertise) > 0 {
+			c.offered = "tcp://" + r.advertise[0]
+		}
 	}
 	c.api = web.Handler(web.Config{Node: n, Outsiders: c.outsiders, Ignored: c.ignored, Backup: own.backup, Page: page.Handler()})
 	cfg.API = c.api
@@ -182,20 +196,24 @@ func (r *reach) company(ctx context.Context, n *node.Node, join []string, own op
 	}
 	if r.tcp {
 		c.beacon = beacon.New(beacon.Config{
-			Seal: r.secrets, Boot: n.Boot(), TCP: cfg.Port, Log: log,
-			Sighted: func(s beacon.Sighting) { c.circle.Sight(s.Boot, s.Addr, s.Protocol) },
+			Seal: r.secrets, Boot: n.Boot(), TCP: cfg.Port, Advertise: r.advertise, Log: log,
+			Sighted: func(s beacon.Sighting) { c.circle.Sight(s.Boot, s.Addr, s.Protocol, s.Advertise...) },
 		})
 	}
 	return c, nil
 }
 
-// outsiders are the nodes that were seen and are not met.
+// outsiders are the nodes that were seen and are not met, or one way only.
 func (c *company) outsiders() []mesh.Outsider {
-	var out []mesh.Outsider
-	for _, o := range c.circle.Others() {
-		if o.Why != "" {
-			out = append(out, mesh.Outsider{Node: cmp.Or(o.Node, o.Boot.String()), At: o.At, Why: o.Why, Seen: o.Seen})
-		}
+	out := c.circle.Unmet()
+	if c.beacon == nil {
+		return out
+	}
+	for _, s := range c.beacon.Strangers() {
+		out = append(out, mesh.Outsider{
+			At: "tcp://" + s.Addr.String(), By: mesh.ByBeacon, Reason: mesh.WrongKey,
+			Why: mesh.WrongKey.Why(), Next: mesh.WrongKey.Next(0), Since: s.Since, Seen: s.Seen,
+		})
 	}
 	return out
 }

@@ -37,7 +37,9 @@ seed on each node
   PER PACKET       how long one packet takes one worker
   ETA              when its backlog will be done, on all nodes; ± is the usual error
 
-and the packets that wait: where, since when the oldest, and why.`,
+and the packets that wait: where, since when the oldest, and why. Below NOT
+REACHED are nodes that the node that was asked has seen and does not reach, or
+that do not reach it, and what to do about it.`,
 		Example: "  pmk ps\n  pmk ps --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -103,6 +105,7 @@ func (a *app) printNetwork(all web.Network) error {
 	printBehind(w, all)
 	printFailing(w, all)
 	printRefused(w, all)
+	printUnmet(w, all)
 	printFolders(w, all)
 	printInterpreters(w, all)
 	if err := w.Flush(); err != nil {
@@ -329,20 +332,44 @@ func printFailing(w io.Writer, all web.Network) {
 	}
 }
 
-// printRefused writes which seeds do not run although they were to, and which
-// nodes are seen and not worked with.
+// printRefused writes which seeds do not run although they were to.
 func printRefused(w io.Writer, all web.Network) {
 	for _, m := range all.Nodes {
 		for _, r := range m.Refused {
 			fmt.Fprintf(w, "\nseed %s of %s is refused: %s\n", r.Manifest.Name, m.Node, r.Why)
 		}
 	}
+}
+
+// printUnmet writes which nodes are not reached and why, and what to do.
+func printUnmet(w io.Writer, all web.Network) {
+	var strangers []string
+	begun := false
 	for _, o := range all.Outsiders {
-		fmt.Fprintf(w, "\nnode %s at %s is not a peer: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
+		if o.Stranger() {
+			strangers = append(strangers, strings.TrimPrefix(o.At, "tcp://"))
+			continue
+		}
+		if !begun {
+			begun = true
+			fmt.Fprintln(w, "\nNOT REACHED\tADDRESS\tSINCE\tKNOWN BY\tREASON\tWHY AND WHAT TO DO")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", whole(cmp.Or(o.Node, "unknown")), whole(o.At), age(o.Since), o.By, o.Reason, whole(unmetText(&o)))
+	}
+	if len(strangers) > 0 {
+		fmt.Fprintf(w, "\nnearby, with another key or in another group: %s\n", strings.Join(strangers, ", "))
 	}
 	if i := all.Ignored; i != (mesh.Ignored{}) {
 		fmt.Fprintf(w, "\nignored, because they came without the key: %s, %s\n", english.Plural(int(i.Connections), "connection", ""), english.Plural(int(i.Beacons), "beacon", ""))
 	}
+}
+
+// unmetText says why a node is not reached, and what to do.
+func unmetText(o *mesh.Outsider) string {
+	if o.Next == "" {
+		return o.Why
+	}
+	return o.Why + ": " + o.Next
 }
 
 // storeLine says how the store does.

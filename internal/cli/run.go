@@ -212,7 +212,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	if err != nil {
 		return err
 	}
-	company, err := reach.company(ctx, n, f.mesh.join, own, log)
+	company, err := reach.company(ctx, n, own, log)
 	if err != nil {
 		return err
 	}

@@ -81,20 +81,6 @@ type Refused struct {
 	Why      string        `json:"why"`
 }
 
-// An Outsider is a node that was seen and is no peer, and why.
-type Outsider struct {
-	Node string    `json:"node,omitempty"` // as far as it was said
-	At   string    `json:"at"`
-	Why  string    `json:"why"`
-	Seen time.Time `json:"seen"`
-}
-
-// Ignored counts what came without the network's key since the node started.
-type Ignored struct {
-	Connections int64 `json:"connections"`
-	Beacons     int64 `json:"beacons"`
-}
-
 // ErrGone is a peer that does not answer any more.
 var ErrGone = errors.New("the node does not answer any more")
 

@@ -108,7 +108,7 @@ func shape(all *Network) string {
 		fmt.Fprintf(&b, "%q %q %q %q\n", s.State, s.Producers, s.Acceptors, s.Nearest)
 	}
 	for _, o := range all.Outsiders {
-		fmt.Fprintf(&b, "out %q %q %q\n", o.Node, o.At, o.Why)
+		fmt.Fprintf(&b, "out %q %q %q\n", o.Node, o.At, o.Reason)
 	}
 	return b.String()
 }

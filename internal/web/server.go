@@ -94,7 +94,7 @@ func (p *Problem) Error() string { return p.Detail }
 // Config says what is served.
 type Config struct {
 	Node *node.Node
-	// Outsiders lists the nodes that were seen and are no peers; nil is none.
+	// Outsiders lists the nodes that were seen and are not reached; nil is none.
 	Outsiders func() []mesh.Outsider
 	// Ignored counts what came from strangers; nil is not known.
 	Ignored func() mesh.Ignored
@@ -131,7 +131,7 @@ func routes(cfg Config) *router {
 	mux.HandleFunc("POST /api/v1/network/drop", func(w http.ResponseWriter, r *http.Request) { network.handle(w, r, n.Drop, (*Client).Drop) })
 	mux.HandleFunc("GET /api/v1/trace/{id}", network.trace)
 	mux.HandleFunc("GET /api/v1/trace/{id}/share", func(w http.ResponseWriter, r *http.Request) { share(w, r, n) })
-	mux.HandleFunc("GET /metrics", metrics.Handler(n, cfg.Ignored).ServeHTTP)
+	mux.HandleFunc("GET /metrics", metrics.Handler(n, cfg.Ignored, cfg.Outsiders).ServeHTTP)
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, "application/json", n.Status(r.Context()))
 	})

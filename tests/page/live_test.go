@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/packet"
 )
@@ -44,6 +45,7 @@ func TestPage(t *testing.T) {
 	t.Run("script in data", func(t *testing.T) { b.on(t).shows(nodes[1]) })
 	t.Run("a failed packet", func(t *testing.T) { b.on(t).retries(nodes[0], &fixed, &done) })
 	t.Run("pausing", func(t *testing.T) { b.on(t).pauses() })
+	t.Run("nodes that are not reached", func(t *testing.T) { b.on(t).misses() })
 	t.Run("by keyboard", func(t *testing.T) { b.on(t).walks() })
 	t.Run("for everybody", func(t *testing.T) { b.on(t).looks() })
 	t.Run("without the token", func(t *testing.T) { b.on(t).mayNot(&greeted) })
@@ -242,6 +244,21 @@ func (b *browser) looks() {
 			b.shoot("phone-graph")
 		}
 	}
+}
+
+// outsiders is a node that is not reached, of a name that a careless page would run.
+func outsiders() []mesh.Outsider {
+	return []mesh.Outsider{{
+		Node: "<b onmouseover=window.ran=1>", At: "tcp://10.0.0.9:7900", By: mesh.ByBeacon, Reason: mesh.NoAnswer,
+		Why: mesh.NoAnswer.Why(), Next: mesh.NoAnswer.Next(7900), Since: time.Now(), Seen: time.Now(),
+	}}
+}
+
+// misses reads which node is not reached, and what to do.
+func (b *browser) misses() {
+	b.keys("n")
+	b.reads("#panel .outsiders", "<b onmouseover=window.ran=1> at tcp://10.0.0.9:7900: it does not answer: open TCP port 7900 there")
+	b.keys(kb.Escape)
 }
 
 // mayNot tries to send without the token, and is told why it does not work.

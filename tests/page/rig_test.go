@@ -49,7 +49,7 @@ func network(t testing.TB, names ...string) []*member {
 			Name: name, Version: "test", Store: pebble.InMemory(pebble.Config{Size: 256 << 20}), Blobs: blob.Open(blob.Config{Dir: t.TempDir()}),
 			Durability: node.Memory, Kinds: runner.Kinds{seed.Go: gofn.Kind(m.fn)},
 		})
-		m.api = web.Handler(web.Config{Node: m.Node, Page: page.Handler()})
+		m.api = web.Handler(web.Config{Node: m.Node, Outsiders: outsiders, Page: page.Handler()})
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

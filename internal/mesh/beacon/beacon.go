@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/packet"
@@ -31,6 +32,9 @@ type Config struct {
 	Seal Seal
 	Boot packet.ID
 	TCP  uint16
+	// Advertise are the addresses, HOST:PORT, at which the node is reached in place of the
+	// beacon's source; mostly none, at most [mesh.MaxAddresses].
+	Advertise []string
 	// Sighted is called for each beacon of another node, from one goroutine. While
 	// it runs nothing is heard, so it must not wait. Of a boot with another major
 	// version it is told once. It must be set.
@@ -50,6 +54,8 @@ type Sighting struct {
 	// the port that it names. Whoever repeats a beacon from elsewhere can make the
 	// address wrong, so it proves nothing.
 	Addr netip.AddrPort
+	// Advertise are the addresses that the node gives itself, in place of Addr.
+	Advertise []string
 	// Protocol is the major version that the node speaks. One of another than
 	// [mesh.Protocol] is to be named, and nothing else.
 	Protocol int
@@ -80,6 +86,9 @@ type Beacon struct {
 		sent, failed, heard, own                                    atomic.Int64
 		oversize, garbage, strangers, replays, duplicates, versions atomic.Int64
 	}
+
+	mu        sync.Mutex
+	strangers strangers
 }
 
 // New makes a beacon, which neither sends nor hears before Run.
@@ -168,6 +177,7 @@ func (b *Beacon) take(known *boots, data []byte, from netip.Addr) {
 		return
 	case err != nil:
 		b.counts.strangers.Add(1)
+		b.foreign(netip.AddrPortFrom(from, portOf(data)), time.Now())
 		return
 	case m.boot == b.cfg.Boot:
 		b.counts.own.Add(1)
@@ -192,5 +202,5 @@ func (b *Beacon) take(known *boots, data []byte, from netip.Addr) {
 			wake(b.answer)
 		}
 	}
-	b.cfg.Sighted(Sighting{Boot: m.boot, Addr: netip.AddrPortFrom(from, m.port), Protocol: int(m.major)})
+	b.cfg.Sighted(Sighting{Boot: m.boot, Addr: netip.AddrPortFrom(from, m.port), Advertise: m.advertise, Protocol: int(m.major)})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func TestTwoOfOneHost(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "they find each other", func() bool { return len(a.of(b.boot)) > 0 && len(b.of(a.boot)) > 0 })
 	t.Logf("found each other %v after the second heard itself", time.Since(from).Round(time.Millisecond))
 	want := Sighting{Boot: b.boot, Addr: netip.MustParseAddrPort("127.0.0.1:7901"), Protocol: mesh.Protocol}
-	if got := a.of(b.boot)[0]; got != want {
+	if got := a.of(b.boot)[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("sighted %+v; expected %+v", got, want)
 	}
 	// The first beacons come fast without, and the others one a period.
@@ -123,7 +124,7 @@ func TestOutsiders(t *testing.T) {
 	say := func(major byte, boot packet.ID, number uint64) []byte {
 		return encode(message{major: major, boot: boot, number: number, port: 1}, seal)
 	}
-	send(nil, []byte("hello"), say(mesh.Protocol, friend, 5)[:size-1], append(say(mesh.Protocol, friend, 5), 0))
+	send(nil, []byte("hello"), say(mesh.Protocol, friend, 5)[:size-1], []byte("PMKB"))
 	testenv.Eventually(t, 5*time.Second, "garbage is counted", func() bool { return a.Counts().Garbage == 4 })
 	send(make([]byte, maxSize+1), make([]byte, 60_000))
 	testenv.Eventually(t, 5*time.Second, "what is oversize is counted", func() bool { return a.Counts().Oversize == 2 })
@@ -221,6 +222,57 @@ func TestBoots(t *testing.T) {
 	}
 }
 
+// TestStrangers has nodes of another key nearby, and somebody who sends beacons in many names.
+func TestStrangers(t *testing.T) {
+	seal, port := key.New().Group("default"), freePort(t)
+	a := start(t, port, seal, 7900)
+	start(t, port, key.New().Group("default"), 7901)
+	testenv.Eventually(t, 5*time.Second, "the stranger is known", func() bool {
+		all := a.Strangers()
+		return len(all) == 1 && all[0].Addr == netip.MustParseAddrPort("127.0.0.1:7901") && !all[0].Since.IsZero()
+	})
+
+	var s strangers
+	now := time.Now()
+	at := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), uint16(i))
+	}
+	count := 0
+	hear := func(i int) {
+		if s.hear(at(i), now) {
+			count++
+		}
+	}
+	hear(1)
+	now = now.Add(strangerAge / 2)
+	hear(1)
+	if count != 0 {
+		t.Error("one that was heard for a moment is told")
+	}
+	for range 3 {
+		now = now.Add(strangerAge)
+		hear(1)
+	}
+	if count != 1 {
+		t.Errorf("one that stays is told %d times; expected once", count)
+	}
+	for i := range 1000 {
+		hear(i + 2)
+	}
+	if len(s.list) != maxStrangers || s.list[0].Addr != at(1001-maxStrangers+1) {
+		t.Errorf("%d are remembered, from %v on; expected the last %d", len(s.list), s.list[0].Addr, maxStrangers)
+	}
+	count = 0
+	for i := range 1000 {
+		hear(i)
+		now = now.Add(2 * strangerAge)
+		hear(i)
+	}
+	if s.told != maxTold || count != maxTold-1 {
+		t.Errorf("%d more are told, %d in all; expected %d in all", count, s.told, maxTold)
+	}
+}
+
 func TestBroadcast(t *testing.T) {
 	for network, want := range map[string]string{
 		"192.168.1.50/24": "192.168.1.255", "10.1.2.3/9": "10.127.255.255", "172.16.5.1/30": "172.16.5.3",
@@ -240,8 +292,19 @@ func TestDatagram(t *testing.T) {
 	if len(b) != size || size > 100 {
 		t.Errorf("a beacon has %d bytes; expected %d, and at most 100", len(b), size)
 	}
-	if got, err := decode(b, mesh.Protocol, seal); err != nil || got != m {
+	if got, err := decode(b, mesh.Protocol, seal); err != nil || !reflect.DeepEqual(got, m) {
 		t.Errorf("read %+v, %v; expected %+v", got, err, m)
+	}
+	m.advertise = []string{"203.0.113.7:7900", "node1.example.org:7901", strings.Repeat("a", mesh.MaxAddress-2) + ":1", strings.Repeat("b", mesh.MaxAddress-2) + ":1"}
+	b = encode(m, seal)
+	if got, err := decode(b, mesh.Protocol, seal); err != nil || !reflect.DeepEqual(got, m) || len(b) > maxSize {
+		t.Errorf("read %+v of %d bytes, %v; expected %+v", got, len(b), err, m)
+	}
+	for _, wrong := range [][]string{{"nowhere"}, {"a\x1b:1"}, {"a:1", ""}, {"a:1", "b:1", "c:1", "d:1", "e:1"}} {
+		m.advertise = wrong
+		if _, err := decode(encode(m, seal), mesh.Protocol, seal); !errors.Is(err, errGarbage) {
+			t.Errorf("%q is read: %v", wrong, err)
+		}
 	}
 	for i := range b {
 		wrong := bytes.Clone(b)

@@ -3,7 +3,9 @@ package beacon
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -20,9 +22,10 @@ type Seal interface {
 //	 5  16  its boot id, drawn at each start
 //	21   8  the number of this beacon among those of the boot, from 1 on
 //	29   2  the TCP port that the node listens on
-//	31  16  the MAC of all before
+//	31   -  the addresses that it gives itself, HOST:PORT with commas between; mostly none
+//	 -  16  the MAC of all before
 //
-// Where the node is, the source of the datagram tells. There is no name, group or
+// Where the node is, the source of the datagram tells, unless it gives itself addresses. There is no name, group or
 // state in it: who has no key learns that there is a node, and where. The first 31
 // bytes mean the same in every version; what a later one adds stands between the
 // port and the MAC, which always comes last.
@@ -32,7 +35,7 @@ const (
 	head    = len(magic) + 1 + 16 + 8 + 2
 	size    = head + macSize
 	// maxSize is the longest beacon that any version may send.
-	maxSize = 128
+	maxSize = 512
 )
 
 // A message is what a beacon says.
@@ -41,6 +44,8 @@ type message struct {
 	boot   packet.ID
 	number uint64
 	port   uint16
+	// advertise are the addresses that the node gives itself.
+	advertise []string
 }
 
 var (
@@ -56,6 +61,7 @@ func encode(m message, seal Seal) []byte {
 	b = m.boot.Append(b)
 	b = binary.BigEndian.AppendUint64(b, m.number)
 	b = binary.BigEndian.AppendUint16(b, m.port)
+	b = append(b, strings.Join(m.advertise, ",")...)
 	mac := seal.MAC(b)
 	return append(b, mac[:]...)
 }
@@ -66,7 +72,7 @@ func decode(b []byte, major byte, seal Seal) (message, error) {
 	switch {
 	case len(b) > maxSize:
 		return message{}, errOversize
-	case len(b) < size, string(b[:len(magic)]) != magic, b[4] == major && len(b) != size:
+	case len(b) < size, string(b[:len(magic)]) != magic:
 		return message{}, errGarbage
 	case !seal.Verify(b[:len(b)-macSize], b[len(b)-macSize:]):
 		return message{}, errStranger
@@ -77,6 +83,12 @@ func decode(b []byte, major byte, seal Seal) (message, error) {
 	}
 	if m.port == 0 || m.number == 0 {
 		return message{}, errGarbage
+	}
+	if text := string(b[head : len(b)-macSize]); text != "" && m.major == major {
+		m.advertise = strings.Split(text, ",")
+		if mesh.CheckAddresses(m.advertise) != nil {
+			return message{}, errGarbage
+		}
 	}
 	return m, nil
 }

@@ -76,7 +76,7 @@ func (b *Beacon) say(conn *net.UDPConn, number uint64) error {
 	if err != nil {
 		return err
 	}
-	data := encode(message{major: mesh.Protocol, boot: b.cfg.Boot, number: number, port: b.cfg.TCP}, b.cfg.Seal)
+	data := encode(message{major: mesh.Protocol, boot: b.cfg.Boot, number: number, port: b.cfg.TCP, advertise: b.cfg.Advertise}, b.cfg.Seal)
 	if err := conn.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
 		b.counts.failed.Add(1)
 		return err

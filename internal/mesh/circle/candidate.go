@@ -8,9 +8,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/mesh/link"
 	"github.com/recap/pumpkin/packet"
 )
@@ -47,15 +50,18 @@ const (
 // A candidate is where a node may be reached.
 type candidate struct {
 	kind way
-	addr string // host:port, or a path
-	node string // of a socket: its name
+	by   mesh.Source // how it was learnt first
+	addr string      // host:port, or a path
+	node string      // of a socket: its name
 
 	// These are under the circle's lock.
 	boot   packet.ID // who was there, or is said to be
 	heard  time.Time // of it last
-	failed string    // why it could not be reached last
+	met    bool      // the process that is there was met
+	failed failure   // why it could not be reached last
 	told   bool      // that a node refuses this one
 	since  time.Time // it is refused, by this node or the other
+	logged []mesh.Reason
 	cancel context.CancelFunc
 	// unbelieved is its place among those that only beacons tell of, and that were never
 	// met; nil for others.
@@ -78,9 +84,20 @@ func (cand *candidate) at() string {
 	return "tcp://" + cand.addr
 }
 
-// consider takes a candidate, or hears of one again. beacon says that only a beacon tells
-// of it, which could be a recording.
-func (c *Circle) consider(cand *candidate, beacon bool) {
+// port is the TCP port of its address, 0 of a socket.
+func (cand *candidate) port() uint16 {
+	_, text, err := net.SplitHostPort(cand.addr)
+	port, numErr := strconv.ParseUint(text, 10, 16)
+	if cand.kind == socket || err != nil || numErr != nil {
+		return 0
+	}
+	return uint16(port)
+}
+
+// consider takes a candidate, or hears of one again. One that only a beacon tells of could be
+// a recording.
+func (c *Circle) consider(cand *candidate) {
+	beacon := cand.by == mesh.ByBeacon
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -91,11 +108,14 @@ func (c *Circle) consider(cand *candidate, beacon bool) {
 		if !beacon {
 			c.believe(old)
 		}
+		if old.by == mesh.ByItself {
+			old.by = cand.by
+		}
 		back := now.Sub(old.heard) > away
 		old.heard = now
 		if cand.boot != old.boot && !cand.boot.IsZero() {
 			// Another process is there now.
-			old.boot = cand.boot
+			old.boot, old.met = cand.boot, false
 			back = true
 		}
 		if back {
@@ -132,7 +152,7 @@ func (c *Circle) roomForBeacon() bool {
 		return true
 	}
 	for e := c.unbelieved.Front(); e != nil; e = e.Next() {
-		if cand := e.Value.(*candidate); cand.failed != "" {
+		if cand := e.Value.(*candidate); cand.failed.reason != "" {
 			c.drop(cand)
 			return true
 		}
@@ -240,13 +260,17 @@ func (c *Circle) met(cand *candidate) <-chan struct{} {
 func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, keep bool) {
 	var other *link.ProtocolError
 	if errors.As(err, &other) {
-		c.name(other.Hello, cand.at(), wrongProtocol(other.Hello.Protocol))
+		c.name(other.Hello, cand.at(), cand.by, mesh.OtherVersion, wrongProtocol(other.Hello.Protocol))
 	}
 	self, refused := errors.Is(err, link.ErrSelf), errors.Is(err, link.ErrRefused)
 	now := time.Now()
 	c.mu.Lock()
-	first := cand.failed == ""
-	cand.failed = err.Error()
+	reason := reasonOf(err)
+	cand.failed.note(reason, err, now)
+	first := cand.kind == join && !slices.Contains(cand.logged, reason)
+	if first {
+		cand.logged = append(cand.logged, reason)
+	}
 	switch {
 	case !refused && !errors.Is(err, errNamesake):
 		cand.since = time.Time{}
@@ -262,10 +286,10 @@ func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, kee
 	switch {
 	case tell:
 		c.log.Warn("a node refuses this one", "at", cand.at(), "err", err)
-	case cand.kind == join && first && self:
+	case first && self:
 		c.log.Warn("the address to join is this node's own", "address", cand.addr)
-	case cand.kind == join && first && !refused:
-		c.log.Warn("cannot join yet; trying again", "address", cand.addr, "err", err)
+	case first && !refused:
+		c.log.Warn("cannot join yet; trying again", "address", cand.addr, "reason", reason, "next", reason.Next(cand.port()), "err", err)
 	}
 	switch {
 	case cand.kind == socket || !cand.since.IsZero():

@@ -57,6 +57,9 @@ type Config struct {
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// Port is where this node listens over TCP; 0 is nowhere.
 	Port uint16
+	// Advertise are the addresses, host:port, at which others reach this node; none is where
+	// they see it, at Port.
+	Advertise []string
 	// Join are addresses, host:port, that are dialled for ever.
 	Join []string
 	// Shared says that all nodes have one store.
@@ -88,7 +91,8 @@ type Circle struct {
 	dropped    int64
 	members    map[packet.ID]*member
 	visits     map[packet.ID]*visit
-	others     map[packet.ID]*Other
+	others     map[packet.ID]*other
+	notices    notices
 	under      sync.WaitGroup // candidates
 }
 
@@ -101,16 +105,20 @@ func New(cfg Config) (*Circle, error) {
 	case len(cfg.Join) > 0 && !cfg.far():
 		return nil, errors.New("nodes are joined over TCP, which needs a key")
 	}
+	if err := mesh.CheckAddresses(cfg.Advertise); err != nil {
+		return nil, fmt.Errorf("where the node is reached: %w", err)
+	}
 	c := &Circle{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()),
-		me:           link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port},
+		me:           link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port, Advertise: cfg.Advertise},
 		dials:        make(chan struct{}, maxDials),
 		kick:         make(chan struct{}, 1),
 		folderPeriod: folderPeriod,
 		candidates:   map[string]*candidate{},
 		members:      map[packet.ID]*member{},
 		visits:       map[packet.ID]*visit{},
-		others:       map[packet.ID]*Other{},
+		others:       map[packet.ID]*other{},
+		notices:      notices{},
 	}
 	c.gossip.init()
 	c.server = link.NewServer(link.ServerConfig{
@@ -120,7 +128,7 @@ func New(cfg Config) (*Circle, error) {
 		if err := CheckAddress(address); err != nil {
 			return nil, err
 		}
-		c.consider(&candidate{kind: join, addr: address}, false)
+		c.consider(&candidate{kind: join, by: mesh.ByJoin, addr: address})
 	}
 	return c, nil
 }
@@ -157,6 +165,7 @@ func (c *Circle) Run(ctx context.Context) error {
 	if c.cfg.Folder != "" {
 		watching.Go(func() { c.watchFolder(ctx) })
 	}
+	watching.Go(func() { c.watchUnmet(ctx) })
 	c.tell(ctx)
 	watching.Wait()
 
@@ -215,21 +224,28 @@ func (c *Circle) peers() []mesh.Peer {
 }
 
 // Sight tells of a node that a beacon was heard of, and the major version of the protocol
-// that it speaks. It is believed once it was met there.
-func (c *Circle) Sight(boot packet.ID, addr netip.AddrPort, protocol int) {
-	c.sight(boot, addr, protocol, true)
-}
-
-func (c *Circle) sight(boot packet.ID, addr netip.AddrPort, protocol int, beacon bool) {
-	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	switch {
-	case boot == c.me.Boot || !c.cfg.far() || !dialable(addr):
-		return
-	case protocol != mesh.Protocol:
-		c.name(link.Hello{Protocol: protocol, Boot: boot}, "tcp://"+addr.String(), wrongProtocol(protocol))
+// that it speaks. The addresses that it gives itself, if any, count in place of addr. It is
+// believed once it was met there.
+func (c *Circle) Sight(boot packet.ID, addr netip.AddrPort, protocol int, advertise ...string) {
+	if boot != c.me.Boot && c.cfg.far() && protocol != mesh.Protocol && dialable(addr) {
+		c.name(link.Hello{Protocol: protocol, Boot: boot}, "tcp://"+addr.String(), mesh.ByBeacon, mesh.OtherVersion, wrongProtocol(protocol))
 		return
 	}
-	c.consider(&candidate{kind: sighted, addr: addr.String(), boot: boot}, beacon)
+	c.sight(boot, addr, advertise, mesh.ByBeacon)
+}
+
+// sight considers where a node is said to be.
+func (c *Circle) sight(boot packet.ID, addr netip.AddrPort, advertise []string, by mesh.Source) {
+	if boot == c.me.Boot || !c.cfg.far() {
+		return
+	}
+	for _, at := range advertise {
+		c.consider(&candidate{kind: sighted, by: by, addr: at, boot: boot})
+	}
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	if len(advertise) == 0 && dialable(addr) {
+		c.consider(&candidate{kind: sighted, by: by, addr: addr.String(), boot: boot})
+	}
 }
 
 // dialable tells whether an address can be that of one node.

@@ -377,11 +377,11 @@ func TestSameName(t *testing.T) {
 		t.Errorf("a has %s; expected the first b alone", a.names())
 	}
 	found := false
-	for _, o := range a.Others() {
+	for _, o := range a.Unmet() {
 		found = found || o.Boot == second.me.Boot && strings.Contains(o.Why, "another with --data DIR")
 	}
 	if !found {
-		t.Errorf("the second b is not among %+v", a.Others())
+		t.Errorf("the second b is not among %+v", a.Unmet())
 	}
 	if n := strings.Count(a.log.String(), "is not a peer"); n != 1 {
 		t.Errorf("it is named %d times; expected once", n)
@@ -401,8 +401,8 @@ func TestOtherProtocol(t *testing.T) {
 		a.Sight(boot, netip.MustParseAddrPort("192.0.2.1:7900"), 7)
 		a.Sight(b.me.Boot, b.addr, mesh.Protocol)
 	}
-	testenv.Eventually(t, 5*time.Second, "both are listed", func() bool { return len(a.Others()) == 2 })
-	for _, o := range a.Others() {
+	testenv.Eventually(t, 5*time.Second, "both are listed", func() bool { return len(a.Unmet()) == 2 })
+	for _, o := range a.Unmet() {
 		if !strings.Contains(o.Why, "protocol") {
 			t.Errorf("%+v", o)
 		}
@@ -419,8 +419,8 @@ func TestUnreachable(t *testing.T) {
 	b.Sight(a.me.Boot, a.addr, mesh.Protocol)
 	n.expect(b, 5*time.Second, "a tcp")
 	testenv.Eventually(t, 5*time.Second, "a says that it cannot reach b", func() bool {
-		o := a.Others()
-		return len(o) == 1 && o[0].Node == "b" && strings.Contains(o[0].Why, "reaches us, but we cannot reach it at 127.0.0.1:1: ")
+		o := a.Unmet()
+		return len(o) == 1 && o[0].Node == "b" && o[0].Reason == mesh.OneWay && o[0].At == "tcp://127.0.0.1:1" && strings.HasSuffix(o[0].Why, mesh.ConnectionRefused.Why())
 	})
 }
 
@@ -461,8 +461,10 @@ func TestJoinLater(t *testing.T) {
 	g.Go(func() error { return a.Serve(ctx, l, true) })
 	n.expect(b, 10*time.Second, "a tcp")
 	n.expect(a, 10*time.Second, "b tcp")
-	if n := strings.Count(b.log.String(), "cannot join yet"); n != 1 {
-		t.Errorf("the failure is told %d times; expected once", n)
+	for _, reason := range []mesh.Reason{mesh.ConnectionRefused, mesh.NoNode} {
+		if n := strings.Count(b.log.String(), fmt.Sprintf("reason=%s ", reason)); n != 1 {
+			t.Errorf("the failure %s is told %d times; expected once:\n%s", reason, n, b.log)
+		}
 	}
 	if !strings.Contains(b.log.String(), "joined") {
 		t.Errorf("that it works is not told:\n%s", b.log)
@@ -511,11 +513,11 @@ func TestBounds(t *testing.T) {
 	for _, wrong := range []string{"0.0.0.0:7900", "224.0.0.1:7900", "10.0.0.1:0", "[::]:1"} {
 		c.Sight(packet.NewID(), netip.MustParseAddrPort(wrong), mesh.Protocol)
 	}
-	if got := c.Counts(); got.Candidates != maxUnbelieved || got.Dropped != 2*maxCandidates-maxUnbelieved || len(c.Others()) != maxOthers {
-		t.Errorf("%+v and %d others", got, len(c.Others()))
+	if got := c.Counts(); got.Candidates != maxUnbelieved || got.Dropped != 2*maxCandidates-maxUnbelieved || len(c.Unmet()) != maxOthers {
+		t.Errorf("%+v and %d others", got, len(c.Unmet()))
 	}
 	for i := range 2 * maxCandidates { // as other nodes tell of them
-		c.sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 7900), mesh.Protocol, false)
+		c.sight(packet.NewID(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 7900), nil, mesh.ByNode)
 	}
 	if got := c.Counts(); got.Candidates != maxCandidates {
 		t.Errorf("%+v", got)

@@ -7,6 +7,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/recap/pumpkin/internal/local"
+	"github.com/recap/pumpkin/internal/mesh"
 )
 
 const (
@@ -71,12 +72,12 @@ func (c *Circle) seeSockets(peers []local.Peer) {
 		if p.Node == c.me.Node {
 			continue
 		}
-		cand := &candidate{kind: socket, addr: p.Path, node: p.Node}
+		cand := &candidate{kind: socket, by: mesh.ByFolder, addr: p.Path, node: p.Node}
 		there[cand.key()] = true
 		if len(there) > maxCandidates/2 {
 			break
 		}
-		c.consider(cand, false)
+		c.consider(cand)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

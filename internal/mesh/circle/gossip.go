@@ -35,14 +35,14 @@ func (g *gossip) add(who link.Hello, addr netip.AddrPort) {
 	if !addr.IsValid() {
 		addr = netip.AddrPortFrom(netip.IPv6Unspecified(), who.Port)
 	}
-	if addr.Port() == 0 || addr.Addr().IsLinkLocalUnicast() {
+	if len(who.Advertise) == 0 && (addr.Port() == 0 || addr.Addr().IsLinkLocalUnicast()) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.drop(who.Boot)
 	g.mark++
-	g.told = append(g.told, told{g.mark, link.Sighting{Boot: who.Boot, Addr: addr}})
+	g.told = append(g.told, told{g.mark, link.Sighting{Boot: who.Boot, Addr: addr, Advertise: who.Advertise}})
 	close(g.more)
 	g.more = make(chan struct{})
 }
@@ -81,6 +81,10 @@ func (c *Circle) hear(from *member, found []link.Sighting) {
 	for _, s := range found {
 		addr := s.Addr
 		switch {
+		case len(s.Advertise) > 0:
+			if mesh.CheckAddresses(s.Advertise) != nil {
+				continue
+			}
 		case !addr.IsValid():
 			continue
 		case addr.Addr().IsUnspecified():
@@ -93,6 +97,6 @@ func (c *Circle) hear(from *member, found []link.Sighting) {
 		case addr.Addr().IsLoopback() && from.addr.IsValid() && !from.addr.Addr().IsLoopback():
 			continue // its loopback is not ours
 		}
-		c.sight(s.Boot, addr, mesh.Protocol, false)
+		c.sight(s.Boot, addr, s.Advertise, mesh.ByNode)
 	}
 }

@@ -18,6 +18,7 @@ type member struct {
 	addr  netip.AddrPort // over TCP
 	known bool           // it was met already, over a way as good as this
 	gone  chan struct{}  // closed when it is no member any more
+	alone time.Time      // since when it does not reach this node; zero while it does
 }
 
 // A visit is a node that has met this one.
@@ -25,6 +26,8 @@ type visit struct {
 	who  link.Hello
 	from netip.AddrPort // with the port that it listens on; zero for this machine
 	n    int            // how many watches there are
+	// since is when it began.
+	since time.Time
 }
 
 // clash is how long two nodes of one name have to be there before it is told:
@@ -66,12 +69,12 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 	if first, there := c.namesake(who); there {
 		c.mu.Unlock()
 		err := sameName(who.Node, first)
-		c.name(who, cand.at(), err.Error())
+		c.name(who, cand.at(), cand.by, mesh.NameTaken, err.Error())
 		return nil, err
 	}
 	old := c.members[who.Boot]
-	recovered := cand.failed != "" && cand.kind == join
-	cand.failed, cand.told, cand.since = "", false, time.Time{}
+	recovered := cand.failed.reason != "" && cand.kind == join
+	cand.failed, cand.met, cand.logged, cand.told, cand.since = failure{}, true, nil, false, time.Time{}
 	c.believe(cand)
 	delete(c.others, who.Boot)
 	switch {
@@ -82,6 +85,9 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 		fallthrough
 	default:
 		c.members[who.Boot] = m
+		if c.visits[who.Boot] == nil {
+			m.alone = time.Now()
+		}
 	}
 	c.mu.Unlock()
 	if cand.kind == join && (recovered || m.known) {
@@ -130,31 +136,37 @@ func (c *Circle) visit(who link.Hello, from netip.AddrPort) (leave func(), err e
 		return nil, link.ErrSelf
 	}
 	if who.Protocol != mesh.Protocol {
-		c.name(who, at, wrongProtocol(who.Protocol))
+		c.name(who, at, mesh.ByItself, mesh.OtherVersion, wrongProtocol(who.Protocol))
 		return func() {}, nil
 	}
 	c.mu.Lock()
 	if first, there := c.namesake(who); there {
 		c.mu.Unlock()
 		err := sameName(who.Node, first)
-		c.name(who, at, err.Error())
+		c.name(who, at, mesh.ByItself, mesh.NameTaken, err.Error())
 		return nil, fmt.Errorf("%w: %w", link.ErrRefused, err)
 	}
 	v := c.visits[who.Boot]
 	if v == nil {
-		v = &visit{who: who, from: from}
+		v = &visit{who: who, from: from, since: time.Now()}
 		c.visits[who.Boot] = v
 	}
 	v.n++
+	if m := c.members[who.Boot]; m != nil {
+		m.alone = time.Time{}
+	}
 	c.mu.Unlock()
 	if from.IsValid() {
-		c.sight(who.Boot, from, who.Protocol, false)
+		c.sight(who.Boot, from, who.Advertise, mesh.ByItself)
 	}
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if v.n--; v.n == 0 {
 			delete(c.visits, who.Boot)
+			if m := c.members[who.Boot]; m != nil {
+				m.alone = time.Now()
+			}
 		}
 	}, nil
 }

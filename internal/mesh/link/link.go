@@ -29,7 +29,9 @@
 //
 //	{"hello": {...}, "session": "..."}  the first line
 //	{"card": {...}}                     the node's card, at once and when it has changed
-//	{"peers": [{"boot", "addr"}, ...]}  where other nodes are reached over TCP, new ones each time
+//	{"peers": [{"boot", "addr", "advertise"}, ...]}
+//	                                    where other nodes are reached over TCP: new ones each time,
+//	                                    and all again now and then, as long as they are there
 //	{}                                  a beat, when there was nothing else for 2 s
 //
 // The session lives as long as the watch. What was leased under it outlives it for
@@ -120,6 +122,9 @@ const (
 	maxSessions = 8192
 	// maxStreams is how many requests one connection may have open.
 	maxStreams = 512
+	// gossipAgain is how often all that is known of other nodes is told again: that is how
+	// who cannot reach one of them learns that it is still there.
+	gossipAgain = 5 * time.Minute
 	// MaxPeers is how many addresses one line of gossip may have.
 	MaxPeers = 4096
 )
@@ -140,6 +145,9 @@ type Hello struct {
 	// Port is where the node listens over TCP, to be reached from where it
 	// came; 0 where it does not.
 	Port uint16 `json:"port,omitempty"`
+	// Advertise are the addresses, HOST:PORT, at which the node says that it is reached, in
+	// place of where it came from; at most [mesh.MaxAddresses].
+	Advertise []string `json:"advertise,omitempty"`
 }
 
 func (h Hello) check() error {
@@ -154,6 +162,9 @@ func (h Hello) check() error {
 	case len(h.Version) > packet.MaxName:
 		return fmt.Errorf("a version of %d bytes; at most %d are allowed", len(h.Version), packet.MaxName)
 	}
+	if err := mesh.CheckAddresses(h.Advertise); err != nil {
+		return fmt.Errorf("where the node says that it is reached: %w", err)
+	}
 	return nil
 }
 
@@ -161,6 +172,8 @@ func (h Hello) check() error {
 type Sighting struct {
 	Boot packet.ID      `json:"boot"`
 	Addr netip.AddrPort `json:"addr"`
+	// Advertise are the addresses that the node gives itself; they count in place of Addr.
+	Advertise []string `json:"advertise,omitempty"`
 }
 
 // A ProtocolError is a node that speaks another major version of the protocol.

@@ -106,6 +106,8 @@ func (s *Server) tell(ses *session, w http.ResponseWriter) error {
 	var soon <-chan time.Time // when gossip that has gathered goes out
 	idle := time.NewTimer(beat)
 	defer idle.Stop()
+	again := time.NewTicker(gossipAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-ses.ctx.Done():
@@ -119,6 +121,8 @@ func (s *Server) tell(ses *session, w http.ResponseWriter) error {
 			continue
 		case <-soon:
 			soon, err = nil, gossip()
+		case <-again.C:
+			mark, err = 0, gossip()
 		case <-idle.C:
 			err = write([]byte("{}\n"))
 		}

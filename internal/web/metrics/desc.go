@@ -27,6 +27,7 @@ var (
 	infoDesc        = gauge("node_info", "Always 1; the labels say which node it is.", "node", "group", "version")
 	startDesc       = gauge("node_start_time_seconds", "When the node started, in seconds since 1970.")
 	peersDesc       = gauge("peers", "Peers: other nodes of the network that this one is connected to.")
+	unreachedDesc   = gauge("unreached_nodes", "Nodes that were seen and are not reached, or met one way only.", "reason")
 	lapsedDesc      = counter("lease_losses_total", "Frames of this node's store whose lease was lost because the peer was silent for too long, or died.")
 	refusedDesc     = gauge("refused_seeds", "Seeds that do not run here because the network has another contract under their name.")
 	connectionsDesc = counter("ignored_connections_total", "Connections that came without the network's key.")

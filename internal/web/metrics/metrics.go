@@ -32,26 +32,27 @@ const (
 )
 
 // Handler serves the metrics of a node. What came from strangers is left out if
-// ignored is nil.
-func Handler(n *node.Node, ignored func() mesh.Ignored) http.Handler {
-	return promhttp.HandlerFor(Registry(n, ignored), promhttp.HandlerOpts{
+// ignored is nil, and who is not reached if outsiders is.
+func Handler(n *node.Node, ignored func() mesh.Ignored, outsiders func() []mesh.Outsider) http.Handler {
+	return promhttp.HandlerFor(Registry(n, ignored, outsiders), promhttp.HandlerOpts{
 		MaxRequestsInFlight: atATime, Timeout: 2 * askTime,
 	})
 }
 
 // Registry holds the metrics of a node, of its process and of Go.
-func Registry(n *node.Node, ignored func() mesh.Ignored) *prometheus.Registry {
+func Registry(n *node.Node, ignored func() mesh.Ignored, outsiders func() []mesh.Outsider) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
-		collector{node: n, ignored: ignored}, // describes itself by what it collects
+		collector{node: n, ignored: ignored, outsiders: outsiders}, // describes itself by what it collects
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return r
 }
 
 type collector struct {
-	node    *node.Node
-	ignored func() mesh.Ignored
+	node      *node.Node
+	ignored   func() mesh.Ignored
+	outsiders func() []mesh.Outsider
 }
 
 // Describe says nothing: which series there are depends on the seeds.
@@ -71,6 +72,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ignored := c.ignored()
 		connectionsDesc.send(ch, float64(ignored.Connections))
 		beaconsDesc.send(ch, float64(ignored.Beacons))
+	}
+	if c.outsiders != nil {
+		unreached(ch, c.outsiders())
 	}
 	c.seeds(ch, st)
 	waiting(ch, st.Waiting)
@@ -121,6 +125,17 @@ func (c collector) seeds(ch chan<- prometheus.Metric, st node.Status) {
 		if t := times[s.Manifest.Name]; t.Count > 0 {
 			batchDesc.histogram(ch, t, name)
 		}
+	}
+}
+
+// unreached sends how many nodes are not reached, for each reason.
+func unreached(ch chan<- prometheus.Metric, all []mesh.Outsider) {
+	count := map[mesh.Reason]float64{}
+	for _, o := range all {
+		count[o.Reason]++
+	}
+	for _, reason := range mesh.Reasons() {
+		unreachedDesc.send(ch, count[reason], string(reason))
 	}
 }
 

@@ -87,10 +87,14 @@ func busy(t *testing.T) *node.Node {
 
 func ignored() mesh.Ignored { return mesh.Ignored{Connections: 2, Beacons: 3} }
 
+func outsiders() []mesh.Outsider {
+	return []mesh.Outsider{{Reason: mesh.NoAnswer}, {Reason: mesh.OneWay}, {Reason: mesh.NoAnswer}}
+}
+
 // scrape asks as Prometheus does.
 func scrape(t *testing.T, n *node.Node, accept string) map[string]*dto.MetricFamily {
 	t.Helper()
-	server := httptest.NewServer(Handler(n, ignored))
+	server := httptest.NewServer(Handler(n, ignored, outsiders))
 	defer server.Close()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
@@ -172,6 +176,9 @@ func TestScrape(t *testing.T) {
 			{"pumpkin_store_holding", nil, 0},
 			{"pumpkin_ignored_connections_total", nil, 2},
 			{"pumpkin_ignored_beacons_total", nil, 3},
+			{"pumpkin_unreached_nodes", []string{"no-answer"}, 2},
+			{"pumpkin_unreached_nodes", []string{"one-way"}, 1},
+			{"pumpkin_unreached_nodes", []string{"refused"}, 0},
 		} {
 			if got := value(t, families, c.name, c.labels...); got != c.want {
 				t.Errorf("%s: %s%q is %v, want %v", accept[:10], c.name, c.labels, got, c.want)
@@ -211,7 +218,7 @@ func TestHistogramsAreNative(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	problems, err := testutil.GatherAndLint(Registry(busy(t), ignored))
+	problems, err := testutil.GatherAndLint(Registry(busy(t), ignored, outsiders))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,6 +98,19 @@ func (h *Host) Unplug() { h.lan.t.Helper(); h.lan.must(h.lan.hub.ip("link", "set
 // Plug connects the host.
 func (h *Host) Plug() { h.lan.t.Helper(); h.lan.must(h.lan.hub.ip("link", "set", h.port, "up")) }
 
+// Deafen has the host drop, without an answer, what comes over its cable to TCP ports of
+// others, as a firewall does; Hear ends that.
+func (h *Host) Deafen(ports string) {
+	h.lan.t.Helper()
+	// The rules for addresses of the host itself come first: they make room.
+	h.lan.must(h.space.ip("rule", "add", "pref", "10", "lookup", "local"))
+	h.lan.must(h.space.ip("rule", "del", "pref", "0", "lookup", "local"))
+	h.lan.must(h.space.ip("rule", "add", "pref", "1", "iif", "eth0", "ipproto", "tcp", "dport", ports, "blackhole"))
+}
+
+// Hear has the host take what Deafen has it drop.
+func (h *Host) Hear() { h.lan.t.Helper(); h.lan.must(h.space.ip("rule", "del", "pref", "1")) }
+
 // Start starts a process on the host.
 func (h *Host) Start(cmd *exec.Cmd) error { return h.space.do(cmd.Start) }
 

@@ -24,8 +24,8 @@ export class NodesPanel {
       <ul class="nodes">${m.nodes.map((n, i) => this.#node(n, i === 0))}</ul>
       ${m.orphans().length ? html`<h3>Inboxes of seeds that no node hosts</h3>
         <ul>${m.orphans().map((o) => html`<li>${plural(o.packets, 'packet')} for ${o.seed}: ${o.why}</li>`)}</ul>` : nothing}
-      ${m.outsiders.length ? html`<h3>Nodes that are not peers</h3>
-        <ul>${m.outsiders.map((o) => html`<li>${o.node ?? 'a node'} at ${o.at}: ${o.why} <span class="small">${ago(o.seen)}</span></li>`)}</ul>` : nothing}
+      ${m.outsiders.length ? html`<h3>Nodes that are not reached</h3>
+        <ul class="outsiders">${m.outsiders.map((o) => html`<li>${o.node ?? 'a node'} at ${o.at}: ${o.why}${o.next ? `: ${o.next}` : ''} <span class="small">${ago(o.since)}</span></li>`)}</ul>` : nothing}
       ${m.ignored.connections || m.ignored.beacons ? html`<p class="small">Ignored, since they came without the key: ${plural(m.ignored.connections, 'connection')}, ${plural(m.ignored.beacons, 'beacon')}.</p>` : nothing}
       <h3>Lately</h3>
       ${news().length ? html`<ul class="lately">${news().map((n) => html`<li class=${n.bad ? 'bad' : ''}><span class="small">${n.at.toLocaleTimeString([], { hour12: false })}</span> ${n.text}</li>`)}</ul>` : html`<p class="none">Nothing has happened since this page was opened.</p>`}
