@@ -12,9 +12,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/load"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -61,7 +61,7 @@ func (a *app) networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.
 
 // running is the automaton of what the nodes of a network host, and of what they
 // refuse to.
-func running(all web.Network) *dtn.Network {
+func running(all api.Network) *dtn.Network {
 	var hosted []dtn.Hosted
 	for _, m := range all.Nodes {
 		for _, s := range m.Seeds {

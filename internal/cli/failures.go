@@ -11,13 +11,13 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
 // sent is what one command has sent.
 type sent struct {
-	parcel web.Parcel
+	parcel api.Parcel
 	lines  bool // each line of it is a packet
 	taken  int
 }
@@ -54,7 +54,7 @@ var errSeen = errors.New("all were seen")
 
 // failuresOf groups what failed for good of packets that descend from some that were sent, most frequent
 // first. waiting says how many there are in each state.
-func failuresOf(ctx context.Context, client *web.Client, waiting map[packet.State]int, root func() func(packet.ID) bool) ([]failure, error) {
+func failuresOf(ctx context.Context, client *api.Client, waiting map[packet.State]int, root func() func(packet.ID) bool) ([]failure, error) {
 	var out []failure
 	var ours func(packet.ID) bool
 	for _, state := range slices.Sorted(maps.Keys(waiting)) {
@@ -66,7 +66,7 @@ func failuresOf(ctx context.Context, client *web.Client, waiting map[packet.Stat
 			ours = root()
 		}
 		var found []failure
-		err := client.Waiting(ctx, state, maxFailed, func(shown web.Shown) error {
+		err := client.Waiting(ctx, state, maxFailed, func(shown api.Shown) error {
 			if p := &shown.File.Packet; p.Fault != nil && ours(p.Ship.Root) {
 				found = addFailure(found, failure{state, p.Fault.Error, p.Fault.Output, 1})
 				left--

@@ -11,8 +11,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -49,7 +48,7 @@ about each seed that is away; without a terminal it lists them.`,
 	return cmd
 }
 
-func (a *app) forget(ctx context.Context, client *web.Client, name string, asJSON bool) error {
+func (a *app) forget(ctx context.Context, client *api.Client, name string, asJSON bool) error {
 	out, err := client.Everywhere().ForgetSeeds(ctx, name)
 	switch {
 	case err != nil:
@@ -115,8 +114,8 @@ func (a *app) forgetEach(ctx context.Context, f nodeFlags, asJSON bool) error {
 }
 
 // awayOf sums up which seeds are away, and what all nodes keep for them.
-func awayOf(all web.Network) []node.Away {
-	by := map[seed.Name]*node.Away{}
+func awayOf(all api.Network) []api.Away {
+	by := map[seed.Name]*api.Away{}
 	for _, m := range all.Nodes {
 		for _, s := range m.Away {
 			if sum := by[s.Seed]; sum != nil {
@@ -128,7 +127,7 @@ func awayOf(all web.Network) []node.Away {
 			by[s.Seed] = &s
 		}
 	}
-	out := []node.Away{}
+	out := []api.Away{}
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		out = append(out, *by[name])
 	}
@@ -136,6 +135,6 @@ func awayOf(all web.Network) []node.Away {
 }
 
 // keptLine says what is kept for a seed.
-func keptLine(s *node.Away) string {
-	return fmt.Sprintf("%s (hosted by %s)", keptFor(s.Seed, s.Packets, []node.Away{*s}), strings.Join(s.Nodes, ", "))
+func keptLine(s *api.Away) string {
+	return fmt.Sprintf("%s (hosted by %s)", keptFor(s.Seed, s.Packets, []api.Away{*s}), strings.Join(s.Nodes, ", "))
 }

@@ -1,12 +1,11 @@
 package cli
 
 import (
-	"github.com/dustin/go-humanize"
-
 	"encoding/json"
 	"io"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 )
 

@@ -15,10 +15,8 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/predict"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -57,26 +55,26 @@ and the packets that wait: where, since when the oldest, and why.`,
 }
 
 // network asks the running node what all nodes do.
-func (f *nodeFlags) network(ctx context.Context) (web.Network, error) {
+func (f *nodeFlags) network(ctx context.Context) (api.Network, error) {
 	client, _, err := f.client(ctx)
 	if err != nil {
-		return web.Network{}, err
+		return api.Network{}, err
 	}
 	defer client.Close()
 	return client.Network(ctx)
 }
 
 // status asks the running node what it does itself.
-func (f *nodeFlags) status(ctx context.Context) (node.Status, error) {
+func (f *nodeFlags) status(ctx context.Context) (api.Status, error) {
 	client, _, err := f.client(ctx)
 	if err != nil {
-		return node.Status{}, err
+		return api.Status{}, err
 	}
 	defer client.Close()
 	return client.Status(ctx)
 }
 
-func (a *app) printNetwork(all web.Network) error {
+func (a *app) printNetwork(all api.Network) error {
 	own, several := all.Nodes[0], len(all.Nodes) > 1
 	fmt.Fprintf(a.out, "node %s, group %s, start %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
@@ -124,7 +122,7 @@ func (a *app) printNetwork(all web.Network) error {
 }
 
 // printFolders writes what became of the files of folders that are watched.
-func printFolders(w io.Writer, all web.Network) {
+func printFolders(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, f := range m.Folders {
 			line := english.Plural(f.Taken, "file", "") + " taken"
@@ -142,7 +140,7 @@ func printFolders(w io.Writer, all web.Network) {
 }
 
 // printNodes writes the nodes of a network, each with how it is reached.
-func printNodes(w io.Writer, nodes []web.Member) {
+func printNodes(w io.Writer, nodes []api.Member) {
 	fmt.Fprintln(w, "NODE\tADDRESS\tVERSION\tUP\tSTORE")
 	for _, m := range nodes {
 		at, up, store := cmp.Or(m.At, "this node"), "-", strings.TrimPrefix(storeLine(m.Store), "store: ")
@@ -160,7 +158,7 @@ func printNodes(w io.Writer, nodes []web.Member) {
 }
 
 // printSeeds writes what each node does with each seed.
-func printSeeds(w io.Writer, all web.Network) {
+func printSeeds(w io.Writer, all api.Network) {
 	nodes := all.Nodes
 	several := len(nodes) > 1
 	where := func(node string) string {
@@ -176,7 +174,7 @@ func printSeeds(w io.Writer, all web.Network) {
 	}
 	type row struct {
 		node string
-		node.SeedStatus
+		api.SeedStatus
 	}
 	var rows []row
 	stored := map[seed.Name]int{} // any replica may take it, wherever it lies
@@ -208,7 +206,7 @@ func printSeeds(w io.Writer, all web.Network) {
 			running = "loading"
 		case s.Paused:
 			running = "paused"
-		case i != nil && i.State != node.InjectorRunning:
+		case i != nil && i.State != api.InjectorRunning:
 			running = string(i.State)
 		}
 		name := string(s.Manifest.Name)
@@ -236,7 +234,7 @@ func drainText(d predict.Drain) string {
 }
 
 // printNotLoaded writes which seeds are not loaded, and why.
-func printNotLoaded(w io.Writer, all web.Network) {
+func printNotLoaded(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		var loading []string
 		for _, s := range m.Seeds {
@@ -254,7 +252,7 @@ func printNotLoaded(w io.Writer, all web.Network) {
 }
 
 // printBehind writes for which seeds more comes in than they do.
-func printBehind(w io.Writer, all web.Network) {
+func printBehind(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, b := range m.Behind {
 			fmt.Fprintf(w, "\nseed %s falls behind: for %s its backlog in the store of %s has grown, to %s now and by %.0f each second; add workers, or another node with the seed\n",
@@ -264,7 +262,7 @@ func printBehind(w io.Writer, all web.Network) {
 }
 
 // printFiltered writes which seeds gave nothing for packets.
-func printFiltered(w io.Writer, all web.Network) {
+func printFiltered(w io.Writer, all api.Network) {
 	var list []string
 	for _, s := range all.Seeds {
 		if s.Filtered > 0 {
@@ -277,7 +275,7 @@ func printFiltered(w io.Writer, all web.Network) {
 }
 
 // printSilent writes which programs do not answer.
-func printSilent(w io.Writer, all web.Network) {
+func printSilent(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, s := range m.Seeds {
 			if s.Silent != "" {
@@ -288,7 +286,7 @@ func printSilent(w io.Writer, all web.Network) {
 }
 
 // printInterpreters writes which Python runs which seeds.
-func printInterpreters(w io.Writer, all web.Network) {
+func printInterpreters(w io.Writer, all api.Network) {
 	several := len(all.Nodes) > 1
 	for _, m := range all.Nodes {
 		by := map[string][]string{}
@@ -308,7 +306,7 @@ func printInterpreters(w io.Writer, all web.Network) {
 }
 
 // printFailing writes which seeds fail now, and when what failed is tried again, or the injector started.
-func printFailing(w io.Writer, all web.Network) {
+func printFailing(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, s := range m.Seeds {
 			if i := s.Injector; i != nil && i.Failed > 0 {
@@ -331,7 +329,7 @@ func printFailing(w io.Writer, all web.Network) {
 
 // printRefused writes which seeds do not run although they were to, and which
 // nodes are seen and not worked with.
-func printRefused(w io.Writer, all web.Network) {
+func printRefused(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, r := range m.Refused {
 			fmt.Fprintf(w, "\nseed %s of %s is refused: %s\n", r.Manifest.Name, m.Node, r.Why)
@@ -340,18 +338,18 @@ func printRefused(w io.Writer, all web.Network) {
 	for _, o := range all.Outsiders {
 		fmt.Fprintf(w, "\nnode %s at %s is not a peer: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
 	}
-	if i := all.Ignored; i != (mesh.Ignored{}) {
+	if i := all.Ignored; i != (api.Ignored{}) {
 		fmt.Fprintf(w, "\nignored, because they came without the key: %s, %s\n", english.Plural(int(i.Connections), "connection", ""), english.Plural(int(i.Beacons), "beacon", ""))
 	}
 }
 
 // storeLine says how the store does.
-func storeLine(s node.StoreStatus) string {
+func storeLine(s api.Store) string {
 	line := "store: " + s.Durability + ", " + bytesText(s.Used)
 	if s.Size > 0 {
 		line += fmt.Sprintf(" of %s (%d %%)", bytesText(s.Size), 100*s.Used/s.Size)
 	}
-	if why := s.Held(); why != "" {
+	if why := s.Held; why != "" {
 		line += "; injectors and senders wait: " + why
 	}
 	return line

@@ -19,6 +19,7 @@ import (
 	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
+	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -273,7 +274,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	stopWays()
 	wayErr := ways.Wait()
 	aborted := drain(n, f.store.durability, log, signals, own.lost)
-	away := n.Status(ctx).Away
+	away := web.StatusOf(n.Status(ctx)).Away
 	stopRun()
 	if err := a.awaitEnd(ended, signals, aborted); err != nil {
 		return err

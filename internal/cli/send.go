@@ -13,9 +13,8 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/inject"
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -79,7 +78,7 @@ func (f *sendFlags) place() (string, error) {
 }
 
 func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
-	parcel := web.Parcel{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
+	parcel := api.Parcel{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
 	if _, err := packet.ParseState(args[0]); err != nil {
 		return usageError{err}
 	}
@@ -119,7 +118,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	to := &sending{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
 	defer func() { to.client.Close() }()
 	if at, err := client.Status(ctx); err == nil { // else it goes as sending does
-		to.renamed = at.Store.Durability != node.Disk.String()
+		to.renamed = at.Store.Durability != api.OnDisk
 	}
 	if f.wait {
 		parcel.Follow = packet.NewID()
@@ -134,8 +133,8 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	if !f.lines && !f.json && from != "=" {
 		return again(parcel.ID, a.sendData(ctx, f, to, parcel, in))
 	}
-	var last web.Parcel
-	err = to.all(ctx, func() (web.Parcel, error) {
+	var last api.Parcel
+	err = to.all(ctx, func() (api.Parcel, error) {
 		parcel, err := next()
 		if err == nil {
 			last = parcel
@@ -162,7 +161,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 
 // sendData sends one packet whose data is all that in gives. Of a file it is sent again
 // where the node was away.
-func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web.Parcel, in io.Reader) error {
+func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel api.Parcel, in io.Reader) error {
 	var err error
 	if file, from, size := regular(in); file != nil {
 		to.tried = 1
@@ -205,7 +204,7 @@ func regular(in io.Reader) (file *os.File, from, size int64) {
 }
 
 // file is what was sent in the form of a .pkt file.
-func file(sent web.Parcel, node, group string) packet.File {
+func file(sent api.Parcel, node, group string) packet.File {
 	p := packet.Packet{
 		ID: sent.ID, Ship: packet.Ship{Root: sent.ID, Node: node}, State: sent.State, Data: string(sent.Data),
 	}
@@ -250,9 +249,9 @@ func (a *app) open(from string, args []string) (io.Reader, func(), error) {
 }
 
 // once gives one packet with all that r holds.
-func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
+func once(parcel api.Parcel, r io.Reader) func() (api.Parcel, error) {
 	given := false
-	return func() (web.Parcel, error) {
+	return func() (api.Parcel, error) {
 		if given {
 			return parcel, io.EOF
 		}
@@ -266,10 +265,10 @@ func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 // eachLine gives a packet for each line of r, without its end. Their ids are made of
 // the parcel's and the lines' numbers, so that whoever sends the same lines with the
 // same id again sends none twice.
-func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
+func eachLine(parcel api.Parcel, r io.Reader) func() (api.Parcel, error) {
 	lines, id := inject.NewLines(r, 0), parcel.ID
 	number := uint64(0)
-	return func() (web.Parcel, error) {
+	return func() (api.Parcel, error) {
 		data, err := lines.Next()
 		parcel.ID, parcel.Data = id.Output(number), data
 		number++
@@ -281,7 +280,7 @@ func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 // can be sent again. A node that ends says what it did not take of the last request, and
 // nothing of those before it that had no answer.
 func again(id packet.ID, err error) error {
-	var problem *web.Problem
+	var problem *api.Problem
 	refused := errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable
 	if err == nil || refused || errors.As(err, new(usageError)) {
 		return err

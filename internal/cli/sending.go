@@ -14,8 +14,8 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/web"
 )
 
 const (
@@ -42,8 +42,8 @@ const (
 // again.
 type sending struct {
 	node   string
-	find   func(context.Context) (*web.Client, string, error)
-	client *web.Client
+	find   func(context.Context) (*api.Client, string, error)
+	client *api.Client
 	say    func(string)
 	away   time.Duration
 	// renamed says that another start of the node has another name: it is waited for only as
@@ -56,12 +56,12 @@ type sending struct {
 
 // A read is what a source gave.
 type read struct {
-	parcel web.Parcel
+	parcel api.Parcel
 	err    error
 }
 
 // all sends what next gives until that is io.EOF.
-func (s *sending) all(ctx context.Context, next func() (web.Parcel, error)) error {
+func (s *sending) all(ctx context.Context, next func() (api.Parcel, error)) error {
 	// Nobody waits for its end: what it reads may never go on.
 	reads := make(chan read)
 	go func() {
@@ -94,7 +94,7 @@ func (s *sending) all(ctx context.Context, next func() (web.Parcel, error)) erro
 
 // gather waits for a packet, and takes with it those that come right behind. What the
 // source ends with is the error.
-func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err error) {
+func gather(ctx context.Context, reads <-chan read) (batch []api.Parcel, err error) {
 	wait := time.NewTimer(time.Hour)
 	defer wait.Stop()
 	for size := 0; len(batch) < maxBatch && size < maxBatchBytes; {
@@ -120,16 +120,16 @@ func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err err
 }
 
 // batch sends these packets, again where it has to.
-func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
+func (s *sending) batch(ctx context.Context, batch []api.Parcel) error {
 	s.tried = len(batch)
 	err := s.keep(ctx, func(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
 		left, at := batch, 0 // what sends may look at them once more after Send has failed
-		taken, err := s.client.Send(ctx, func() (web.Parcel, error) {
+		taken, err := s.client.Send(ctx, func() (api.Parcel, error) {
 			if at == len(left) {
-				return web.Parcel{}, io.EOF
+				return api.Parcel{}, io.EOF
 			}
 			at++
 			return left[at-1], nil
@@ -139,7 +139,7 @@ func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
 		s.taken, s.tried = s.taken+taken, s.tried-taken
 		return renumber(err, before)
 	})
-	if problem := (*web.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
+	if problem := (*api.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
 	return err
@@ -151,7 +151,7 @@ var numbered = regexp.MustCompile(`^packet ([0-9]+): `)
 // renumber gives a packet in the node's answer the number that it has among all, of which so
 // many were in requests before.
 func renumber(err error, before int) error {
-	problem, ok := err.(*web.Problem)
+	problem, ok := err.(*api.Problem)
 	if !ok {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *sending) keep(ctx context.Context, send func(context.Context) error) er
 	for {
 		before, began := s.taken, time.Now()
 		err := send(ctx)
-		var problem *web.Problem
+		var problem *api.Problem
 		switch {
 		case err == nil:
 			return nil

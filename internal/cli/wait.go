@@ -13,8 +13,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -43,8 +42,8 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	id, taken := sent.parcel.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
-	var sum node.Ledger
-	var away []node.Away
+	var sum api.Ledger
+	var away []api.Away
 	var failures []failure
 	at, err := f.status(ctx)
 	if err != nil {
@@ -77,7 +76,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 			}
 			client.Close()
 		}
-		if err != nil && ctx.Err() == nil && at.Store.Durability != node.Disk.String() && at.Store.Durability != node.InCluster {
+		if err != nil && ctx.Err() == nil && at.Store.Durability != api.OnDisk && at.Store.Durability != api.InCluster {
 			return fmt.Errorf("the node %s has ended, and with --durability %s it kept packets only in memory: what had not ended is lost: %w", name, at.Store.Durability, err)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -90,7 +89,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 					fmt.Fprintf(forPeople(a.err), "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
 				}
 			}
-			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Ended()))
+			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Ended))
 		}
 		select {
 		case <-time.After(every):
@@ -111,7 +110,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	for _, count := range sum.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept, Filtered: sum.Filtered, Failures: failures}
+	out := outcome{Node: name, Taken: taken, Ended: sum.Ended, Waiting: sum.Waiting, Kept: sum.Kept, Filtered: sum.Filtered, Failures: failures}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err
@@ -139,13 +138,13 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 }
 
 // keptFor says that copies are kept for a seed that is away.
-func keptFor(name seed.Name, count int, away []node.Away) string {
+func keptFor(name seed.Name, count int, away []api.Away) string {
 	verb, long := "are", "away"
 	if count == 1 {
 		verb = "is"
 	}
-	if i := slices.IndexFunc(away, func(s node.Away) bool { return s.Seed == name }); i >= 0 {
-		long = away[i].Text()
+	if i := slices.IndexFunc(away, func(s api.Away) bool { return s.Seed == name }); i >= 0 {
+		long = away[i].Text
 	}
 	return fmt.Sprintf("%s %s kept for %s, %s", english.Plural(count, "copy", "copies"), verb, name, long)
 }
@@ -179,7 +178,7 @@ func (p *progress) clear() {
 
 // tellWhenHeld says on standard error why sending does not go on, until the
 // context ends: the store of the node may be full.
-func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
+func (a *app) tellWhenHeld(ctx context.Context, client *api.Client) {
 	for {
 		select {
 		case <-time.After(2 * time.Second):
@@ -190,7 +189,7 @@ func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
 		if err != nil {
 			continue // the node may be too busy to tell, or gone, which the send will find
 		}
-		if why := st.Store.Held(); why != "" {
+		if why := st.Store.Held; why != "" {
 			fmt.Fprintf(forPeople(a.err), "the node takes no packets now: %s; waiting until it does (Ctrl-C stops waiting)\n", why)
 			return
 		}

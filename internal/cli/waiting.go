@@ -16,8 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -96,7 +95,7 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 // A waitingAt is what waits in a state or an inbox of one node.
 type waitingAt struct {
 	Node string `json:"node"`
-	node.Waiting
+	api.Waiting
 }
 
 // printWaiting writes a table of what waits; over several nodes it says where.
@@ -113,14 +112,14 @@ func printWaiting(w io.Writer, waits []waitingAt, several bool) {
 	}
 }
 
-func (a *app) showWaiting(ctx context.Context, client *web.Client, f waitingFlags, waits []waitingAt) error {
+func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlags, waits []waitingAt) error {
 	packets := map[packet.State]int{}
 	for _, q := range waits {
 		packets[q.State] += q.Packets
 	}
 	delete(packets, "") // inboxes: their packets are for their seeds
 	for _, state := range slices.Sorted(maps.Keys(packets)) {
-		err := client.Waiting(ctx, state, f.limit, func(shown web.Shown) error {
+		err := client.Waiting(ctx, state, f.limit, func(shown api.Shown) error {
 			if f.json {
 				return printJSON(a.out, shown.File)
 			}
@@ -190,8 +189,8 @@ func parseStates(args []string) (map[packet.State]bool, error) {
 }
 
 // selection reads STATE and ID arguments.
-func selection(args []string) (node.Selection, error) {
-	var sel node.Selection
+func selection(args []string) (api.Selection, error) {
+	var sel api.Selection
 	for _, arg := range args {
 		if strings.Contains(arg, ":") {
 			state, err := packet.ParseState(arg)
@@ -222,7 +221,7 @@ failed, with all its attempts again.`,
 		Example: "  pmk retry Error:greet\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*web.Client).Retry)
+			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*api.Client).Retry)
 		},
 	}
 	f.add(cmd)
@@ -248,7 +247,7 @@ func (a *app) dropCommand() *cobra.Command {
 					return err
 				}
 			}
-			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*web.Client).Drop)
+			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*api.Client).Drop)
 		},
 	}
 	f.add(cmd)
@@ -282,7 +281,7 @@ func (a *app) confirm(question string) error {
 	return errNo
 }
 
-func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*web.Client, context.Context, node.Selection) (int, error)) error {
+func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*api.Client, context.Context, api.Selection) (int, error)) error {
 	sel, err := selection(args)
 	if err != nil {
 		return usageError{err}
@@ -294,7 +293,7 @@ func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON boo
 	defer client.Close()
 	count, err := do(client.Everywhere(), ctx, sel)
 	if asJSON && err == nil {
-		return printJSON(a.out, web.Handled{Count: count})
+		return printJSON(a.out, api.Handled{Count: count})
 	}
 	if count > 0 || err == nil {
 		fmt.Fprintf(a.err, "%s %s\n", english.Plural(count, "packet", ""), done)

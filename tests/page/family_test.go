@@ -8,7 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/web/page"
 )
 
@@ -39,7 +39,7 @@ func TestFamily(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", page.Handler())
 	mux.HandleFunc("GET /api/v1/network", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(web.Network{Seeds: []web.Seed{}, States: []web.State{}}) // an error here is the browser's going away
+		json.NewEncoder(w).Encode(api.Network{Seeds: []api.Seed{}, States: []api.State{}}) // an error here is the browser's going away
 	})
 	mux.HandleFunc("GET /api/v1/trace/{id}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, family) })
 	url := link(t, mux)

@@ -6,15 +6,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/predict"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/seed"
 )
 
 // A Sample is what a network did between two looks at it.
 type Sample struct {
 	At      time.Time   `json:"at"`
-	Network web.Network `json:"network"`
+	Network api.Network `json:"network"`
 	Seeds   []Row       `json:"seeds"`
 }
 
@@ -38,7 +38,7 @@ type Row struct {
 
 // Compare makes a sample of a network as it is now and as it was; before may be
 // nil, then nothing is known of rates.
-func Compare(before *Sample, now time.Time, net web.Network) Sample {
+func Compare(before *Sample, now time.Time, net api.Network) Sample {
 	type place struct {
 		node string
 		run  string

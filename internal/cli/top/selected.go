@@ -5,19 +5,19 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
-// look draws all of the seed that is pointed at.
-func (p *page) look(v View) {
+// selected draws all of the seed that is pointed at.
+func (p *page) selected(v View) {
 	rows := v.Order.sorted(v.Sample.Seeds)
 	if len(rows) == 0 {
 		p.add(plain, "There are no seeds.")
 		return
 	}
 	r := rows[v.cursor(rows)]
-	var first *node.SeedStatus
+	var first *api.SeedStatus
 	for _, m := range v.Sample.Network.Nodes {
 		for _, s := range m.Seeds {
 			if s.Manifest.Name == r.Seed && first == nil {

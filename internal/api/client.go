@@ -1,4 +1,9 @@
-package web
+// Package api is the HTTP API of a node as it goes over the wire: its values, and the client with
+// which pmk, the other nodes and tests ask. It knows nothing of what answers, which is package
+// web; openapi.json there describes the routes.
+//
+// Errors are problem documents (RFC 9457), see [Problem].
+package api
 
 import (
 	"bytes"
@@ -13,8 +18,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/trace"
 	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
 )
 
 // A Client speaks to one node. It is safe for concurrent use.
@@ -54,8 +60,8 @@ func (c *Client) Healthy(ctx context.Context) error {
 }
 
 // Status asks what the node does.
-func (c *Client) Status(ctx context.Context) (node.Status, error) {
-	var st node.Status
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var st Status
 	return st, c.call(ctx, http.MethodGet, "/api/v1/status", nil, &st)
 }
 
@@ -85,6 +91,63 @@ func (c *Client) Waiting(ctx context.Context, state packet.State, limit int, vis
 	})
 }
 
+// An Ask says how much is asked for: at most so many packets, with at most so many bytes of the
+// data of each.
+type Ask struct{ Limit, Bytes int }
+
+func (a Ask) query() string {
+	return "?limit=" + strconv.Itoa(a.Limit) + "&bytes=" + strconv.Itoa(a.Bytes)
+}
+
+// InState gives packets of a state that lie in stores.
+func (c *Client) InState(ctx context.Context, state packet.State, ask Ask) (Packets, error) {
+	var found Packets
+	return found, c.call(ctx, http.MethodGet, c.base+"states/"+url.PathEscape(string(state))+"/packets"+ask.query(), nil, &found)
+}
+
+// Find gives the copies of one packet that lie in stores.
+func (c *Client) Find(ctx context.Context, id packet.ID, ask Ask) (Packets, error) {
+	var found Packets
+	return found, c.call(ctx, http.MethodGet, c.base+"packets/"+id.String()+ask.query(), nil, &found)
+}
+
+// Data is all of a packet's data and its size, -1 if that is not known. The caller closes it.
+func (c *Client) Data(ctx context.Context, id packet.ID) (data io.ReadCloser, size int64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+c.base+"packets/"+id.String()+"/data", nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp, err := c.ask(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	return resp.Body, resp.ContentLength, nil
+}
+
+// Events gives what the node says of itself whenever that is new, until ctx ends or the node does,
+// which is an error as well.
+func (c *Client) Events(ctx context.Context, visit func(Status)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/api/v1/events", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.ask(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return ReadEvents(resp.Body, func(event string, data []byte) error {
+		var st Status
+		if event != StatusEvent {
+			return nil
+		} else if err := json.Unmarshal(data, &st); err != nil {
+			return err
+		}
+		visit(st)
+		return nil
+	})
+}
+
 // SendData injects one packet whose data r gives, of that size in bytes, or -1
 // if it is not known. While the node's store is full it waits. Its data is held in memory on neither side.
 func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size int64) error {
@@ -96,35 +159,35 @@ func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size 
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", rawData)
-	req.Header.Set(prefer, waitLong)
+	req.Header.Set("Content-Type", RawType)
+	req.Header.Set(Prefer, WaitLong)
 	req.ContentLength = size
 	return c.do(req, func(dec *json.Decoder) error { return dec.Decode(new(Receipt)) })
 }
 
 // Ledger asks what became of the packets that are followed under the id.
-func (c *Client) Ledger(ctx context.Context, id packet.ID) (node.Ledger, error) {
-	var sum node.Ledger
+func (c *Client) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
+	var sum Ledger
 	return sum, c.call(ctx, http.MethodGet, "/api/v1/ledgers/"+id.String(), nil, &sum)
 }
 
 // Forget removes a ledger.
 func (c *Client) Forget(ctx context.Context, id packet.ID) error {
-	var sum node.Ledger
+	var sum Ledger
 	return c.call(ctx, http.MethodDelete, "/api/v1/ledgers/"+id.String(), nil, &sum)
 }
 
 // Retry sends waiting packets on again and returns how many.
-func (c *Client) Retry(ctx context.Context, sel node.Selection) (int, error) {
+func (c *Client) Retry(ctx context.Context, sel Selection) (int, error) {
 	return c.handle(ctx, c.base+"retry", sel)
 }
 
 // Drop ends waiting packets and returns how many.
-func (c *Client) Drop(ctx context.Context, sel node.Selection) (int, error) {
+func (c *Client) Drop(ctx context.Context, sel Selection) (int, error) {
 	return c.handle(ctx, c.base+"drop", sel)
 }
 
-func (c *Client) handle(ctx context.Context, path string, sel node.Selection) (int, error) {
+func (c *Client) handle(ctx context.Context, path string, sel Selection) (int, error) {
 	body, err := json.Marshal(sel)
 	if err != nil {
 		return 0, err
@@ -173,8 +236,8 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 	var receipt Receipt
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets", r)
 	if err == nil {
-		req.Header.Set("Content-Type", linesType)
-		req.Header.Set(prefer, waitLong)
+		req.Header.Set("Content-Type", LinesType)
+		req.Header.Set(Prefer, WaitLong)
 		err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&receipt) })
 	}
 	r.Close()
@@ -186,6 +249,78 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 	}
 	<-ended
 	return receipt.Taken, source
+}
+
+// Trace asks for the family of the packet or the ship that has the id, or of
+// which it is the begin.
+func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
+	var t trace.Trace
+	return t, c.call(ctx, http.MethodGet, "/api/v1/trace/"+url.PathEscape(id), nil, &t)
+}
+
+// Share asks what the one node knows of the id.
+func (c *Client) Share(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
+	path := "/api/v1/trace/" + id.String() + "/share"
+	if !stored {
+		path += "?stored=no"
+	}
+	var s trace.Share
+	return s, c.call(ctx, http.MethodGet, path, nil, &s)
+}
+
+// Pause has a seed take no more packets, and gives the nodes on which. An empty
+// node is all that the client means.
+func (c *Client) Pause(ctx context.Context, name seed.Name, node string) ([]string, error) {
+	return c.Turn(ctx, name, "pause", node)
+}
+
+// Resume is the opposite of Pause.
+func (c *Client) Resume(ctx context.Context, name seed.Name, node string) ([]string, error) {
+	return c.Turn(ctx, name, "resume", node)
+}
+
+// Turn pauses a seed or resumes it, as the verb says.
+func (c *Client) Turn(ctx context.Context, name seed.Name, verb, node string) ([]string, error) {
+	path := c.base + "seeds/" + url.PathEscape(string(name)) + "/" + verb
+	if node != "" {
+		path += "?node=" + url.QueryEscape(node)
+	}
+	var done Paused
+	err := c.call(ctx, http.MethodPost, path, nil, &done)
+	return done.Nodes, err
+}
+
+// ForgetSeeds ends what is kept for a seed that is away, or for all seeds of a node that is.
+func (c *Client) ForgetSeeds(ctx context.Context, name string) (Forgotten, error) {
+	var out Forgotten
+	return out, c.call(ctx, http.MethodPost, c.base+"forget/"+url.PathEscape(name), nil, &out)
+}
+
+// Backup has the node copy what it has stored into a folder of its machine. visit is
+// called as it goes on.
+func (c *Client) Backup(ctx context.Context, dir string, visit func(BackupState)) (last BackupState, err error) {
+	body, err := json.Marshal(BackupOrder{Dir: dir})
+	if err != nil {
+		return last, err
+	}
+	err = c.stream(ctx, http.MethodPost, "/api/v1/backup", bytes.NewReader(body), func(dec *json.Decoder) error {
+		for {
+			last = BackupState{}
+			if err := dec.Decode(&last); err == io.EOF {
+				return errors.New("the node has ended before the backup did")
+			} else if err != nil {
+				return fmt.Errorf("the node's answer: %w", err)
+			}
+			switch {
+			case last.Error != "":
+				return errors.New(last.Error)
+			case last.Done:
+				return nil
+			}
+			visit(last)
+		}
+	})
+	return last, err
 }
 
 // call asks and reads one answer.
@@ -208,6 +343,16 @@ func (c *Client) stream(ctx context.Context, method, path string, body io.Reader
 }
 
 func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
+	resp, err := c.ask(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return read(json.NewDecoder(resp.Body))
+}
+
+// ask is the answer, whose body the caller closes; what is none is an error.
+func (c *Client) ask(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		// What a url.Error adds is where all requests go, and a query that nobody can read.
@@ -215,16 +360,15 @@ func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
 		if errors.As(err, &asked) {
 			err = asked.Err
 		}
-		return fmt.Errorf("asking the node: %w", err)
+		return nil, fmt.Errorf("asking the node: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
 	defer resp.Body.Close()
-	dec := json.NewDecoder(resp.Body)
-	if resp.StatusCode == http.StatusOK {
-		return read(dec)
-	}
 	problem := &Problem{Status: resp.StatusCode}
-	if !strings.HasPrefix(resp.Header.Get("Content-Type"), problemType) || dec.Decode(problem) != nil {
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), ProblemType) || json.NewDecoder(resp.Body).Decode(problem) != nil {
 		problem.Detail = "the node answered " + resp.Status
 	}
-	return problem
+	return nil, problem
 }
