@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/seed"
 )
@@ -82,25 +82,14 @@ func (a *app) printNetwork(all api.Network) error {
 		printNodes(w, all.Nodes)
 	}
 	printSeeds(w, all)
-	var waits []waitingAt
-	for _, m := range all.Nodes {
-		for _, q := range m.Waiting {
-			waits = append(waits, waitingAt{m.Node, q})
-		}
-	}
+	waits := sum.Waiting(all.Nodes)
 	if len(waits) > 0 {
 		fmt.Fprintln(w)
 		printWaiting(w, waits, several)
 	}
-	printNotLoaded(w, all)
-	for _, s := range awayOf(all) {
-		fmt.Fprintf(w, "\n%s; 'pmk forget %s' ends that\n", keptLine(&s), s.Seed)
+	for _, found := range sum.Findings(&all, time.Now()) {
+		fmt.Fprintf(w, "\n%s\n", found.Text)
 	}
-	printFiltered(w, all)
-	printSilent(w, all)
-	printBehind(w, all)
-	printFailing(w, all)
-	printRefused(w, all)
 	printFolders(w, all)
 	printInterpreters(w, all)
 	if err := w.Flush(); err != nil {
@@ -177,16 +166,12 @@ func printSeeds(w io.Writer, all api.Network) {
 		api.SeedStatus
 	}
 	var rows []row
-	stored := map[seed.Name]int{} // any replica may take it, wherever it lies
 	for _, m := range nodes {
 		for _, s := range m.Seeds {
 			rows = append(rows, row{m.Node, s})
-			stored[s.Manifest.Name] += s.Stored
-		}
-		for _, in := range m.Inboxes {
-			stored[in.Seed] += in.Packets
 		}
 	}
+	stored := sum.Stored(nodes)
 	if several { // replicas side by side
 		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Manifest.Name, b.Manifest.Name) })
 	}
@@ -233,58 +218,6 @@ func drainText(d predict.Drain) string {
 	return fmt.Sprintf("%s ±%.0f%%", d.Time.Round(roundTo(d.Time)), 100*d.Error)
 }
 
-// printNotLoaded writes which seeds are not loaded, and why.
-func printNotLoaded(w io.Writer, all api.Network) {
-	for _, m := range all.Nodes {
-		var loading []string
-		for _, s := range m.Seeds {
-			switch why, _, _ := strings.Cut(s.NotLoaded, "\n"); {
-			case why != "":
-				fmt.Fprintf(w, "\nseed %s of %s is not loaded: %s; this is tried again, and its packets wait\n", s.Manifest.Name, m.Node, why)
-			case s.Loading:
-				loading = append(loading, filepath.Base(s.Manifest.File))
-			}
-		}
-		if len(loading) > 0 {
-			fmt.Fprintf(w, "\nnode %s is loading %s\n", m.Node, strings.Join(loading, ", "))
-		}
-	}
-}
-
-// printBehind writes for which seeds more comes in than they do.
-func printBehind(w io.Writer, all api.Network) {
-	for _, m := range all.Nodes {
-		for _, b := range m.Behind {
-			fmt.Fprintf(w, "\nseed %s falls behind: for %s its backlog in the store of %s has grown, to %s now and by %.0f each second; add workers, or another node with the seed\n",
-				b.Seed, age(b.Since), m.Node, english.Plural(b.Packets, "packet", ""), b.Growth)
-		}
-	}
-}
-
-// printFiltered writes which seeds gave nothing for packets.
-func printFiltered(w io.Writer, all api.Network) {
-	var list []string
-	for _, s := range all.Seeds {
-		if s.Filtered > 0 {
-			list = append(list, fmt.Sprintf("%d filtered by %s", s.Filtered, s.Name))
-		}
-	}
-	if len(list) > 0 {
-		fmt.Fprintf(w, "\n%s\n", strings.Join(list, ", "))
-	}
-}
-
-// printSilent writes which programs do not answer.
-func printSilent(w io.Writer, all api.Network) {
-	for _, m := range all.Nodes {
-		for _, s := range m.Seeds {
-			if s.Silent != "" {
-				fmt.Fprintf(w, "\nseed %s of %s %s; the log says what the cause may be\n", s.Manifest.Name, m.Node, s.Silent)
-			}
-		}
-	}
-}
-
 // printInterpreters writes which Python runs which seeds.
 func printInterpreters(w io.Writer, all api.Network) {
 	several := len(all.Nodes) > 1
@@ -302,44 +235,6 @@ func printInterpreters(w io.Writer, all api.Network) {
 			}
 			fmt.Fprintf(w, "\n%s runs %s%s\n", interpreter, strings.Join(by[interpreter], ", "), at)
 		}
-	}
-}
-
-// printFailing writes which seeds fail now, and when what failed is tried again, or the injector started.
-func printFailing(w io.Writer, all api.Network) {
-	for _, m := range all.Nodes {
-		for _, s := range m.Seeds {
-			if i := s.Injector; i != nil && i.Failed > 0 {
-				line := fmt.Sprintf("injector %s of %s: %s", s.Manifest.Name, m.Node, i.Text(time.Now()))
-				if len(s.Errors) > 0 {
-					line += ": " + s.Errors[0].Error
-				}
-				fmt.Fprintf(w, "\n%s\n", line)
-				continue
-			}
-			for _, e := range s.Errors {
-				if wait := time.Until(e.Next); wait > 0 {
-					fmt.Fprintf(w, "\nseed %s of %s fails: %s (%s); the last packet is tried again in %v\n",
-						s.Manifest.Name, m.Node, e.Error, english.Plural(e.Count, "run", ""), wait.Round(time.Second))
-				}
-			}
-		}
-	}
-}
-
-// printRefused writes which seeds do not run although they were to, and which
-// nodes are seen and not worked with.
-func printRefused(w io.Writer, all api.Network) {
-	for _, m := range all.Nodes {
-		for _, r := range m.Refused {
-			fmt.Fprintf(w, "\nseed %s of %s is refused: %s\n", r.Manifest.Name, m.Node, r.Why)
-		}
-	}
-	for _, o := range all.Outsiders {
-		fmt.Fprintf(w, "\nnode %s at %s is not a peer: %s (seen %s ago)\n", cmp.Or(o.Node, "unknown"), o.At, o.Why, age(o.Seen))
-	}
-	if i := all.Ignored; i != (api.Ignored{}) {
-		fmt.Fprintf(w, "\nignored, because they came without the key: %s, %s\n", english.Plural(int(i.Connections), "connection", ""), english.Plural(int(i.Beacons), "beacon", ""))
 	}
 }
 

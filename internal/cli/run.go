@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
@@ -290,7 +291,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	}
 	for i := range away {
 		if away[i].Packets > 0 {
-			log.Info("of these " + keptLine(&away[i]))
+			log.Info("of these " + sum.Kept(&away[i]))
 		}
 	}
 	if lost := n.Abandoned(); lost > 0 {

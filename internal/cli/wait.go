@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -42,7 +43,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	id, taken := sent.parcel.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
-	var sum api.Ledger
+	var ledger api.Ledger
 	var away []api.Away
 	var failures []failure
 	at, err := f.status(ctx)
@@ -54,11 +55,11 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		// The node may be started again meanwhile: the ledger is still there.
 		client, _, err := f.client(ctx)
 		if err == nil {
-			sum, err = client.Ledger(ctx, id)
+			ledger, err = client.Ledger(ctx, id)
 			// Every packet was written down when it was taken: a ledger
 			// that lacks some is not the whole of it.
-			if err == nil && sum.Live == 0 && sum.Begun >= taken {
-				if len(sum.Kept) > 0 {
+			if err == nil && ledger.Live == 0 && ledger.Begun >= taken {
+				if len(ledger.Kept) > 0 {
 					at, err = client.Status(ctx)
 					away = at.Away
 				}
@@ -66,7 +67,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 					err = client.Forget(ctx, id)
 				}
 				if err == nil {
-					failures, err = failuresOf(ctx, client.Everywhere(), sum.Waiting, sent.root)
+					failures, err = failuresOf(ctx, client.Everywhere(), ledger.Waiting, sent.root)
 				}
 				client.Close()
 				if err != nil {
@@ -82,14 +83,14 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		if err != nil && ctx.Err() == nil {
 			progress.say("waiting for the node: " + err.Error())
 		} else {
-			for why, count := range sum.Held {
+			for why, count := range ledger.Held {
 				if !said[why] {
 					said[why] = true
 					progress.clear()
 					fmt.Fprintf(forPeople(a.err), "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
 				}
 			}
-			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Ended))
+			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(ledger.Live, "packet", ""), ledger.Ended))
 		}
 		select {
 		case <-time.After(every):
@@ -99,7 +100,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	}
 	progress.clear()
 	waits, failed := 0, 0
-	for state, count := range sum.Waiting {
+	for state, count := range ledger.Waiting {
 		if state.Type() == packet.ErrorType {
 			failed += count
 		} else {
@@ -107,25 +108,29 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		}
 	}
 	kept := 0
-	for _, count := range sum.Kept {
+	for _, count := range ledger.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Ended, Waiting: sum.Waiting, Kept: sum.Kept, Filtered: sum.Filtered, Failures: failures}
+	out := outcome{Node: name, Taken: taken, Ended: ledger.Ended, Waiting: ledger.Waiting, Kept: ledger.Kept, Filtered: ledger.Filtered, Failures: failures}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(a.err, "%s sent, %s finished\n", english.Plural(taken, "packet", ""), english.Plural(out.Ended, "run", ""))
-		for _, name := range slices.Sorted(maps.Keys(sum.Filtered)) {
-			fmt.Fprintf(a.err, "%d filtered by %s\n", sum.Filtered[name], name)
+		for _, name := range slices.Sorted(maps.Keys(ledger.Filtered)) {
+			fmt.Fprintf(a.err, "%d filtered by %s\n", ledger.Filtered[name], name)
 		}
-		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
-			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(sum.Waiting[state], "packet", ""), state, state)
+		for _, state := range slices.Sorted(maps.Keys(ledger.Waiting)) {
+			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(ledger.Waiting[state], "packet", ""), state, state)
 			printFailures(forPeople(a.err), failures, state)
 		}
-		for _, name := range slices.Sorted(maps.Keys(sum.Kept)) {
-			fmt.Fprintln(a.err, keptFor(name, sum.Kept[name], away))
+		for _, name := range slices.Sorted(maps.Keys(ledger.Kept)) {
+			long := "away"
+			if i := slices.IndexFunc(away, func(s api.Away) bool { return s.Seed == name }); i >= 0 {
+				long = away[i].Text
+			}
+			fmt.Fprintf(a.err, "%s, %s\n", sum.Copies(name, ledger.Kept[name]), long)
 		}
 	}
 	switch {
@@ -135,18 +140,6 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		return errWaits
 	}
 	return nil
-}
-
-// keptFor says that copies are kept for a seed that is away.
-func keptFor(name seed.Name, count int, away []api.Away) string {
-	verb, long := "are", "away"
-	if count == 1 {
-		verb = "is"
-	}
-	if i := slices.IndexFunc(away, func(s api.Away) bool { return s.Seed == name }); i >= 0 {
-		long = away[i].Text
-	}
-	return fmt.Sprintf("%s %s kept for %s, %s", english.Plural(count, "copy", "copies"), verb, name, long)
 }
 
 // A progress is one line on a terminal that changes; elsewhere it is nothing.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -66,13 +67,8 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	waits := []waitingAt{}
+	waits := slices.DeleteFunc(sum.Waiting(all.Nodes), func(w sum.WaitingAt) bool { return len(wanted) > 0 && !wanted[w.State] })
 	for _, m := range all.Nodes {
-		for _, w := range m.Waiting {
-			if len(wanted) == 0 || wanted[w.State] {
-				waits = append(waits, waitingAt{m.Node, w})
-			}
-		}
 		if m.Trouble != "" {
 			fmt.Fprintf(forPeople(a.err), "node %s does not answer; what waits there is not shown: %s\n", m.Node, m.Trouble)
 		}
@@ -92,14 +88,8 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 	return w.Flush()
 }
 
-// A waitingAt is what waits in a state or an inbox of one node.
-type waitingAt struct {
-	Node string `json:"node"`
-	api.Waiting
-}
-
 // printWaiting writes a table of what waits; over several nodes it says where.
-func printWaiting(w io.Writer, waits []waitingAt, several bool) {
+func printWaiting(w io.Writer, waits []sum.WaitingAt, several bool) {
 	where := func(node string) string {
 		if !several {
 			return ""
@@ -112,7 +102,7 @@ func printWaiting(w io.Writer, waits []waitingAt, several bool) {
 	}
 }
 
-func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlags, waits []waitingAt) error {
+func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlags, waits []sum.WaitingAt) error {
 	packets := map[packet.State]int{}
 	for _, q := range waits {
 		packets[q.State] += q.Packets

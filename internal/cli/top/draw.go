@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 )
 
 // Draw gives the lines of a view, no more than there is room for.
@@ -49,11 +50,9 @@ func (p *page) head(v View) {
 	}
 	own := v.Sample.Network.Nodes[0]
 	p.add(strong, "pmk top   node %s, group %s, up %s   %s", own.Node, own.Group, age(v.Sample.At, own.Since), v.Sample.At.Format("15:04:05"))
-	var waits int
-	for _, m := range v.Sample.Network.Nodes {
-		for _, w := range m.Waiting {
-			waits += w.Packets
-		}
+	waits := 0
+	for _, w := range sum.Waiting(v.Sample.Network.Nodes) {
+		waits += w.Packets
 	}
 	p.add(plain, "%s, %s, %s waiting", english.Plural(len(v.Sample.Network.Nodes), "node", ""), english.Plural(len(v.Sample.Seeds), "seed", ""), english.Plural(waits, "packet", ""))
 	if v.Trouble != "" {
@@ -69,16 +68,7 @@ const seedLine = "%s %8s %8s %7s %8s %7s %7s %7s %12s"
 // each.
 func (p *page) network(v View) {
 	rows, net := v.Order.sorted(v.Sample.Seeds), v.Sample.Network
-	type waiting struct {
-		node string
-		api.Waiting
-	}
-	var waits []waiting
-	for _, m := range net.Nodes {
-		for _, w := range m.Waiting {
-			waits = append(waits, waiting{m.Node, w})
-		}
-	}
+	waits := sum.Waiting(net.Nodes)
 	nodes, waitRows := min(len(net.Nodes), max(p.left()/4, 1)), min(len(waits), max(p.left()/4, 1))
 	room := p.left() - (nodes + 2) - 1
 	if waitRows > 0 {

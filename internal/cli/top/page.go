@@ -50,6 +50,20 @@ func (p *page) add(s style, format string, args ...any) {
 	p.lines = append(p.lines, line)
 }
 
+// addAll is a text on as many lines as it takes, broken between words.
+func (p *page) addAll(s style, text string) {
+	const indent = "  "
+	for len(text) > p.Width {
+		end := strings.LastIndexByte(text[:p.Width+1], ' ')
+		if end <= len(indent) {
+			break
+		}
+		p.add(s, "%s", text[:end])
+		text = indent + text[end+1:]
+	}
+	p.add(s, "%s", text)
+}
+
 // left is how many more lines there may be.
 func (p *page) left() int { return p.Height - len(p.lines) }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/seed"
 )
@@ -78,7 +79,6 @@ func Compare(before *Sample, now time.Time, net api.Network) Sample {
 			r.Failed += rate(s.Failed, c.failed, met)
 			r.Failures += s.Failed
 			r.Queued += s.Queued
-			r.Stored += s.Stored
 			r.Running += s.Running
 			r.Workers += s.Workers
 			r.Cost = max(r.Cost, s.Cost)
@@ -86,12 +86,12 @@ func Compare(before *Sample, now time.Time, net api.Network) Sample {
 				r.Paused++
 			}
 		}
-		for _, in := range m.Inboxes {
-			of(in.Seed).Stored += in.Packets
-		}
 		for _, b := range m.Behind {
 			of(b.Seed).Behind = true
 		}
+	}
+	for name, count := range sum.Stored(net.Nodes) {
+		of(name).Stored = count
 	}
 	for _, a := range net.Ahead {
 		of(a.Seed).Drain = a.Drain

@@ -95,7 +95,7 @@ func TestDraw(t *testing.T) {
 	look := full()
 	look.Look, look.At = true, "greet"
 	text = strings.Join(Draw(look, Screen{Width: 80, Height: 40}), "\n")
-	for _, want := range []string{"seed greet", "has fallen behind for 1m0s: its backlog in the store of", "a-node-with-a-long-~"} {
+	for _, want := range []string{"seed greet", "falls behind: for 1m0s its backlog in the store of", "a-node-with-a-long-~"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
