@@ -65,44 +65,48 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return st, c.call(ctx, http.MethodGet, "/api/v1/status", nil, &st)
 }
 
-// Waiting gives the first packets that wait in a state, oldest first, to visit.
-func (c *Client) Waiting(ctx context.Context, state packet.State, limit int, visit func(Shown) error) error {
-	path := c.base + "waiting/" + url.PathEscape(string(state)) + "?limit=" + strconv.Itoa(limit)
-	return c.stream(ctx, http.MethodGet, path, nil, func(dec *json.Decoder) error {
-		for {
-			var line struct {
-				Node   string          `json:"node"`
-				Packet json.RawMessage `json:"packet"`
-				Large  int64           `json:"large"`
-			}
-			if err := dec.Decode(&line); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("the node's answer: %w", err)
-			}
-			file, err := packet.ParseFile(line.Packet)
-			if err == nil {
-				err = visit(Shown{Node: line.Node, File: file, Large: line.Large})
-			}
-			if err != nil {
-				return err
-			}
-		}
-	})
+// An Ask says how much is asked for: at most so many packets, with at most so many bytes of the
+// data of each; of a state perhaps only those that wait, not those in the inboxes of seeds.
+type Ask struct {
+	Limit, Bytes int
+	Waiting      bool
 }
 
-// An Ask says how much is asked for: at most so many packets, with at most so many bytes of the
-// data of each.
-type Ask struct{ Limit, Bytes int }
-
 func (a Ask) query() string {
-	return "?limit=" + strconv.Itoa(a.Limit) + "&bytes=" + strconv.Itoa(a.Bytes)
+	q := "?limit=" + strconv.Itoa(a.Limit) + "&bytes=" + strconv.Itoa(a.Bytes)
+	if a.Waiting {
+		q += "&waiting=true"
+	}
+	return q
 }
 
 // InState gives packets of a state that lie in stores.
 func (c *Client) InState(ctx context.Context, state packet.State, ask Ask) (Packets, error) {
 	var found Packets
 	return found, c.call(ctx, http.MethodGet, c.base+"states/"+url.PathEscape(string(state))+"/packets"+ask.query(), nil, &found)
+}
+
+// EachInState gives packets of a state to visit, one after the other and however many: their data
+// is never all in memory.
+func (c *Client) EachInState(ctx context.Context, state packet.State, ask Ask, visit func(Packet) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+c.base+"states/"+url.PathEscape(string(state))+"/packets"+ask.query(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", LinesType)
+	return c.do(req, func(dec *json.Decoder) error {
+		for {
+			var p Packet
+			if err := dec.Decode(&p); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("the node's answer: %w", err)
+			}
+			if err := visit(p); err != nil {
+				return err
+			}
+		}
+	})
 }
 
 // Find gives the copies of one packet that lie in stores.
@@ -148,21 +152,39 @@ func (c *Client) Events(ctx context.Context, visit func(Status)) error {
 	})
 }
 
-// SendData injects one packet whose data r gives, of that size in bytes, or -1
-// if it is not known. While the node's store is full it waits. Its data is held in memory on neither side.
-func (c *Client) SendData(ctx context.Context, parcel Parcel, r io.Reader, size int64) error {
-	head, err := json.Marshal(parcel)
-	if err != nil {
-		return err
+// Send injects one packet whose data r gives, of that size in bytes, or -1
+// if it is not known. While the node's store is full it waits. Its data is held in memory on
+// neither side.
+func (c *Client) Send(ctx context.Context, s Sending, r io.Reader, size int64) (sent Sent, err error) {
+	q := url.Values{}
+	for name, value := range map[string]string{"id": known(s.ID), "stop": s.Stop, "goal": string(s.Goal), "follow": known(s.Follow)} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets?parcel="+url.QueryEscape(string(head)), r)
+	if s.Track {
+		q.Set("track", "true")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/states/"+url.PathEscape(string(s.State))+"/packets?"+q.Encode(), r)
 	if err != nil {
-		return err
+		return sent, err
 	}
 	req.Header.Set("Content-Type", RawType)
 	req.Header.Set(Prefer, WaitLong)
+	if s.Traceparent != "" {
+		req.Header.Set("Traceparent", s.Traceparent)
+	}
 	req.ContentLength = size
-	return c.do(req, func(dec *json.Decoder) error { return dec.Decode(new(Receipt)) })
+	err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&sent) })
+	return sent, err
+}
+
+// known is an id as text, "" for none.
+func known(id packet.ID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
 }
 
 // Ledger asks what became of the packets that are followed under the id.
@@ -200,10 +222,10 @@ func (c *Client) handle(ctx context.Context, path string, sel Selection) (int, e
 	return handled.Count, err
 }
 
-// Send injects what next gives, until it returns io.EOF, and returns how many
+// SendMany injects what next gives, until it returns io.EOF, and returns how many
 // packets are in. Any other error of next ends the sending and is returned.
 // What next gives is not kept. While the node's store is full it waits.
-func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken int, err error) {
+func (c *Client) SendMany(ctx context.Context, next func() (Sending, error)) (taken int, err error) {
 	r, w := io.Pipe()
 	var source error // of next; read after the call has returned
 	ended := make(chan struct{})
@@ -212,17 +234,17 @@ func (c *Client) Send(ctx context.Context, next func() (Parcel, error)) (taken i
 		buf := new(bytes.Buffer)
 		enc := json.NewEncoder(buf)
 		for {
-			parcel, err := next()
+			sending, err := next()
 			if err != nil {
 				if err != io.EOF {
 					source = err
 				}
 				break
 			}
-			if parcel.Data == nil {
-				parcel.Data = []byte{} // none is not empty
+			if sending.Data == nil {
+				sending.Data = []byte{} // none is not empty
 			}
-			if err := enc.Encode(parcel); err != nil {
+			if err := enc.Encode(sending); err != nil {
 				source = err
 				break
 			}

@@ -7,21 +7,45 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// Packets are some that lie in stores.
-type Packets struct {
-	Packets []Packet `json:"packets"`
-	// More says that there may be others.
-	More bool `json:"more"`
-	// Unanswered names the nodes that did not tell what lies with them.
-	Unanswered []string `json:"unanswered,omitempty"`
+// A packet has one form in JSON, that of a .pkt file (see [packet.File]): what is the same there
+// has the same name here, wherever a packet is sent, listed or traced. A [Sending] has what a
+// sender may say of it, a [Packet] also where it lies, a [Sent] which it was.
+
+// A Sending is one packet on its way into a node: its data is Text or Data.
+type Sending struct {
+	ID    packet.ID    `json:"id,omitzero"` // drawn if it is missing; the same again for who tries again
+	State packet.State `json:"state,omitempty"`
+	Text  *string      `json:"data,omitempty"`
+	Data  []byte       `json:"data64,omitzero"` // base64
+	Stop  string       `json:"stop,omitempty"`
+	Goal  packet.State `json:"goal,omitempty"`
+	Track bool         `json:"track,omitempty"`
+	// Traceparent is where it belongs in a trace (W3C Trace Context); "" is
+	// what the request's header of that name says.
+	Traceparent string `json:"traceparent,omitempty"`
+	// Follow names a ledger in which the packet's descendants are written
+	// down.
+	Follow packet.ID `json:"follow,omitzero"`
+}
+
+// A Sent is a packet that was taken.
+type Sent struct {
+	ID    packet.ID    `json:"id"`
+	Ship  packet.Ship  `json:"ship"` // NODE:ID, the job that all that comes of it belongs to
+	Node  string       `json:"node"`
+	State packet.State `json:"state"`
+	// Outcome is what became of it, for who asked to wait; nothing is known of a
+	// packet whose id was taken before.
+	Outcome *Outcome `json:"outcome,omitempty"`
 }
 
 // A Packet is one that lies in a node's store.
 type Packet struct {
 	ID    packet.ID    `json:"id"`
-	Ship  string       `json:"ship"` // NODE:ID
+	Ship  packet.Ship  `json:"ship"` // NODE:ID
 	State packet.State `json:"state"`
-	Node  string       `json:"node"` // in whose store it lies
+	Data
+	Node string `json:"node"` // in whose store it lies
 	// Seed is whose inbox it lies in; "" where it waits under its state.
 	Seed        seed.Name         `json:"seed,omitempty"`
 	Since       time.Time         `json:"since"` // when it was stored there
@@ -40,8 +64,19 @@ type Packet struct {
 	Goal        string            `json:"goal,omitempty"`
 	GoalNode    string            `json:"goal_node,omitempty"` // that waits there for it
 	Track       bool              `json:"track,omitempty"`
+	Traceparent string            `json:"traceparent,omitempty"`
 	Deadline    *time.Time        `json:"deadline,omitempty"`
-	Data        Data              `json:"data"`
+}
+
+// Data is some data of a packet, and what it seems to be.
+type Data struct {
+	// Text is the data where it is UTF-8; else Bytes is. Cut says that it is only the beginning.
+	Text  *string `json:"data,omitempty"`
+	Bytes []byte  `json:"data64,omitempty"`
+	Cut   bool    `json:"cut,omitempty"`
+	Size  int64   `json:"size"` // of all of it, in bytes
+	// Kind is its media type, as far as its first bytes tell.
+	Kind string `json:"kind"`
 }
 
 // A Hop is one run of a seed that a packet came through.
@@ -51,7 +86,7 @@ type Hop struct {
 	Node    string       `json:"node"`
 	At      time.Time    `json:"at"`
 	State   packet.State `json:"state,omitempty"` // of a tracked packet: what went in
-	Data    *Data        `json:"data,omitempty"`
+	*Data
 }
 
 // A Family is everything that descends from the packet ID, which was in State.
@@ -68,23 +103,11 @@ type Fault struct {
 	Attempts int          `json:"attempts"`
 }
 
-// Data is some data and what it seems to be.
-type Data struct {
-	Size int64 `json:"size"` // of all of it, in bytes
-	// Kind is its media type, as far as its first bytes tell.
-	Kind string `json:"kind"`
-	// Text is the data where it is UTF-8; else Base64 is. Cut says that it is
-	// only the beginning.
-	Text   *string `json:"text,omitempty"`
-	Base64 *string `json:"base64,omitempty"`
-	Cut    bool    `json:"cut,omitempty"`
-}
-
-// Shown is a packet that waits.
-type Shown struct {
-	// Node is where it waits.
-	Node string      `json:"node"`
-	File packet.File `json:"packet"`
-	// Large is the size in bytes of data that is too large to be shown.
-	Large int64 `json:"large,omitempty"`
+// Packets are some that lie in stores.
+type Packets struct {
+	Packets []Packet `json:"packets"`
+	// More says that there may be others.
+	More bool `json:"more"`
+	// Unanswered names the nodes that did not tell what lies with them.
+	Unanswered []string `json:"unanswered,omitempty"`
 }

@@ -2,12 +2,11 @@ package api
 
 // The types of requests that mean something. Of any other a body is data.
 const (
-	// PacketType is one packet in JSON, with data and what else is said of it.
+	// PacketType is one packet in JSON, a [Sending].
 	PacketType = "application/vnd.pumpkin.packet+json"
 	// LinesType is many of them.
 	LinesType = "application/x-ndjson"
-	// RawType is the data of one packet; what else a [Parcel] says stands in the
-	// query, as JSON under "parcel".
+	// RawType is the data of one packet, as any other type would be.
 	RawType = "application/octet-stream"
 )
 

@@ -16,19 +16,14 @@ import (
 	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // An outcome is what became of what was sent.
 type outcome struct {
-	Node    string               `json:"node"`
-	Taken   int                  `json:"taken"`
-	Ended   int                  `json:"ended"` // runs that are over
-	Waiting map[packet.State]int `json:"waiting"`
-	Kept    map[seed.Name]int    `json:"kept,omitempty"` // for seeds that are away
-	// Filtered counts the packets for which a seed gave nothing, though its contract has outputs.
-	Filtered map[seed.Name]int `json:"filtered,omitempty"`
-	Failures []failure         `json:"failures,omitempty"`
+	Node  string `json:"node"`
+	Taken int    `json:"taken"`
+	api.Outcome
+	Failures []failure `json:"failures,omitempty"`
 }
 
 const (
@@ -40,7 +35,7 @@ const (
 // await waits until every packet under the id has ended or waits, and says how
 // far it is on a terminal. Its error tells how it ended.
 func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
-	id, taken := sent.parcel.Follow, sent.taken
+	id, taken := sent.packet.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
 	var ledger api.Ledger
@@ -111,7 +106,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	for _, count := range ledger.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: ledger.Ended, Waiting: ledger.Waiting, Kept: ledger.Kept, Filtered: ledger.Filtered, Failures: failures}
+	out := outcome{Node: name, Taken: taken, Outcome: api.Outcome{Ledger: ledger, Over: true}, Failures: failures}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err

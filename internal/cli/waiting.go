@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/api/sum"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -109,11 +110,11 @@ func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlag
 	}
 	delete(packets, "") // inboxes: their packets are for their seeds
 	for _, state := range slices.Sorted(maps.Keys(packets)) {
-		err := client.Waiting(ctx, state, f.limit, func(shown api.Shown) error {
+		err := client.EachInState(ctx, state, api.Ask{Limit: f.limit, Bytes: store.MaxInline, Waiting: true}, func(p api.Packet) error {
 			if f.json {
-				return printJSON(a.out, shown.File)
+				return printJSON(a.out, p)
 			}
-			a.printPacket(&shown.File.Packet, shown.Large)
+			a.printPacket(&p)
 			return nil
 		})
 		if err != nil {
@@ -126,18 +127,12 @@ func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlag
 	return nil
 }
 
-// printPacket prints a packet whose data, if large is not 0, has so many bytes
-// and is not at hand.
-func (a *app) printPacket(p *packet.Packet, large int64) {
-	data := excerpt(p.Data)
-	if large > 0 {
-		data = "(" + bytesText(large) + ")"
-	}
-	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, data)
-	if len(p.Attributes()) > 0 {
+func (a *app) printPacket(p *api.Packet) {
+	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, excerpt(&p.Data))
+	if len(p.Attributes) > 0 {
 		line := " "
-		for _, name := range slices.Sorted(maps.Keys(p.Attributes())) {
-			line += fmt.Sprintf(" %s=%q", name, p.Attributes()[name])
+		for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
+			line += fmt.Sprintf(" %s=%q", name, p.Attributes[name])
 		}
 		fmt.Fprintln(a.out, line)
 	}
@@ -154,16 +149,18 @@ func (a *app) printPacket(p *packet.Packet, large int64) {
 }
 
 // excerpt is the begin of a packet's data on one line.
-func excerpt(data string) string {
+func excerpt(data *api.Data) string {
 	const most = 60
-	if !utf8.ValidString(data) {
-		return fmt.Sprintf("(%s that are no text)", bytesText(int64(len(data))))
+	switch line := []rune(*cmp.Or(data.Text, new(string))); {
+	case data.Cut:
+		return "(" + bytesText(data.Size) + ")"
+	case data.Text == nil:
+		return fmt.Sprintf("(%s that are no text)", bytesText(data.Size))
+	case len(line) > most:
+		return fmt.Sprintf("%q... (%s)", string(line[:most]), bytesText(data.Size))
+	default:
+		return fmt.Sprintf("%q", *data.Text)
 	}
-	line := []rune(data)
-	if len(line) > most {
-		return fmt.Sprintf("%q... (%s)", string(line[:most]), bytesText(int64(len(data))))
-	}
-	return fmt.Sprintf("%q", data)
 }
 
 func parseStates(args []string) (map[packet.State]bool, error) {

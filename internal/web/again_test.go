@@ -19,11 +19,11 @@ func TestSentAgain(t *testing.T) {
 	h := Handler(Config{Node: n})
 	id := packet.NewID()
 	for range 2 {
-		if taken, err := client.Send(t.Context(), list(io.EOF, api.Parcel{ID: id, State: "A:A"}, api.Parcel{ID: id, State: "A:A"})); taken != 2 || err != nil {
+		if taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{ID: id, State: "A:A"}, api.Sending{ID: id, State: "A:A"})); taken != 2 || err != nil {
 			t.Fatalf("%d taken, %v", taken, err)
 		}
-		if err := client.SendData(t.Context(), api.Parcel{ID: id, State: "A:A"}, strings.NewReader("x"), -1); err != nil {
-			t.Fatal(err)
+		if sent, err := client.Send(t.Context(), api.Sending{ID: id, State: "A:A"}, strings.NewReader("x"), -1); err != nil || sent.ID != id {
+			t.Fatal(sent, err)
 		}
 		for _, c := range []struct{ path, kind, body string }{
 			{"?id=" + id.String(), api.RawType, "x"},
@@ -36,7 +36,7 @@ func TestSentAgain(t *testing.T) {
 		}
 	}
 	drawn := sendTo(t, h, "", api.RawType, "x")
-	if again := sendTo(t, h, "", api.RawType, "x"); again.ID == drawn.ID || again.ID.IsZero() || !strings.HasSuffix(again.Ship, again.ID.String()) {
+	if again := sendTo(t, h, "", api.RawType, "x"); again.ID == drawn.ID || again.ID.IsZero() || !strings.HasSuffix(again.Ship.String(), again.ID.String()) {
 		t.Errorf("without an id: %+v, then %+v", drawn, again)
 	}
 	waiting := 0

@@ -31,6 +31,11 @@ func readOne(body io.Reader, into any) error {
 		}
 		return err
 	}
+	return ended(dec)
+}
+
+// ended is an error if something follows the value that was read.
+func ended(dec *json.Decoder) error {
 	_, err := dec.Token()
 	if err == io.EOF {
 		return nil
@@ -54,8 +59,8 @@ func contentOf(text *string, raw []byte) (string, error) {
 	return "", errors.New("the packet has no data; expected data, or data64 in base64")
 }
 
-// parcelHead is how many bytes of a parcel may be other than its data.
-const parcelHead = 64 << 10
+// sendingHead is how many bytes of a packet in JSON may be other than its data.
+const sendingHead = 64 << 10
 
 // tooLarge tells whether it was given up to read something, since it is too much.
 func tooLarge(err error) bool {

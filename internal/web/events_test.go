@@ -267,6 +267,18 @@ func TestWholeNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for limit, want := range map[int]int{1000: len(found.Packets), 2: min(2, len(found.Packets))} {
+			lines := 0
+			err := client.EachInState(t.Context(), "String:GREETNG", api.Ask{Limit: limit, Waiting: true}, func(p api.Packet) error {
+				if lines++; p.State != "String:GREETNG" || p.Seed != "" {
+					t.Errorf("among what waits is %+v", p)
+				}
+				return nil
+			})
+			if err != nil || lines != want {
+				t.Errorf("%d packets in lines, %v; expected %d", lines, err, want)
+			}
+		}
 		if want := 3; !shared && len(found.Packets) != want {
 			t.Errorf("%d packets of all nodes; expected %d", len(found.Packets), want)
 		}
@@ -275,8 +287,8 @@ func TestWholeNetwork(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != packet.Data.Size {
-				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, packet.Data.Size)
+			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != packet.Size {
+				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, packet.Size)
 			}
 		}
 		p.server.CloseClientConnections()

@@ -96,22 +96,23 @@ func TestWhoStoppedWaitingHasNotSent(t *testing.T) {
 		"a time-out": func(ctx context.Context) error {
 			return post(ctx, impatient, "/api/v1/states/A:A/packets", api.RawType, strings.NewReader("x"))
 		},
-		"a parcel": func(ctx context.Context) error {
-			return client.SendData(ctx, api.Parcel{ID: packet.NewID(), State: "A:A"}, strings.NewReader("x"), 1)
+		"one": func(ctx context.Context) error {
+			_, err := client.Send(ctx, api.Sending{ID: packet.NewID(), State: "A:A"}, strings.NewReader("x"), 1)
+			return err
 		},
-		"parcels": func(ctx context.Context) error {
-			_, err := client.Send(ctx, list(io.EOF, api.Parcel{State: "A:A"}, api.Parcel{State: "A:A"}))
+		"many": func(ctx context.Context) error {
+			_, err := client.SendMany(ctx, list(io.EOF, api.Sending{State: "A:A"}, api.Sending{State: "A:A"}))
 			return err
 		},
 		"an open end": func(ctx context.Context) error {
 			given := false
-			_, err := client.Send(ctx, func() (api.Parcel, error) {
+			_, err := client.SendMany(ctx, func() (api.Sending, error) {
 				if !given {
 					given = true
-					return api.Parcel{State: "A:A"}, nil
+					return api.Sending{State: "A:A"}, nil
 				}
 				<-ctx.Done() // the body goes on
-				return api.Parcel{}, ctx.Err()
+				return api.Sending{}, ctx.Err()
 			})
 			return err
 		},

@@ -257,8 +257,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			{"GET /packets/{id}", "/packets/" + unknown, "", "", 404},
 			{"GET /packets/{id}/data", "/packets/" + waiting.String() + "/data", "", "", 200},
 			{"GET /packets/{id}/data", "/packets/" + unknown + "/data", "", "", 404},
-			{"GET /waiting/{state}", "/waiting/String:GREETNG", "", "", 200},
-			{"GET /waiting/{state}", "/waiting/x", "", "", 400},
+			{"GET /states/{state}/packets", "/states/String:GREETNG/packets?waiting=true", "lines", "", 200},
+			{"GET /states/{state}/packets", "/states/Error:greet/packets?waiting=maybe", "", "", 400},
 			{"POST /seeds/{name}/pause", "/seeds/greet/pause", "", "", 200},
 			{"POST /seeds/{name}/pause", "/seeds/nobody/pause", "", "", 404},
 			{"POST /seeds/{name}/pause", "/seeds/no%20name/pause", "", "", 400},
@@ -278,6 +278,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		method, path, _ := strings.Cut(a.op, " ")
 		r := httptest.NewRequestWithContext(overSocket(t.Context()), method, a.path, strings.NewReader(a.body))
 		r.Header.Set("Content-Type", a.kind)
+		if a.kind == "lines" {
+			r.Header.Set("Accept", api.LinesType)
+		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		what := method + " " + a.path
@@ -300,9 +303,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		switch {
 		case content == nil:
 			t.Errorf("%s answers %s; described are %v", what, kind, slices.Collect(maps.Keys(described.Value.Content)))
-		case kind == "application/x-ndjson":
+		case kind == api.LinesType:
 			for line := range strings.Lines(w.Body.String()) {
-				schema := doc.Components.Schemas["Shown"]
+				schema := doc.Components.Schemas["Packet"]
 				if path == "/api/v1/backup" {
 					schema = doc.Components.Schemas["BackupState"]
 				}

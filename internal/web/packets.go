@@ -1,8 +1,8 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,17 +20,21 @@ import (
 
 // The bounds of what is shown of packets.
 const (
-	maxShown   = 1000
-	someBytes  = 4 << 10 // of a packet's data, unless another number is asked for
-	maxBytes   = 1 << 20
-	maxHops    = 100
-	shownBytes = 16 << 20 // of all packets of an answer
+	defaultShown = 100
+	maxShown     = 1000
+	someBytes    = 4 << 10 // of a packet's data, unless another number is asked for
+	maxBytes     = 1 << 20
+	maxHops      = 100
+	shownBytes   = 16 << 20 // of all packets of an answer that is one value
 )
 
-// readAsk reads from the query how much is asked for.
-func readAsk(r *http.Request) (ask api.Ask, err error) {
-	if ask.Limit, err = number(r, "limit", defaultShown, 1, maxShown); err == nil {
+// readAsk reads from the query how much is asked for, of packets that may be so many.
+func readAsk(r *http.Request, most int) (ask api.Ask, err error) {
+	if ask.Limit, err = number(r, "limit", defaultShown, 1, most); err == nil {
 		ask.Bytes, err = number(r, "bytes", someBytes, 0, maxBytes)
+	}
+	if err == nil {
+		ask.Waiting, err = truth(r, "waiting")
 	}
 	return ask, err
 }
@@ -47,44 +51,81 @@ func number(r *http.Request, name string, without, least, most int) (int, error)
 	return n, nil
 }
 
-// inState gives packets of a state, of this node.
-func inState(ctx context.Context, n *node.Node, state packet.State, ask api.Ask) (api.Packets, error) {
-	return gather(n, ask, func(visit func(node.Rested) bool) error { return n.Rests(ctx, state, visit) })
+// truth is true or false, as the query says; false where it says nothing.
+func truth(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		err = fmt.Errorf("%s=%s: expected true or false", name, text)
+	}
+	return is, err
 }
 
-// find gives the copies of a packet, of this node.
-func find(ctx context.Context, n *node.Node, id packet.ID, ask api.Ask) (api.Packets, error) {
-	return gather(n, ask, func(visit func(node.Rested) bool) error { return n.Find(ctx, id, visit) })
+// A lister gives packets of this node to visit, until that returns an error, which it returns.
+type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) error
+
+// inState lists packets of a state.
+func inState(n *node.Node, state packet.State, waiting bool) lister {
+	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
+		var failed error
+		err := n.Rests(ctx, state, func(r node.Rested) bool {
+			if _, inbox := r.Place.Seed(); inbox && waiting {
+				return false // those that wait come first
+			}
+			failed = visitRested(n, &r, bytes, visit)
+			return failed == nil
+		})
+		return cmp.Or(failed, err)
+	}
 }
 
-// gather shows what each gives.
-func gather(n *node.Node, ask api.Ask, each func(func(node.Rested) bool) error) (api.Packets, error) {
+// withID lists the copies of a packet.
+func withID(n *node.Node, id packet.ID) lister {
+	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
+		var failed error
+		err := n.Find(ctx, id, func(r node.Rested) bool {
+			failed = visitRested(n, &r, bytes, visit)
+			return failed == nil
+		})
+		return cmp.Or(failed, err)
+	}
+}
+
+func visitRested(n *node.Node, r *node.Rested, bytes int, visit func(api.Packet) error) error {
+	p, err := packetOf(n, r, bytes)
+	if err != nil {
+		return err
+	}
+	return visit(p)
+}
+
+var errEnough = errors.New("as many as were asked for")
+
+// collect is what a lister gives, as far as an answer may be.
+func collect(ctx context.Context, list lister, ask api.Ask) (api.Packets, error) {
 	out := api.Packets{Packets: []api.Packet{}}
-	var failed error
 	room := shownBytes
-	err := each(func(r node.Rested) bool {
+	err := list(ctx, ask.Bytes, func(p api.Packet) error {
 		if len(out.Packets) == ask.Limit || room <= 0 {
-			out.More = true
-			return false
-		}
-		var p api.Packet
-		if p, failed = packetOf(n, &r, ask.Bytes); failed != nil {
-			return false
+			return errEnough
 		}
 		room -= shownSize(&p)
 		out.Packets = append(out.Packets, p)
-		return true
+		return nil
 	})
-	if errors.Is(err, node.ErrTooMany) {
+	if errors.Is(err, errEnough) || errors.Is(err, node.ErrTooMany) {
 		out.More, err = true, nil
 	}
-	return out, errors.Join(err, failed)
+	return out, err
 }
 
 // packetOf is one packet with at most that many bytes of its data.
 func packetOf(n *node.Node, r *node.Rested, bytes int) (api.Packet, error) {
 	p := api.Packet{
-		ID: r.ID, Ship: r.Ship.String(), State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
+		ID: r.ID, Ship: r.Ship, State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
 		Attempt: int(r.Attempt), DeadLetters: int(r.DeadLetters), Round: int(r.Round()), Hops: []api.Hop{}, HopCount: r.Hops(),
 	}
 	if name, inbox := r.Place.Seed(); inbox {
@@ -109,7 +150,7 @@ func packetOf(n *node.Node, r *node.Rested, bytes int) (api.Packet, error) {
 		p.Fault = &api.Fault{Error: f.Error, Output: f.Output, State: f.State, Attempts: f.Attempts}
 	}
 	if w := r.Wish; w != nil {
-		p.Stop, p.Goal, p.GoalNode, p.Track = w.Stop, string(w.Goal), w.GoalNode, w.Track
+		p.Stop, p.Goal, p.GoalNode, p.Track, p.Traceparent = w.Stop, string(w.Goal), w.GoalNode, w.Track, w.Trace.String()
 		if !w.Deadline.IsZero() {
 			p.Deadline = &w.Deadline
 		}
@@ -128,10 +169,8 @@ func packetOf(n *node.Node, r *node.Rested, bytes int) (api.Packet, error) {
 func shownSize(p *api.Packet) int {
 	size := 1024 + 128*len(p.Hops)
 	add := func(d *api.Data) {
-		for _, text := range []*string{d.Text, d.Base64} {
-			if text != nil {
-				size += len(*text)
-			}
+		if size += len(d.Bytes); d.Text != nil {
+			size += len(*d.Text)
 		}
 	}
 	add(&p.Data)
@@ -159,7 +198,6 @@ func dataOf(head string, size int64) api.Data {
 		}
 		return d
 	}
-	code := base64.StdEncoding.EncodeToString([]byte(head))
-	d.Base64, d.Kind = &code, http.DetectContentType([]byte(head))
+	d.Bytes, d.Kind = []byte(head), http.DetectContentType([]byte(head))
 	return d
 }

@@ -1,11 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,17 +23,16 @@ func sendRoutes(mux *router, n *node.Node) {
 // maxWait is how long a request waits for an outcome at most.
 const maxWait = 10 * time.Minute
 
-// send takes one packet into a state: a body of the type [api.PacketType] is a [Sending], any
+// send takes one packet into a state: a body of the type [api.PacketType] is an [api.Sending], any
 // other the data itself.
 func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	sending, data, size, err := readSending(w, r, n.MaxData())
 	var p packet.Packet
 	if err == nil {
-		parcel := api.Parcel{ID: sending.ID, State: packet.State(r.PathValue("state")), Stop: sending.Stop, Goal: sending.Goal, Track: sending.Track, Traceparent: traceparent(r)}
-		if r.URL.Query().Has("wait") {
-			parcel.Follow = packet.NewID()
+		if r.URL.Query().Has("wait") && sending.Follow.IsZero() {
+			sending.Follow = packet.NewID()
 		}
-		p, err = packetFrom(parcel)
+		p, err = packetFrom(sending)
 	}
 	wait := time.Duration(0)
 	if text := r.URL.Query().Get("wait"); text != "" && err == nil {
@@ -52,8 +51,8 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 		notTaken(w, 0, err)
 		return
 	}
-	sent := api.Sent{ID: p.ID, Ship: packet.Ship{Root: p.ID, Node: n.Name()}.String(), Node: n.Name(), State: p.State}
-	if p.Wish != nil && !p.Wish.Follow.IsZero() {
+	sent := api.Sent{ID: p.ID, Ship: packet.Ship{Root: p.ID, Node: n.Name()}, Node: n.Name(), State: p.State}
+	if r.URL.Query().Has("wait") && p.Wish != nil && !p.Wish.Follow.IsZero() {
 		if sent.Outcome, err = outcome(r.Context(), n, p.Wish.Follow, wait-time.Since(began)); err != nil {
 			refuse(w, http.StatusServiceUnavailable, 1, fmt.Errorf("packet %s was taken; what became of it is not known: %w", p.ID, err))
 			return
@@ -62,28 +61,30 @@ func send(w http.ResponseWriter, r *http.Request, n *node.Node) {
 	reply(w, http.StatusOK, jsonType, sent)
 }
 
-// readSending reads what is sent. The size of data is -1 if it is not known.
+// readSending reads what is sent into the state of the path. The size of data is -1 if it is not
+// known.
 func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s api.Sending, data io.Reader, size int64, err error) {
-	if kindOf(r) != api.PacketType {
-		q := r.URL.Query()
-		s = api.Sending{Stop: q.Get("stop"), Goal: packet.State(q.Get("goal"))}
-		if text := q.Get("track"); text != "" {
-			if s.Track, err = strconv.ParseBool(text); err != nil {
-				return s, nil, 0, fmt.Errorf("track=%s: expected true or false", text)
-			}
+	into := packet.State(r.PathValue("state"))
+	if kindOf(r) == api.PacketType {
+		if err := readOne(http.MaxBytesReader(w, r.Body, maxData/3*4+sendingHead), &s); err != nil {
+			return s, nil, 0, fmt.Errorf("the packet as %s: %w", api.PacketType, err)
 		}
-		if text := q.Get("id"); text != "" {
-			if s.ID, err = packet.ParseID(text); err != nil {
-				return s, nil, 0, err
-			}
+		if s.State != "" && s.State != into {
+			return s, nil, 0, fmt.Errorf("the packet is in the state %s, and sent into %s", s.State, into)
 		}
-		return s, r.Body, r.ContentLength, nil
+		text, err := contentOf(s.Text, s.Data)
+		s.State, s.Traceparent = into, cmp.Or(s.Traceparent, traceparent(r))
+		return s, strings.NewReader(text), int64(len(text)), err
 	}
-	if err := readOne(http.MaxBytesReader(w, r.Body, maxData/3*4+parcelHead), &s); err != nil {
-		return s, nil, 0, fmt.Errorf("the packet as %s: %w", api.PacketType, err)
+	q := r.URL.Query()
+	s = api.Sending{State: into, Stop: q.Get("stop"), Goal: packet.State(q.Get("goal")), Traceparent: traceparent(r)}
+	s.Track, err = truth(r, "track")
+	for name, id := range map[string]*packet.ID{"id": &s.ID, "follow": &s.Follow} {
+		if text := q.Get(name); text != "" && err == nil {
+			*id, err = packet.ParseID(text)
+		}
 	}
-	text, err := contentOf(s.Data, s.Data64)
-	return s, strings.NewReader(text), int64(len(text)), err
+	return s, r.Body, r.ContentLength, err
 }
 
 // awaitStart waits until the node has started, but not longer than that: before, it does
@@ -108,13 +109,13 @@ func outcome(ctx context.Context, n *node.Node, ledger packet.ID, most time.Dura
 		if err != nil {
 			return nil, err
 		}
-		out := &api.Outcome{Over: n.Started() && sum.Begun > 0 && sum.Live == 0, Live: sum.Live, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept}
+		out := &api.Outcome{Ledger: ledgerOf(sum), Over: n.Started() && sum.Begun > 0 && sum.Live == 0}
 		left := time.Until(end)
 		switch {
 		case out.Over:
 			return out, n.Forget(ctx, ledger)
 		case left <= 0:
-			out.Ledger = ledger
+			out.ID = ledger
 			return out, nil
 		}
 		select {

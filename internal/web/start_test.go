@@ -36,7 +36,7 @@ func TestWaitForTheStart(t *testing.T) {
 		}
 		return out
 	}
-	if out := post("1ms"); out.Outcome.Over || out.Outcome.Ledger.IsZero() {
+	if out := post("1ms"); out.Outcome.Over || out.Outcome.ID.IsZero() {
 		t.Errorf("before the start: %+v", out.Outcome)
 	}
 	answer := make(chan api.Sent, 1)

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -19,26 +21,42 @@ import (
 func storedRoutes(mux *router, net *network) {
 	n := net.Node
 	net.both(mux, "GET", "states/{state}/packets", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) {
-		if state, ask, ok := askedFor(w, r, "state", packet.ParseState); ok {
-			found, err := inState(r.Context(), n, state, ask)
-			askOthers(r.Context(), &found, others, ask, func(ctx context.Context, c *api.Client, ask api.Ask) (api.Packets, error) {
-				return c.InState(ctx, state, ask)
-			})
-			answer(w, found, err)
+		lines := r.Header.Get("Accept") == api.LinesType
+		most := maxShown
+		if lines {
+			most = math.MaxInt32
 		}
+		state, ask, ok := askedFor(w, r, "state", packet.ParseState, most)
+		if !ok {
+			return
+		}
+		list := inState(n, state, ask.Waiting)
+		if lines {
+			writeLines(w, r, list, others, ask, func(c *api.Client, ask api.Ask, visit func(api.Packet) error) error {
+				return c.EachInState(r.Context(), state, ask, visit)
+			})
+			return
+		}
+		found, err := collect(r.Context(), list, ask)
+		askOthers(r.Context(), &found, others, ask, func(ctx context.Context, c *api.Client, ask api.Ask) (api.Packets, error) {
+			return c.InState(ctx, state, ask)
+		})
+		answer(w, found, err)
 	})
 	net.both(mux, "GET", "packets/{id}", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) {
-		if id, ask, ok := askedFor(w, r, "id", packet.ParseID); ok {
-			found, err := find(r.Context(), n, id, ask)
-			askOthers(r.Context(), &found, others, ask, func(ctx context.Context, c *api.Client, ask api.Ask) (api.Packets, error) {
-				return c.Find(ctx, id, ask)
-			})
-			if err == nil && len(found.Packets) == 0 {
-				refuse(w, http.StatusNotFound, 0, notStored(id, found))
-				return
-			}
-			answer(w, found, err)
+		id, ask, ok := askedFor(w, r, "id", packet.ParseID, maxShown)
+		if !ok {
+			return
 		}
+		found, err := collect(r.Context(), withID(n, id), ask)
+		askOthers(r.Context(), &found, others, ask, func(ctx context.Context, c *api.Client, ask api.Ask) (api.Packets, error) {
+			return c.Find(ctx, id, ask)
+		})
+		if err == nil && len(found.Packets) == 0 {
+			refuse(w, http.StatusNotFound, 0, notStored(id, found))
+			return
+		}
+		answer(w, found, err)
 	})
 	net.both(mux, "GET", "packets/{id}/data", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) {
 		download(w, r, n, others)
@@ -46,11 +64,11 @@ func storedRoutes(mux *router, net *network) {
 }
 
 // askedFor is what is asked for, of a state or an id, and how much of it; what is wrong is refused.
-func askedFor[T any](w http.ResponseWriter, r *http.Request, name string, parse func(string) (T, error)) (value T, ask api.Ask, ok bool) {
+func askedFor[T any](w http.ResponseWriter, r *http.Request, name string, parse func(string) (T, error), most int) (value T, ask api.Ask, ok bool) {
 	if value, ok = valueOf(w, r.PathValue(name), parse); !ok {
 		return value, ask, false
 	}
-	ask, err := readAsk(r)
+	ask, err := readAsk(r, most)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, 0, err)
 	}
@@ -69,6 +87,28 @@ func notStored(id packet.ID, found api.Packets) error {
 	return fmt.Errorf("packet %s is in no store: %s", id, why)
 }
 
+// writeLines answers with packets, a line each, of this node and then of the others.
+func writeLines(w http.ResponseWriter, r *http.Request, list lister, others []mesh.Peer, ask api.Ask, question func(*api.Client, api.Ask, func(api.Packet) error) error) {
+	w.Header().Set("Content-Type", api.LinesType)
+	enc := json.NewEncoder(w)
+	visit := func(p api.Packet) error {
+		if ask.Limit == 0 {
+			return errEnough
+		}
+		ask.Limit--
+		return enc.Encode(p)
+	}
+	err := list(r.Context(), ask.Bytes, visit)
+	for _, p := range others {
+		if err == nil && ask.Limit > 0 {
+			err = question(api.NewClientOver(p), ask, visit)
+		}
+	}
+	if err != nil && !errors.Is(err, errEnough) {
+		panic(http.ErrAbortHandler) // the answer has begun: cutting it off is all that can tell
+	}
+}
+
 // askOthers adds what the other nodes say to the same question.
 func askOthers(ctx context.Context, found *api.Packets, others []mesh.Peer, ask api.Ask, question func(context.Context, *api.Client, api.Ask) (api.Packets, error)) {
 	for _, p := range others {
@@ -78,7 +118,7 @@ func askOthers(ctx context.Context, found *api.Packets, others []mesh.Peer, ask 
 			return
 		}
 		more, err := askOne(ctx, p, func(ctx context.Context, c *api.Client) (api.Packets, error) {
-			return question(ctx, c, api.Ask{Limit: left, Bytes: ask.Bytes})
+			return question(ctx, c, api.Ask{Limit: left, Bytes: ask.Bytes, Waiting: ask.Waiting})
 		})
 		if api.IsNotFound(err) {
 			continue // no packet of that id

@@ -2,84 +2,25 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/packet"
 )
 
-// waitingRoutes show what waits, send it on again, and end it.
+// waitingRoutes send what waits on again, and end it.
 func waitingRoutes(mux *router, net *network) {
 	n := net.Node
-	net.both(mux, "GET", "waiting/{state}", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) { showWaiting(w, r, n, others) })
 	net.both(mux, "POST", "retry", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) {
 		handle(w, r, others, n.Retry, (*api.Client).Retry)
 	})
 	net.both(mux, "POST", "drop", net.others, func(w http.ResponseWriter, r *http.Request, others []mesh.Peer) {
 		handle(w, r, others, n.Drop, (*api.Client).Drop)
 	})
-}
-
-// defaultShown is how many waiting packets are shown to who asks for no number.
-const defaultShown = 100
-
-// encode writes what waits in a state of n, and returns how many more there may
-// be of limit.
-func encode(enc *json.Encoder, ctx context.Context, n *node.Node, state packet.State, limit int) (int, error) {
-	err := n.Show(ctx, state, func(p packet.Packet) bool {
-		limit--
-		shown := api.Shown{Node: n.Name(), File: packet.File{Packet: p, Group: n.Group()}}
-		if p.Blob != nil {
-			shown.Large = p.Blob.Size
-		}
-		return enc.Encode(shown) == nil && limit > 0
-	})
-	return limit, err
-}
-
-// asked reads what is to be shown, and refuses what cannot be.
-func asked(w http.ResponseWriter, r *http.Request) (state packet.State, limit int, ok bool) {
-	state, err := packet.ParseState(r.PathValue("state"))
-	limit = defaultShown
-	if text := r.URL.Query().Get("limit"); text != "" && err == nil {
-		if limit, err = strconv.Atoi(text); err == nil && limit < 1 {
-			err = fmt.Errorf("limit=%d: expected at least 1", limit)
-		}
-	}
-	if err != nil {
-		refuse(w, http.StatusBadRequest, 0, err)
-	}
-	return state, limit, err == nil
-}
-
-// showWaiting streams what waits in a state of any node, one node after the other.
-func showWaiting(w http.ResponseWriter, r *http.Request, n *node.Node, others []mesh.Peer) {
-	state, limit, ok := asked(w, r)
-	if !ok {
-		return
-	}
-	w.Header().Set("Content-Type", api.LinesType)
-	enc := json.NewEncoder(w)
-	limit, err := encode(enc, r.Context(), n, state, limit)
-	for _, p := range others {
-		if err != nil || limit <= 0 {
-			break
-		}
-		err = api.NewClientOver(p).Waiting(r.Context(), state, limit, func(s api.Shown) error {
-			limit--
-			return enc.Encode(s)
-		})
-	}
-	if err != nil {
-		panic(http.ErrAbortHandler) // the answer has begun: cutting it off is all that can tell
-	}
 }
 
 // maxSelection is the most bytes of a selection.

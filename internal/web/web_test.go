@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,22 +46,22 @@ func serve(t *testing.T) (*node.Node, *api.Client) {
 	return n, client
 }
 
-// list gives parcels one after the other, then end.
-func list(end error, parcels ...api.Parcel) func() (api.Parcel, error) {
-	return func() (api.Parcel, error) {
-		if len(parcels) == 0 {
-			return api.Parcel{}, end
+// list gives packets to send one after the other, then end.
+func list(end error, sendings ...api.Sending) func() (api.Sending, error) {
+	return func() (api.Sending, error) {
+		if len(sendings) == 0 {
+			return api.Sending{}, end
 		}
-		p := parcels[0]
-		parcels = parcels[1:]
-		return p, nil
+		s := sendings[0]
+		sendings = sendings[1:]
+		return s, nil
 	}
 }
 
 func TestSend(t *testing.T) {
 	_, client := serve(t)
 	data := []byte("a\x00\xff")
-	taken, err := client.Send(t.Context(), list(io.EOF, api.Parcel{State: "A:A", Data: data}, api.Parcel{State: "A:A", Data: data}))
+	taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A", Data: data}, api.Sending{State: "A:A", Data: data}))
 	if taken != 2 || err != nil {
 		t.Fatalf("%d taken, %v", taken, err)
 	}
@@ -71,19 +70,19 @@ func TestSend(t *testing.T) {
 		t.Errorf("the status is %+v, %v", st, err)
 	}
 	broken := errors.New("the source broke")
-	if taken, err := client.Send(t.Context(), list(broken, api.Parcel{State: "A:A"})); taken != 1 || !errors.Is(err, broken) {
+	if taken, err := client.SendMany(t.Context(), list(broken, api.Sending{State: "A:A"})); taken != 1 || !errors.Is(err, broken) {
 		t.Errorf("%d taken from a source that broke, %v", taken, err)
 	}
 }
 
 func TestWhatIsRefusedIsNamed(t *testing.T) {
 	n, client := serve(t)
-	for text, bad := range map[string]api.Parcel{
+	for text, bad := range map[string]api.Sending{
 		"has no colon":            {State: "A"},
 		"goal":                    {State: "A:A", Goal: "x"},
 		"at most 100 are allowed": {State: "A:A", Data: make([]byte, 101)},
 	} {
-		taken, err := client.Send(t.Context(), list(io.EOF, api.Parcel{State: "A:A"}, bad, api.Parcel{State: "A:A"}))
+		taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A"}, bad, api.Sending{State: "A:A"}))
 		if taken != 1 || err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "packet 2") {
 			t.Errorf("%+v: %d taken, %v", bad, taken, err)
 		}
@@ -92,7 +91,7 @@ func TestWhatIsRefusedIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var problem *api.Problem
-	if _, err := client.Send(t.Context(), list(io.EOF, api.Parcel{State: "A:A"})); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+	if _, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A"})); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
 		t.Errorf("a node that ends answers %v", err)
 	}
 }
@@ -115,8 +114,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"POST", "/api/v1/packets", api.PacketType, "", http.StatusBadRequest},
 		{"POST", "/api/v1/packets", "", `{"state": "A:A", "data": "x"}`, http.StatusUnsupportedMediaType},
 		{"POST", "/api/v1/packets", "text/plain", "x", http.StatusUnsupportedMediaType},
-		{"POST", "/api/v1/packets?parcel=" + url.QueryEscape(`{"state": "A:A", "data": "x"}`), api.RawType, "x", http.StatusBadRequest},
-		{"POST", "/api/v1/packets", api.RawType, "x", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.RawType, "x", http.StatusUnsupportedMediaType},
 	} {
 		w := httptest.NewRecorder()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -194,9 +192,9 @@ func TestTraceContext(t *testing.T) {
 	n := busyNode(t)
 	h := routes(Config{Node: n})
 	const place = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	for _, path := range []string{"/api/v1/states/Trace:ME/packets", "/api/v1/packets?parcel=" + url.QueryEscape(`{"id":"`+packet.NewID().String()+`","state":"Trace:ME"}`)} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("data"))
-		r.Header.Set("Content-Type", "application/octet-stream")
+	for path, body := range map[string]string{"/api/v1/states/Trace:ME/packets": "data", "/api/v1/packets": `{"state": "Trace:ME", "data": "data"}`} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", jsonType)
 		r.Header.Set("Traceparent", place)
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != http.StatusOK {

@@ -27,7 +27,7 @@ type feed struct {
 	quota  int // no more than about this many are to be acknowledged
 	ended  bool
 	fault  error // the last refusal by a node that lives
-	draw   func(*rand.Rand) api.Parcel
+	draw   func(*rand.Rand) api.Sending
 }
 
 func newFeed(seed uint64) *feed {
@@ -69,7 +69,7 @@ func (f *feed) run(ctx context.Context) {
 // send is one sender. What it does not know to be in, it sends again with the
 // same id, or gives up, as it draws.
 func (f *feed) send(ctx context.Context, r *rand.Rand) {
-	var batch []api.Parcel
+	var batch []api.Sending
 	for {
 		client := f.turn()
 		if client == nil {
@@ -84,9 +84,9 @@ func (f *feed) send(ctx context.Context, r *rand.Rand) {
 			}
 		})
 		rest := batch // Send may ask on for a moment after it has returned an error
-		taken, err := client.Send(ctx, func() (api.Parcel, error) {
+		taken, err := client.SendMany(ctx, func() (api.Sending, error) {
 			if len(rest) == 0 {
-				return api.Parcel{}, io.EOF
+				return api.Sending{}, io.EOF
 			}
 			p := rest[0]
 			rest = rest[1:]
@@ -130,13 +130,13 @@ func (f *feed) turn() *api.Client {
 
 // parcel draws a packet: half of them go through Go alone, half through
 // Python too.
-func parcel(r *rand.Rand) api.Parcel {
+func parcel(r *rand.Rand) api.Sending {
 	id := drawID(r)
 	state := packet.State("String:RAW")
 	if r.IntN(2) == 0 {
 		state = "String:NEW"
 	}
-	return api.Parcel{ID: id, State: state, Data: []byte(dataOf(id))}
+	return api.Sending{ID: id, State: state, Data: []byte(dataOf(id))}
 }
 
 func drawID(r *rand.Rand) packet.ID { return packet.ID{Hi: r.Uint64(), Lo: r.Uint64()} }

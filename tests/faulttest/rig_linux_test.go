@@ -268,8 +268,8 @@ func (r *rig) retryFailed() bool {
 	}
 	r.tellWaiting(st)
 	for _, state := range failed {
-		err := r.node.client.Waiting(r.t.Context(), state, math.MaxInt32, func(f api.Shown) error {
-			r.tally.tried[f.File.Packet.Ship.Root] = true
+		err := r.node.client.EachInState(r.t.Context(), state, api.Ask{Limit: math.MaxInt32, Waiting: true}, func(p api.Packet) error {
+			r.tally.tried[p.Ship.Root] = true
 			return nil
 		})
 		if err != nil {
@@ -297,8 +297,8 @@ func (r *rig) tellWaiting(st api.Status) {
 		if w.State == "" {
 			continue
 		}
-		err := r.node.client.Waiting(r.t.Context(), w.State, 3, func(f api.Shown) error {
-			r.t.Logf("  packet %s of %s, failed: %+v", f.File.Packet.ID, f.File.Packet.Ship, f.File.Packet.Fault)
+		err := r.node.client.EachInState(r.t.Context(), w.State, api.Ask{Limit: 3, Waiting: true}, func(p api.Packet) error {
+			r.t.Logf("  packet %s of %s, failed: %+v", p.ID, p.Ship, p.Fault)
 			return nil
 		})
 		if err != nil {

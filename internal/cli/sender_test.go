@@ -20,7 +20,7 @@ import (
 func TestEachOutageIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
-		s := &sending{node: "n", client: api.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
+		s := &sender{node: "n", client: api.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
 		var back time.Time // when the node is there again
 		s.find = func(context.Context) (*api.Client, string, error) {
 			if !time.Now().Before(back) {
