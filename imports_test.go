@@ -77,8 +77,12 @@ func importRules() []importRule {
 		{who: "internal/faulttest/sink", may: []string{"."}},
 		{who: "python"},
 
+		// What goes over the wire, and who asks for it: nothing of what answers.
+		{who: "internal/api", may: append(slices.Clone(values), "internal/predict", "internal/trace")},
+		{who: "internal/api/sum", may: append(slices.Clone(values), "internal/api", "internal/predict", "internal/store"), never: []string{"context", "sync", "os", "net", "log"}},
+
 		// These put the parts together.
-		{who: "internal/web/...", may: append(slices.Clone(values), "internal/dtn/...", "internal/predict", "internal/node", "internal/local", "internal/mesh", "internal/store", "internal/trace", "internal/web/...")},
+		{who: "internal/web/...", may: append(slices.Clone(values), "internal/api/...", "internal/node", "internal/mesh", "internal/store", "internal/trace", "internal/web/...")},
 		{who: "internal/bench/...", may: []string{"..."}},
 		{who: "internal/load/...", may: []string{"..."}},
 		{who: "internal/cli/...", may: []string{"..."}},
@@ -228,6 +232,9 @@ func TestBreaches(t *testing.T) {
 		{"an implementation and the node", "internal/runner/gofn", in("internal/node"), "imports internal/node;"},
 		{"two stores", "internal/store/pebble", in("internal/store/cluster"), "imports internal/store/cluster;"},
 		{"the shell", "internal/cli", in("internal/node"), ""},
+		{"the client and the node", "internal/api", in("internal/node"), "package internal/api imports internal/node;"},
+		{"the client and the server", "internal/api", in("internal/web"), "package internal/api imports internal/web;"},
+		{"the sums and the net", "internal/api/sum", "net/http", "package internal/api/sum imports net/http;"},
 		{"a program and the inside", "cmd/pmk", in("internal/cli"), "package cmd/pmk imports internal/cli;"},
 		{"a program and the face", "cmd/pmk", module, ""},
 		{"the root", ".", in("internal/cli"), ""},

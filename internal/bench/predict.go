@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner/gofn"
@@ -115,7 +117,7 @@ func foretell(ctx context.Context, env Env, kind string, m seed.Manifest) (out [
 	}
 	began := time.Now()
 	st := n.Status(ctx)
-	ahead := web.AheadOf([]web.Member{{Status: st}})
+	ahead := sum.Ahead([]api.Member{{Status: web.StatusOf(st)}})
 	if err := awaitRuns(ctx, n, uint64(taught+count)); err != nil {
 		return nil, err
 	}

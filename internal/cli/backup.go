@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/backup"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/folder"
@@ -16,13 +17,13 @@ import (
 )
 
 // A backupFunc copies what a node has stored into a folder.
-type backupFunc func(ctx context.Context, dir string, report func(web.BackupState)) (web.BackupState, error)
+type backupFunc func(ctx context.Context, dir string, report func(api.BackupState)) (api.BackupState, error)
 
 // backupOf copies a data folder that this process has.
 func backupOf(own *folder.Folder, s *pebble.Store, blobs *blob.Store) backupFunc {
-	return func(ctx context.Context, dir string, report func(web.BackupState)) (web.BackupState, error) {
-		state := func(p backup.Progress) web.BackupState {
-			return web.BackupState{Large: p.Large, Of: p.Of, Missing: p.Missing}
+	return func(ctx context.Context, dir string, report func(api.BackupState)) (api.BackupState, error) {
+		state := func(p backup.Progress) api.BackupState {
+			return api.BackupState{Large: p.Large, Of: p.Of, Missing: p.Missing}
 		}
 		cfg := backup.Config{From: own, Store: s, Blobs: blobs, Name: newNodeName()}
 		done, err := backup.Run(ctx, cfg, dir, func(p backup.Progress) { report(state(p)) })
@@ -32,8 +33,8 @@ func backupOf(own *folder.Folder, s *pebble.Store, blobs *blob.Store) backupFunc
 
 // noBackup says why there is none.
 func noBackup(why string) backupFunc {
-	return func(context.Context, string, func(web.BackupState)) (web.BackupState, error) {
-		return web.BackupState{}, fmt.Errorf("%w: %s", web.ErrNoBackup, why)
+	return func(context.Context, string, func(api.BackupState)) (api.BackupState, error) {
+		return api.BackupState{}, fmt.Errorf("%w: %s", web.ErrNoBackup, why)
 	}
 }
 
@@ -69,7 +70,7 @@ copy, in the same group and with a name of its own.`,
 				return err
 			}
 			defer client.Close()
-			done, err := client.Backup(cmd.Context(), dir, func(s web.BackupState) {
+			done, err := client.Backup(cmd.Context(), dir, func(s api.BackupState) {
 				if !asJSON && s.Of > 0 {
 					fmt.Fprintf(a.err, "copying: %d of %s of large data\n", s.Large, english.Plural(s.Of, "piece", ""))
 				}

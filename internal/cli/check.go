@@ -13,9 +13,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/dtn"
 	"github.com/recap/pumpkin/internal/load"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -62,7 +62,7 @@ func (a *app) networkOf(ctx context.Context, f nodeFlags, paths []string) (*dtn.
 
 // running is the automaton of what the nodes of a network host, and of what they
 // refuse to.
-func running(all web.Network) *dtn.Network {
+func running(all api.Network) *dtn.Network {
 	var hosted []dtn.Hosted
 	for _, m := range all.Nodes {
 		for _, s := range m.Seeds {
@@ -90,7 +90,7 @@ type finding struct {
 // checked is the network that is meant, and what is wrong with its files: that of
 // the seeds in paths and in the program, which are ms; without any, or where a node is
 // named, the one that runs, which seen, unless nil, is given.
-func (a *app) checked(ctx context.Context, f nodeFlags, paths []string, seen func(web.Network)) (n *dtn.Network, ms []seed.Manifest, errs []error, err error) {
+func (a *app) checked(ctx context.Context, f nodeFlags, paths []string, seen func(api.Network)) (n *dtn.Network, ms []seed.Manifest, errs []error, err error) {
 	if a.ofFiles(f, paths) {
 		if ms, errs, err = a.program.manifests(paths); err != nil {
 			return nil, nil, nil, err
@@ -134,7 +134,7 @@ It exits with 1 if it finds anything.`,
 				return usageError{errors.New("--load is for seed files: name them, or their folder")}
 			}
 			found := []finding{}
-			n, ms, errs, err := a.checked(cmd.Context(), f, paths, func(all web.Network) { found = append(found, unmetFindings(all)...) })
+			n, ms, errs, err := a.checked(cmd.Context(), f, paths, func(all api.Network) { found = append(found, unmetFindings(all)...) })
 			if err != nil {
 				return err
 			}
@@ -157,9 +157,9 @@ It exits with 1 if it finds anything.`,
 
 // unmetFindings are the nodes that are not reached. Those that may belong to another network
 // are none of them.
-func unmetFindings(all web.Network) (found []finding) {
+func unmetFindings(all api.Network) (found []finding) {
 	for _, o := range all.Outsiders {
-		if o.Stranger() {
+		if o.Stranger {
 			continue
 		}
 		found = append(found, finding{Severity: dtn.Warning, Kind: "node-not-reached", Text: whole(fmt.Sprintf("node %s at %s, as node %s sees it: %s", cmp.Or(o.Node, "unknown"), o.At, all.Nodes[0].Node, unmetText(&o)))})

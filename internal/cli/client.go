@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
 )
 
 // answerTime is how long a node may take to say that it is there.
@@ -35,7 +35,7 @@ func (noNodeError) Is(target error) bool { return target == local.ErrNone }
 
 // client connects to the running node that the flags mean, and names it. An error
 // that is [local.ErrNone] says that none runs, or that none answers.
-func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
+func (f *nodeFlags) client(ctx context.Context) (*api.Client, string, error) {
 	peers, err := local.Find(ctx, f.group, f.node)
 	if err != nil && !errors.Is(err, local.ErrNone) {
 		return nil, "", err
@@ -70,10 +70,10 @@ func (f *nodeFlags) client(ctx context.Context) (*web.Client, string, error) {
 // [local.ErrNone] says that all of them have ended, a [noNodeError] what else is wrong
 // with one. That a connection is taken says little: the kernel takes them for a process
 // for as long as it tears it down.
-func answering(ctx context.Context, peers []local.Peer, within time.Duration) (*web.Client, string, error) {
+func answering(ctx context.Context, peers []local.Peer, within time.Duration) (*api.Client, string, error) {
 	failed := local.ErrNone
 	for _, p := range peers {
-		client := web.NewClient(p.Dial)
+		client := api.NewClient(p.Dial)
 		err := healthy(ctx, client, within)
 		if err == nil {
 			return client, p.Node, nil
@@ -92,7 +92,7 @@ func answering(ctx context.Context, peers []local.Peer, within time.Duration) (*
 	return nil, "", failed
 }
 
-func healthy(ctx context.Context, client *web.Client, within time.Duration) error {
+func healthy(ctx context.Context, client *api.Client, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return client.Healthy(ctx)

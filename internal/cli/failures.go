@@ -11,13 +11,13 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
 // sent is what one command has sent.
 type sent struct {
-	parcel web.Parcel
+	packet api.Sending
 	lines  bool // each line of it is a packet
 	taken  int
 }
@@ -25,11 +25,11 @@ type sent struct {
 // root tells whether the id is that of a packet that was sent.
 func (s *sent) root() func(packet.ID) bool {
 	if !s.lines {
-		return func(id packet.ID) bool { return id == s.parcel.ID }
+		return func(id packet.ID) bool { return id == s.packet.ID }
 	}
 	roots := make(map[packet.ID]bool, s.taken)
 	for i := range s.taken {
-		roots[s.parcel.ID.Output(uint64(i))] = true
+		roots[s.packet.ID.Output(uint64(i))] = true
 	}
 	return func(id packet.ID) bool { return roots[id] }
 }
@@ -54,7 +54,7 @@ var errSeen = errors.New("all were seen")
 
 // failuresOf groups what failed for good of packets that descend from some that were sent, most frequent
 // first. waiting says how many there are in each state.
-func failuresOf(ctx context.Context, client *web.Client, waiting map[packet.State]int, root func() func(packet.ID) bool) ([]failure, error) {
+func failuresOf(ctx context.Context, client *api.Client, waiting map[packet.State]int, root func() func(packet.ID) bool) ([]failure, error) {
 	var out []failure
 	var ours func(packet.ID) bool
 	for _, state := range slices.Sorted(maps.Keys(waiting)) {
@@ -66,8 +66,8 @@ func failuresOf(ctx context.Context, client *web.Client, waiting map[packet.Stat
 			ours = root()
 		}
 		var found []failure
-		err := client.Waiting(ctx, state, maxFailed, func(shown web.Shown) error {
-			if p := &shown.File.Packet; p.Fault != nil && ours(p.Ship.Root) {
+		err := client.EachInState(ctx, state, api.Ask{Limit: maxFailed, Waiting: true}, func(p api.Packet) error {
+			if p.Fault != nil && ours(p.Ship.Root) {
 				found = addFailure(found, failure{state, p.Fault.Error, p.Fault.Output, 1})
 				left--
 			}

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 func (a *app) forgetCommand() *cobra.Command {
@@ -49,7 +45,7 @@ about each seed that is away; without a terminal it lists them.`,
 	return cmd
 }
 
-func (a *app) forget(ctx context.Context, client *web.Client, name string, asJSON bool) error {
+func (a *app) forget(ctx context.Context, client *api.Client, name string, asJSON bool) error {
 	out, err := client.Everywhere().ForgetSeeds(ctx, name)
 	switch {
 	case err != nil:
@@ -86,7 +82,7 @@ func (a *app) forgetEach(ctx context.Context, f nodeFlags, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	away := awayOf(all)
+	away := sum.Away(all.Nodes)
 	if asJSON {
 		return printJSON(a.out, away)
 	}
@@ -95,7 +91,7 @@ func (a *app) forgetEach(ctx context.Context, f nodeFlags, asJSON bool) error {
 		return nil
 	}
 	for i := range away {
-		line := keptLine(&away[i])
+		line := sum.Kept(&away[i])
 		if !a.canAsk() {
 			fmt.Fprintln(a.out, line)
 			continue
@@ -112,30 +108,4 @@ func (a *app) forgetEach(ctx context.Context, f nodeFlags, asJSON bool) error {
 		fmt.Fprintln(a.err, "'pmk forget SEED' keeps no more for one of them")
 	}
 	return nil
-}
-
-// awayOf sums up which seeds are away, and what all nodes keep for them.
-func awayOf(all web.Network) []node.Away {
-	by := map[seed.Name]*node.Away{}
-	for _, m := range all.Nodes {
-		for _, s := range m.Away {
-			if sum := by[s.Seed]; sum != nil {
-				sum.Packets += s.Packets
-				sum.Bytes += s.Bytes
-				sum.For = min(sum.For, s.For)
-				continue
-			}
-			by[s.Seed] = &s
-		}
-	}
-	out := []node.Away{}
-	for _, name := range slices.Sorted(maps.Keys(by)) {
-		out = append(out, *by[name])
-	}
-	return out
-}
-
-// keptLine says what is kept for a seed.
-func keptLine(s *node.Away) string {
-	return fmt.Sprintf("%s (hosted by %s)", keptFor(s.Seed, s.Packets, []node.Away{*s}), strings.Join(s.Nodes, ", "))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/internal/api"
 )
 
 // TestNamesInTheLog come whole, whatever their bytes are.
@@ -49,12 +49,12 @@ func TestWhatOthersSayOnATerminal(t *testing.T) {
 	}
 	defer pipe.Close()
 	defer other.Close()
-	failed := &packet.Packet{State: "Error:x", Fault: &packet.Fault{State: "A:B", Error: "boom\x1b[5m", Output: "one\x1b[2J\ntwo\n"}}
+	failed := &api.Packet{State: "Error:x", Fault: &api.Fault{State: "A:B", Error: "boom\x1b[5m", Output: "one\x1b[2J\ntwo\n"}}
 	for want, out := range map[string]io.Writer{
 		"boom\\x1b[5m\n    one\\x1b[2J\n    two\n": screen{other},
 		"boom\x1b[5m\n    one\x1b[2J\n    two\n":   forPeople(other), // where nobody looks
 	} {
-		(&app{out: out}).printPacket(failed, 0)
+		(&app{out: out}).printPacket(failed)
 		var got []byte
 		for some := make([]byte, 4096); !strings.Contains(string(got), "two\n"); {
 			n, err := pipe.Read(some)

@@ -1,13 +1,14 @@
 package cli
 
 import (
-	"github.com/dustin/go-humanize"
-
 	"encoding/json"
 	"io"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/recap/pumpkin/internal/api/sum"
 )
 
 func jsonFlag(cmd *cobra.Command, asJSON *bool) {
@@ -26,12 +27,5 @@ func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // age is how long ago t was, for people.
 func age(t time.Time) string {
-	d := time.Since(t)
-	switch {
-	case d >= time.Hour:
-		return d.Round(time.Minute).String()
-	case d >= time.Minute:
-		return d.Round(time.Second).String()
-	}
-	return d.Round(100 * time.Millisecond).String()
+	return sum.Rounded(time.Since(t)).String()
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -23,7 +23,7 @@ that have begun finish. Queued packets go to the seed's inbox in the store, and 
 do packets that come later; nothing is lost. An injector waits in its next output.
 A pause lasts until 'pmk resume', or until the node ends.`,
 		Example: "  pmk pause greet\n  pmk pause greet --on server-1a2b3c4d\n  pmk pause --all",
-	}, "paused", (*web.Client).Pause)
+	}, "paused", (*api.Client).Pause)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
@@ -31,11 +31,11 @@ func (a *app) resumeCommand() *cobra.Command {
 		Use: "resume SEED... | --all", Short: "Let paused seeds take packets again",
 		Long:    "resume lets paused seeds take packets again, on all nodes or, with --on, on one,\nbeginning with those in their inboxes.",
 		Example: "  pmk resume greet\n  pmk resume --all",
-	}, "resumed", (*web.Client).Resume)
+	}, "resumed", (*api.Client).Resume)
 }
 
 // haltCommand completes the two.
-func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*web.Client, context.Context, seed.Name, string) ([]string, error)) *cobra.Command {
+func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*api.Client, context.Context, seed.Name, string) ([]string, error)) *cobra.Command {
 	var f nodeFlags
 	var on string
 	var asJSON, every bool
@@ -89,7 +89,7 @@ func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*web.Client, 
 }
 
 // seedsOn are the names of the seeds that nodes host, or one of them.
-func seedsOn(network web.Network, on string) []string {
+func seedsOn(network api.Network, on string) []string {
 	names := map[string]bool{}
 	for _, m := range network.Nodes {
 		for _, s := range m.Seeds {

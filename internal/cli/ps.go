@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,10 +14,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/predict"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -59,26 +57,26 @@ that do not reach it, and what to do about it.`,
 }
 
 // network asks the running node what all nodes do.
-func (f *nodeFlags) network(ctx context.Context) (web.Network, error) {
+func (f *nodeFlags) network(ctx context.Context) (api.Network, error) {
 	client, _, err := f.client(ctx)
 	if err != nil {
-		return web.Network{}, err
+		return api.Network{}, err
 	}
 	defer client.Close()
 	return client.Network(ctx)
 }
 
 // status asks the running node what it does itself.
-func (f *nodeFlags) status(ctx context.Context) (node.Status, error) {
+func (f *nodeFlags) status(ctx context.Context) (api.Status, error) {
 	client, _, err := f.client(ctx)
 	if err != nil {
-		return node.Status{}, err
+		return api.Status{}, err
 	}
 	defer client.Close()
 	return client.Status(ctx)
 }
 
-func (a *app) printNetwork(all web.Network) error {
+func (a *app) printNetwork(all api.Network) error {
 	own, several := all.Nodes[0], len(all.Nodes) > 1
 	fmt.Fprintf(a.out, "node %s, group %s, start %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
@@ -86,25 +84,14 @@ func (a *app) printNetwork(all web.Network) error {
 		printNodes(w, all.Nodes)
 	}
 	printSeeds(w, all)
-	var waits []waitingAt
-	for _, m := range all.Nodes {
-		for _, q := range m.Waiting {
-			waits = append(waits, waitingAt{m.Node, q})
-		}
-	}
+	waits := sum.Waiting(all.Nodes)
 	if len(waits) > 0 {
 		fmt.Fprintln(w)
 		printWaiting(w, waits, several)
 	}
-	printNotLoaded(w, all)
-	for _, s := range awayOf(all) {
-		fmt.Fprintf(w, "\n%s; 'pmk forget %s' ends that\n", keptLine(&s), s.Seed)
+	for _, found := range sum.Findings(&all, time.Now()) {
+		fmt.Fprintf(w, "\n%s\n", found.Text)
 	}
-	printFiltered(w, all)
-	printSilent(w, all)
-	printBehind(w, all)
-	printFailing(w, all)
-	printRefused(w, all)
 	printUnmet(w, all)
 	printFolders(w, all)
 	printInterpreters(w, all)
@@ -127,7 +114,7 @@ func (a *app) printNetwork(all web.Network) error {
 }
 
 // printFolders writes what became of the files of folders that are watched.
-func printFolders(w io.Writer, all web.Network) {
+func printFolders(w io.Writer, all api.Network) {
 	for _, m := range all.Nodes {
 		for _, f := range m.Folders {
 			line := english.Plural(f.Taken, "file", "") + " taken"
@@ -145,7 +132,7 @@ func printFolders(w io.Writer, all web.Network) {
 }
 
 // printNodes writes the nodes of a network, each with how it is reached.
-func printNodes(w io.Writer, nodes []web.Member) {
+func printNodes(w io.Writer, nodes []api.Member) {
 	fmt.Fprintln(w, "NODE\tADDRESS\tVERSION\tUP\tSTORE")
 	for _, m := range nodes {
 		at, up, store := cmp.Or(m.At, "this node"), "-", strings.TrimPrefix(storeLine(m.Store), "store: ")
@@ -163,7 +150,7 @@ func printNodes(w io.Writer, nodes []web.Member) {
 }
 
 // printSeeds writes what each node does with each seed.
-func printSeeds(w io.Writer, all web.Network) {
+func printSeeds(w io.Writer, all api.Network) {
 	nodes := all.Nodes
 	several := len(nodes) > 1
 	where := func(node string) string {
@@ -179,19 +166,15 @@ func printSeeds(w io.Writer, all web.Network) {
 	}
 	type row struct {
 		node string
-		node.SeedStatus
+		api.SeedStatus
 	}
 	var rows []row
-	stored := map[seed.Name]int{} // any replica may take it, wherever it lies
 	for _, m := range nodes {
 		for _, s := range m.Seeds {
 			rows = append(rows, row{m.Node, s})
-			stored[s.Manifest.Name] += s.Stored
-		}
-		for _, in := range m.Inboxes {
-			stored[in.Seed] += in.Packets
 		}
 	}
+	stored := sum.Stored(nodes)
 	if several { // replicas side by side
 		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Manifest.Name, b.Manifest.Name) })
 	}
@@ -211,7 +194,7 @@ func printSeeds(w io.Writer, all web.Network) {
 			running = "loading"
 		case s.Paused:
 			running = "paused"
-		case i != nil && i.State != node.InjectorRunning:
+		case i != nil && i.State != api.InjectorRunning:
 			running = string(i.State)
 		}
 		name := string(s.Manifest.Name)
@@ -238,60 +221,8 @@ func drainText(d predict.Drain) string {
 	return fmt.Sprintf("%s ±%.0f%%", d.Time.Round(roundTo(d.Time)), 100*d.Error)
 }
 
-// printNotLoaded writes which seeds are not loaded, and why.
-func printNotLoaded(w io.Writer, all web.Network) {
-	for _, m := range all.Nodes {
-		var loading []string
-		for _, s := range m.Seeds {
-			switch why, _, _ := strings.Cut(s.NotLoaded, "\n"); {
-			case why != "":
-				fmt.Fprintf(w, "\nseed %s of %s is not loaded: %s; this is tried again, and its packets wait\n", s.Manifest.Name, m.Node, why)
-			case s.Loading:
-				loading = append(loading, filepath.Base(s.Manifest.File))
-			}
-		}
-		if len(loading) > 0 {
-			fmt.Fprintf(w, "\nnode %s is loading %s\n", m.Node, strings.Join(loading, ", "))
-		}
-	}
-}
-
-// printBehind writes for which seeds more comes in than they do.
-func printBehind(w io.Writer, all web.Network) {
-	for _, m := range all.Nodes {
-		for _, b := range m.Behind {
-			fmt.Fprintf(w, "\nseed %s falls behind: for %s its backlog in the store of %s has grown, to %s now and by %.0f each second; add workers, or another node with the seed\n",
-				b.Seed, age(b.Since), m.Node, english.Plural(b.Packets, "packet", ""), b.Growth)
-		}
-	}
-}
-
-// printFiltered writes which seeds gave nothing for packets.
-func printFiltered(w io.Writer, all web.Network) {
-	var list []string
-	for _, s := range all.Seeds {
-		if s.Filtered > 0 {
-			list = append(list, fmt.Sprintf("%d filtered by %s", s.Filtered, s.Name))
-		}
-	}
-	if len(list) > 0 {
-		fmt.Fprintf(w, "\n%s\n", strings.Join(list, ", "))
-	}
-}
-
-// printSilent writes which programs do not answer.
-func printSilent(w io.Writer, all web.Network) {
-	for _, m := range all.Nodes {
-		for _, s := range m.Seeds {
-			if s.Silent != "" {
-				fmt.Fprintf(w, "\nseed %s of %s %s; the log says what the cause may be\n", s.Manifest.Name, m.Node, s.Silent)
-			}
-		}
-	}
-}
-
 // printInterpreters writes which Python runs which seeds.
-func printInterpreters(w io.Writer, all web.Network) {
+func printInterpreters(w io.Writer, all api.Network) {
 	several := len(all.Nodes) > 1
 	for _, m := range all.Nodes {
 		by := map[string][]string{}
@@ -310,43 +241,12 @@ func printInterpreters(w io.Writer, all web.Network) {
 	}
 }
 
-// printFailing writes which seeds fail now, and when what failed is tried again, or the injector started.
-func printFailing(w io.Writer, all web.Network) {
-	for _, m := range all.Nodes {
-		for _, s := range m.Seeds {
-			if i := s.Injector; i != nil && i.Failed > 0 {
-				line := fmt.Sprintf("injector %s of %s: %s", s.Manifest.Name, m.Node, i.Text(time.Now()))
-				if len(s.Errors) > 0 {
-					line += ": " + s.Errors[0].Error
-				}
-				fmt.Fprintf(w, "\n%s\n", line)
-				continue
-			}
-			for _, e := range s.Errors {
-				if wait := time.Until(e.Next); wait > 0 {
-					fmt.Fprintf(w, "\nseed %s of %s fails: %s (%s); the last packet is tried again in %v\n",
-						s.Manifest.Name, m.Node, e.Error, english.Plural(e.Count, "run", ""), wait.Round(time.Second))
-				}
-			}
-		}
-	}
-}
-
-// printRefused writes which seeds do not run although they were to.
-func printRefused(w io.Writer, all web.Network) {
-	for _, m := range all.Nodes {
-		for _, r := range m.Refused {
-			fmt.Fprintf(w, "\nseed %s of %s is refused: %s\n", r.Manifest.Name, m.Node, r.Why)
-		}
-	}
-}
-
 // printUnmet writes which nodes are not reached and why, and what to do.
-func printUnmet(w io.Writer, all web.Network) {
+func printUnmet(w io.Writer, all api.Network) {
 	var strangers []string
 	begun := false
 	for _, o := range all.Outsiders {
-		if o.Stranger() {
+		if o.Stranger {
 			strangers = append(strangers, strings.TrimPrefix(o.At, "tcp://"))
 			continue
 		}
@@ -359,13 +259,10 @@ func printUnmet(w io.Writer, all web.Network) {
 	if len(strangers) > 0 {
 		fmt.Fprintf(w, "\nnearby, with another key or in another group: %s\n", strings.Join(strangers, ", "))
 	}
-	if i := all.Ignored; i != (mesh.Ignored{}) {
-		fmt.Fprintf(w, "\nignored, because they came without the key: %s, %s\n", english.Plural(int(i.Connections), "connection", ""), english.Plural(int(i.Beacons), "beacon", ""))
-	}
 }
 
 // unmetText says why a node is not reached, and what to do.
-func unmetText(o *mesh.Outsider) string {
+func unmetText(o *api.Outsider) string {
 	if o.Next == "" {
 		return o.Why
 	}
@@ -373,12 +270,12 @@ func unmetText(o *mesh.Outsider) string {
 }
 
 // storeLine says how the store does.
-func storeLine(s node.StoreStatus) string {
+func storeLine(s api.Store) string {
 	line := "store: " + s.Durability + ", " + bytesText(s.Used)
 	if s.Size > 0 {
 		line += fmt.Sprintf(" of %s (%d %%)", bytesText(s.Size), 100*s.Used/s.Size)
 	}
-	if why := s.Held(); why != "" {
+	if why := s.Held; why != "" {
 		line += "; injectors and senders wait: " + why
 	}
 	return line

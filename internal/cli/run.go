@@ -16,9 +16,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/load"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/worker"
+	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -273,7 +275,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	stopWays()
 	wayErr := ways.Wait()
 	aborted := drain(n, f.store.durability, log, signals, own.lost)
-	away := n.Status(ctx).Away
+	away := web.StatusOf(n.Status(ctx)).Away
 	stopRun()
 	if err := a.awaitEnd(ended, signals, aborted); err != nil {
 		return err
@@ -289,7 +291,7 @@ func (a *app) keep(ctx context.Context, n *node.Node, uses *load.Uses, f runFlag
 	}
 	for i := range away {
 		if away[i].Packets > 0 {
-			log.Info("of these " + keptLine(&away[i]))
+			log.Info("of these " + sum.Kept(&away[i]))
 		}
 	}
 	if lost := n.Abandoned(); lost > 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -13,9 +12,8 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/inject"
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -39,7 +37,7 @@ func (a *app) sendCommand() *cobra.Command {
 		Short: "Send packets into the running node",
 		Long: `send gives the running node a packet in the state STATE. Its data is DATA, or
 standard input for -, or a file. It returns when the node has stored the packet,
-and prints the packet's id, or with --json the packet as a .pkt file; while the
+and prints the packet's id, or with --json also its ship, node and state; while the
 store is full it waits. With --wait it returns when everything that comes of the
 packet has ended or waits. The exit status is then 0 if all has ended, 6 if a
 packet failed and waits in an Error: state, 5 if a packet waits for a seed, or is
@@ -79,7 +77,7 @@ func (f *sendFlags) place() (string, error) {
 }
 
 func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
-	parcel := web.Parcel{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
+	p := api.Sending{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
 	if _, err := packet.ParseState(args[0]); err != nil {
 		return usageError{err}
 	}
@@ -89,12 +87,12 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		}
 	}
 	var err error
-	if parcel.Traceparent, err = f.place(); err != nil {
+	if p.Traceparent, err = f.place(); err != nil {
 		return usageError{fmt.Errorf("--traceparent: %w", err)}
 	}
-	parcel.ID = packet.NewID()
+	p.ID = packet.NewID()
 	if f.id != "" {
-		if parcel.ID, err = packet.ParseID(f.id); err == nil && parcel.ID.IsZero() {
+		if p.ID, err = packet.ParseID(f.id); err == nil && p.ID.IsZero() {
 			err = errors.New("an id of only zeros is not allowed")
 		}
 		if err != nil {
@@ -116,103 +114,39 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 		return err
 	}
 	f.node = name // no other has the ledger, or knows what was taken
-	to := &sending{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
+	to := &sender{node: name, find: f.client, client: client, away: nodeAway, say: func(line string) { fmt.Fprintln(a.err, line) }}
 	defer func() { to.client.Close() }()
-	if at, err := client.Status(ctx); err == nil { // else it goes as sending does
-		to.renamed = at.Store.Durability != node.Disk.String()
+	if at, err := client.Status(ctx); err == nil { // else it goes as a sender does
+		to.renamed = at.Store.Durability != api.OnDisk
 	}
 	if f.wait {
-		parcel.Follow = packet.NewID()
-	}
-	next := once(parcel, in)
-	if f.lines {
-		next = eachLine(parcel, in)
+		p.Follow = packet.NewID()
 	}
 	held, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.tellWhenHeld(held, client)
-	if !f.lines && !f.json && from != "=" {
-		return again(parcel.ID, a.sendData(ctx, f, to, parcel, in))
+	var one api.Sent
+	if f.lines {
+		err = to.all(ctx, eachLine(p, in))
+	} else {
+		one, err = to.one(ctx, p, in)
 	}
-	var last web.Parcel
-	err = to.all(ctx, func() (web.Parcel, error) {
-		parcel, err := next()
-		if err == nil {
-			last = parcel
-		}
-		return parcel, err
-	})
 	if err != nil {
-		return again(parcel.ID, err)
+		return again(p.ID, err)
 	}
 	switch {
 	case f.wait:
-		return a.await(ctx, f, sent{parcel, f.lines, to.taken})
+		return a.await(ctx, f, sent{p, f.lines, to.taken})
 	case f.json && f.lines:
 		return printJSON(a.out, map[string]any{"node": name, "taken": to.taken})
 	case f.json:
-		return printJSON(a.out, file(last, name, f.group))
+		return printJSON(a.out, one)
 	case f.lines:
 		_, err = fmt.Fprintf(a.err, "%s sent to %s\n", english.Plural(to.taken, "packet", ""), name)
 	default:
-		_, err = fmt.Fprintln(a.out, last.ID)
+		_, err = fmt.Fprintln(a.out, one.ID)
 	}
 	return err
-}
-
-// sendData sends one packet whose data is all that in gives. Of a file it is sent again
-// where the node was away.
-func (a *app) sendData(ctx context.Context, f sendFlags, to *sending, parcel web.Parcel, in io.Reader) error {
-	var err error
-	if file, from, size := regular(in); file != nil {
-		to.tried = 1
-		err = to.keep(ctx, func(ctx context.Context) error {
-			// Each attempt has a reader of its own: what sends closes what it is given, and
-			// may still read it when it has failed.
-			err := to.client.SendData(ctx, parcel, io.NewSectionReader(file, from, size), size)
-			if info, unreadable := file.Stat(); err != nil && (unreadable != nil || info.Size() < from+size) {
-				return &fs.PathError{Op: "send", Path: file.Name(), Err: errors.New("it was cut off while it was sent")}
-			}
-			return err
-		})
-	} else {
-		err = to.client.SendData(ctx, parcel, in, -1)
-	}
-	if err != nil {
-		return err
-	}
-	if f.wait {
-		return a.await(ctx, f, sent{parcel, false, 1})
-	}
-	_, err = fmt.Fprintln(a.out, parcel.ID)
-	return err
-}
-
-// regular is in if it is a file that can be read again, from where on, and how much.
-func regular(in io.Reader) (file *os.File, from, size int64) {
-	file, ok := in.(*os.File)
-	if !ok {
-		return nil, 0, 0
-	}
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, 0, 0
-	}
-	if from, err = file.Seek(0, io.SeekCurrent); err != nil {
-		return nil, 0, 0
-	}
-	return file, from, max(info.Size()-from, 0)
-}
-
-// file is what was sent in the form of a .pkt file.
-func file(sent web.Parcel, node, group string) packet.File {
-	p := packet.Packet{
-		ID: sent.ID, Ship: packet.Ship{Root: sent.ID, Node: node}, State: sent.State, Data: string(sent.Data),
-	}
-	if sent.Stop != "" || sent.Goal != "" || sent.Track {
-		p.Wish = &packet.Wish{Stop: sent.Stop, Goal: sent.Goal, Track: sent.Track}
-	}
-	return packet.File{Packet: p, Group: group}
 }
 
 // source says where the data comes from: "-" for standard input, "=" for the
@@ -249,31 +183,17 @@ func (a *app) open(from string, args []string) (io.Reader, func(), error) {
 	return file, func() { file.Close() }, nil
 }
 
-// once gives one packet with all that r holds.
-func once(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
-	given := false
-	return func() (web.Parcel, error) {
-		if given {
-			return parcel, io.EOF
-		}
-		given = true
-		data, err := io.ReadAll(r)
-		parcel.Data = data
-		return parcel, err
-	}
-}
-
 // eachLine gives a packet for each line of r, without its end. Their ids are made of
-// the parcel's and the lines' numbers, so that whoever sends the same lines with the
+// the id of p and the lines' numbers, so that whoever sends the same lines with the
 // same id again sends none twice.
-func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
-	lines, id := inject.NewLines(r, 0), parcel.ID
+func eachLine(p api.Sending, r io.Reader) func() (api.Sending, error) {
+	lines, id := inject.NewLines(r, 0), p.ID
 	number := uint64(0)
-	return func() (web.Parcel, error) {
+	return func() (api.Sending, error) {
 		data, err := lines.Next()
-		parcel.ID, parcel.Data = id.Output(number), data
+		p.ID, p.Data = id.Output(number), data
 		number++
-		return parcel, err
+		return p, err
 	}
 }
 
@@ -281,7 +201,7 @@ func eachLine(parcel web.Parcel, r io.Reader) func() (web.Parcel, error) {
 // can be sent again. A node that ends says what it did not take of the last request, and
 // nothing of those before it that had no answer.
 func again(id packet.ID, err error) error {
-	var problem *web.Problem
+	var problem *api.Problem
 	refused := errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable
 	if err == nil || refused || errors.As(err, new(usageError)) {
 		return err

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/trace"
-	"github.com/recap/pumpkin/internal/web"
 )
 
 func (a *app) traceCommand() *cobra.Command {
@@ -34,7 +34,7 @@ too of what was sent with --track.`,
 			}
 			defer client.Close()
 			t, err := client.Trace(cmd.Context(), args[0])
-			var problem *web.Problem
+			var problem *api.Problem
 			if errors.As(err, &problem) && problem.Status == http.StatusConflict {
 				return usageError{err}
 			}

@@ -31,9 +31,9 @@ func (a *app) warnUTF16(in io.Reader) io.Reader {
 			fmt.Fprintln(a.err, "the data "+utf16Text)
 		}
 	}
-	if file, from, _ := regular(in); file != nil {
+	if at, from, _ := repeatable(in); at != nil {
 		begin := make([]byte, 2)
-		n, _ := file.ReadAt(begin, from) // who reads it sees the error
+		n, _ := at.ReadAt(begin, from) // who reads it sees the error
 		look(begin[:n])
 		return in
 	}

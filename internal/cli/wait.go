@@ -13,22 +13,17 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // An outcome is what became of what was sent.
 type outcome struct {
-	Node    string               `json:"node"`
-	Taken   int                  `json:"taken"`
-	Ended   int                  `json:"ended"` // runs that are over
-	Waiting map[packet.State]int `json:"waiting"`
-	Kept    map[seed.Name]int    `json:"kept,omitempty"` // for seeds that are away
-	// Filtered counts the packets for which a seed gave nothing, though its contract has outputs.
-	Filtered map[seed.Name]int `json:"filtered,omitempty"`
-	Failures []failure         `json:"failures,omitempty"`
+	Node  string `json:"node"`
+	Taken int    `json:"taken"`
+	api.Outcome
+	Failures []failure `json:"failures,omitempty"`
 }
 
 const (
@@ -40,11 +35,11 @@ const (
 // await waits until every packet under the id has ended or waits, and says how
 // far it is on a terminal. Its error tells how it ended.
 func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
-	id, taken := sent.parcel.Follow, sent.taken
+	id, taken := sent.packet.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
-	var sum node.Ledger
-	var away []node.Away
+	var ledger api.Ledger
+	var away []api.Away
 	var failures []failure
 	at, err := f.status(ctx)
 	if err != nil {
@@ -55,11 +50,11 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		// The node may be started again meanwhile: the ledger is still there.
 		client, _, err := f.client(ctx)
 		if err == nil {
-			sum, err = client.Ledger(ctx, id)
+			ledger, err = client.Ledger(ctx, id)
 			// Every packet was written down when it was taken: a ledger
 			// that lacks some is not the whole of it.
-			if err == nil && sum.Live == 0 && sum.Begun >= taken {
-				if len(sum.Kept) > 0 {
+			if err == nil && ledger.Live == 0 && ledger.Begun >= taken {
+				if len(ledger.Kept) > 0 {
 					at, err = client.Status(ctx)
 					away = at.Away
 				}
@@ -67,7 +62,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 					err = client.Forget(ctx, id)
 				}
 				if err == nil {
-					failures, err = failuresOf(ctx, client.Everywhere(), sum.Waiting, sent.root)
+					failures, err = failuresOf(ctx, client.Everywhere(), ledger.Waiting, sent.root)
 				}
 				client.Close()
 				if err != nil {
@@ -77,20 +72,20 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 			}
 			client.Close()
 		}
-		if err != nil && ctx.Err() == nil && at.Store.Durability != node.Disk.String() && at.Store.Durability != node.InCluster {
+		if err != nil && ctx.Err() == nil && at.Store.Durability != api.OnDisk && at.Store.Durability != api.InCluster {
 			return fmt.Errorf("the node %s has ended, and with --durability %s it kept packets only in memory: what had not ended is lost: %w", name, at.Store.Durability, err)
 		}
 		if err != nil && ctx.Err() == nil {
 			progress.say("waiting for the node: " + err.Error())
 		} else {
-			for why, count := range sum.Held {
+			for why, count := range ledger.Held {
 				if !said[why] {
 					said[why] = true
 					progress.clear()
 					fmt.Fprintf(forPeople(a.err), "%s held up: %s (Ctrl-C stops waiting)\n", english.Plural(count, "packet is", "packets are"), why)
 				}
 			}
-			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(sum.Live, "packet", ""), sum.Ended()))
+			progress.say(fmt.Sprintf("%s in progress, %d finished", english.Plural(ledger.Live, "packet", ""), ledger.Ended))
 		}
 		select {
 		case <-time.After(every):
@@ -100,7 +95,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 	}
 	progress.clear()
 	waits, failed := 0, 0
-	for state, count := range sum.Waiting {
+	for state, count := range ledger.Waiting {
 		if state.Type() == packet.ErrorType {
 			failed += count
 		} else {
@@ -108,25 +103,29 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		}
 	}
 	kept := 0
-	for _, count := range sum.Kept {
+	for _, count := range ledger.Kept {
 		kept += count
 	}
-	out := outcome{Node: name, Taken: taken, Ended: sum.Ended(), Waiting: sum.Waiting, Kept: sum.Kept, Filtered: sum.Filtered, Failures: failures}
+	out := outcome{Node: name, Taken: taken, Outcome: api.Outcome{Ledger: ledger, Over: true}, Failures: failures}
 	if f.json {
 		if err := printJSON(a.out, out); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(a.err, "%s sent, %s finished\n", english.Plural(taken, "packet", ""), english.Plural(out.Ended, "run", ""))
-		for _, name := range slices.Sorted(maps.Keys(sum.Filtered)) {
-			fmt.Fprintf(a.err, "%d filtered by %s\n", sum.Filtered[name], name)
+		for _, name := range slices.Sorted(maps.Keys(ledger.Filtered)) {
+			fmt.Fprintf(a.err, "%d filtered by %s\n", ledger.Filtered[name], name)
 		}
-		for _, state := range slices.Sorted(maps.Keys(sum.Waiting)) {
-			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(sum.Waiting[state], "packet", ""), state, state)
+		for _, state := range slices.Sorted(maps.Keys(ledger.Waiting)) {
+			fmt.Fprintf(a.err, "%s in %s: 'pmk waiting %s --show' shows why\n", english.Plural(ledger.Waiting[state], "packet", ""), state, state)
 			printFailures(forPeople(a.err), failures, state)
 		}
-		for _, name := range slices.Sorted(maps.Keys(sum.Kept)) {
-			fmt.Fprintln(a.err, keptFor(name, sum.Kept[name], away))
+		for _, name := range slices.Sorted(maps.Keys(ledger.Kept)) {
+			long := "away"
+			if i := slices.IndexFunc(away, func(s api.Away) bool { return s.Seed == name }); i >= 0 {
+				long = away[i].Text
+			}
+			fmt.Fprintf(a.err, "%s, %s\n", sum.Copies(name, ledger.Kept[name]), long)
 		}
 	}
 	switch {
@@ -136,18 +135,6 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		return errWaits
 	}
 	return nil
-}
-
-// keptFor says that copies are kept for a seed that is away.
-func keptFor(name seed.Name, count int, away []node.Away) string {
-	verb, long := "are", "away"
-	if count == 1 {
-		verb = "is"
-	}
-	if i := slices.IndexFunc(away, func(s node.Away) bool { return s.Seed == name }); i >= 0 {
-		long = away[i].Text()
-	}
-	return fmt.Sprintf("%s %s kept for %s, %s", english.Plural(count, "copy", "copies"), verb, name, long)
 }
 
 // A progress is one line on a terminal that changes; elsewhere it is nothing.
@@ -179,7 +166,7 @@ func (p *progress) clear() {
 
 // tellWhenHeld says on standard error why sending does not go on, until the
 // context ends: the store of the node may be full.
-func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
+func (a *app) tellWhenHeld(ctx context.Context, client *api.Client) {
 	for {
 		select {
 		case <-time.After(2 * time.Second):
@@ -190,7 +177,7 @@ func (a *app) tellWhenHeld(ctx context.Context, client *web.Client) {
 		if err != nil {
 			continue // the node may be too busy to tell, or gone, which the send will find
 		}
-		if why := st.Store.Held(); why != "" {
+		if why := st.Store.Held; why != "" {
 			fmt.Fprintf(forPeople(a.err), "the node takes no packets now: %s; waiting until it does (Ctrl-C stops waiting)\n", why)
 			return
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +11,14 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
+	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -67,13 +68,8 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	waits := []waitingAt{}
+	waits := slices.DeleteFunc(sum.Waiting(all.Nodes), func(w sum.WaitingAt) bool { return len(wanted) > 0 && !wanted[w.State] })
 	for _, m := range all.Nodes {
-		for _, w := range m.Waiting {
-			if len(wanted) == 0 || wanted[w.State] {
-				waits = append(waits, waitingAt{m.Node, w})
-			}
-		}
 		if m.Trouble != "" {
 			fmt.Fprintf(forPeople(a.err), "node %s does not answer; what waits there is not shown: %s\n", m.Node, m.Trouble)
 		}
@@ -93,14 +89,8 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 	return w.Flush()
 }
 
-// A waitingAt is what waits in a state or an inbox of one node.
-type waitingAt struct {
-	Node string `json:"node"`
-	node.Waiting
-}
-
 // printWaiting writes a table of what waits; over several nodes it says where.
-func printWaiting(w io.Writer, waits []waitingAt, several bool) {
+func printWaiting(w io.Writer, waits []sum.WaitingAt, several bool) {
 	where := func(node string) string {
 		if !several {
 			return ""
@@ -113,18 +103,18 @@ func printWaiting(w io.Writer, waits []waitingAt, several bool) {
 	}
 }
 
-func (a *app) showWaiting(ctx context.Context, client *web.Client, f waitingFlags, waits []waitingAt) error {
+func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlags, waits []sum.WaitingAt) error {
 	packets := map[packet.State]int{}
 	for _, q := range waits {
 		packets[q.State] += q.Packets
 	}
 	delete(packets, "") // inboxes: their packets are for their seeds
 	for _, state := range slices.Sorted(maps.Keys(packets)) {
-		err := client.Waiting(ctx, state, f.limit, func(shown web.Shown) error {
+		err := client.EachInState(ctx, state, api.Ask{Limit: f.limit, Bytes: store.MaxInline, Waiting: true}, func(p api.Packet) error {
 			if f.json {
-				return printJSON(a.out, shown.File)
+				return printJSON(a.out, p)
 			}
-			a.printPacket(&shown.File.Packet, shown.Large)
+			a.printPacket(&p)
 			return nil
 		})
 		if err != nil {
@@ -137,18 +127,12 @@ func (a *app) showWaiting(ctx context.Context, client *web.Client, f waitingFlag
 	return nil
 }
 
-// printPacket prints a packet whose data, if large is not 0, has so many bytes
-// and is not at hand.
-func (a *app) printPacket(p *packet.Packet, large int64) {
-	data := excerpt(p.Data)
-	if large > 0 {
-		data = "(" + bytesText(large) + ")"
-	}
-	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, data)
-	if len(p.Attributes()) > 0 {
+func (a *app) printPacket(p *api.Packet) {
+	fmt.Fprintf(a.out, "%s  %s  %s\n", p.ID, p.State, excerpt(&p.Data))
+	if len(p.Attributes) > 0 {
 		line := " "
-		for _, name := range slices.Sorted(maps.Keys(p.Attributes())) {
-			line += fmt.Sprintf(" %s=%q", name, p.Attributes()[name])
+		for _, name := range slices.Sorted(maps.Keys(p.Attributes)) {
+			line += fmt.Sprintf(" %s=%q", name, p.Attributes[name])
 		}
 		fmt.Fprintln(a.out, line)
 	}
@@ -165,16 +149,18 @@ func (a *app) printPacket(p *packet.Packet, large int64) {
 }
 
 // excerpt is the begin of a packet's data on one line.
-func excerpt(data string) string {
+func excerpt(data *api.Data) string {
 	const most = 60
-	if !utf8.ValidString(data) {
-		return fmt.Sprintf("(%s that are no text)", bytesText(int64(len(data))))
+	switch line := []rune(*cmp.Or(data.Text, new(string))); {
+	case data.Cut:
+		return "(" + bytesText(data.Size) + ")"
+	case data.Text == nil:
+		return fmt.Sprintf("(%s that are no text)", bytesText(data.Size))
+	case len(line) > most:
+		return fmt.Sprintf("%q... (%s)", string(line[:most]), bytesText(data.Size))
+	default:
+		return fmt.Sprintf("%q", *data.Text)
 	}
-	line := []rune(data)
-	if len(line) > most {
-		return fmt.Sprintf("%q... (%s)", string(line[:most]), bytesText(int64(len(data))))
-	}
-	return fmt.Sprintf("%q", data)
 }
 
 func parseStates(args []string) (map[packet.State]bool, error) {
@@ -190,8 +176,8 @@ func parseStates(args []string) (map[packet.State]bool, error) {
 }
 
 // selection reads STATE and ID arguments.
-func selection(args []string) (node.Selection, error) {
-	var sel node.Selection
+func selection(args []string) (api.Selection, error) {
+	var sel api.Selection
 	for _, arg := range args {
 		if strings.Contains(arg, ":") {
 			state, err := packet.ParseState(arg)
@@ -222,7 +208,7 @@ failed, with all its attempts again.`,
 		Example: "  pmk retry Error:greet\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*web.Client).Retry)
+			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*api.Client).Retry)
 		},
 	}
 	f.add(cmd)
@@ -248,7 +234,7 @@ func (a *app) dropCommand() *cobra.Command {
 					return err
 				}
 			}
-			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*web.Client).Drop)
+			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*api.Client).Drop)
 		},
 	}
 	f.add(cmd)
@@ -282,7 +268,7 @@ func (a *app) confirm(question string) error {
 	return errNo
 }
 
-func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*web.Client, context.Context, node.Selection) (int, error)) error {
+func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*api.Client, context.Context, api.Selection) (int, error)) error {
 	sel, err := selection(args)
 	if err != nil {
 		return usageError{err}
@@ -294,7 +280,7 @@ func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON boo
 	defer client.Close()
 	count, err := do(client.Everywhere(), ctx, sel)
 	if asJSON && err == nil {
-		return printJSON(a.out, web.Handled{Count: count})
+		return printJSON(a.out, api.Handled{Count: count})
 	}
 	if count > 0 || err == nil {
 		fmt.Fprintf(a.err, "%s %s\n", english.Plural(count, "packet", ""), done)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/internal/api"
 )
 
 // TestHowOftenItFailed: a count agrees with its noun, and a packet that no run of it
@@ -14,7 +14,7 @@ func TestHowOftenItFailed(t *testing.T) {
 	for attempts, want := range []string{"  was A:B, failed: boom\n", "  was A:B, failed after 1 attempt: boom\n", "  was A:B, failed after 2 attempts: boom\n"} {
 		var out bytes.Buffer
 		a := &app{out: &out}
-		a.printPacket(&packet.Packet{State: "Error:x", Fault: &packet.Fault{State: "A:B", Error: "boom", Attempts: attempts}}, 0)
+		a.printPacket(&api.Packet{State: "Error:x", Fault: &api.Fault{State: "A:B", Error: "boom", Attempts: attempts}})
 		if !strings.HasSuffix(out.String(), want) {
 			t.Errorf("after %d attempts it says %q; expected %q at its end", attempts, out.String(), want)
 		}

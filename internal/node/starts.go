@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"sync"
 	"time"
 )
@@ -31,24 +30,6 @@ type InjectorStatus struct {
 	Failed int `json:"failed"`
 	// Next is when it is started again; zero while it runs and after its end.
 	Next time.Time `json:"next,omitzero"`
-}
-
-// Text says how an injector fails, and what comes next; "" if it does not.
-func (i InjectorStatus) Text(now time.Time) string {
-	if i.Failed == 0 {
-		return ""
-	}
-	runs := "its last run has failed"
-	if i.Failed > 1 {
-		runs = fmt.Sprintf("its last %d runs have failed", i.Failed)
-	}
-	switch i.State {
-	case InjectorRunning:
-		return runs + ", and it was started again"
-	case InjectorFailed, InjectorWaiting:
-		return fmt.Sprintf("%s, and it is started again in %v", runs, max(i.Next.Sub(now), 0).Round(time.Second))
-	}
-	return runs + ", and it is not started again: edit it, or start its node again"
 }
 
 // starts are the runs of an injector so far. It is safe for concurrent use.

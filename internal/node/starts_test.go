@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -92,21 +91,19 @@ func TestAnInjectorGivesUp(t *testing.T) {
 	source.Retries = 2
 	w.host(source)
 	w.start()
-	var seen []string
+	waited := false
 	testenv.Eventually(t, 30*time.Second, "it gives up", func() bool {
 		i := w.statusOf("source").Injector
 		if i.State == InjectorFailed && i.Next.IsZero() {
 			t.Errorf("it is to be started again, nobody knows when: %+v", i)
 		}
-		if text := i.Text(i.Next); !slices.Contains(seen, text) {
-			seen = append(seen, text)
-		}
+		waited = waited || i.State == InjectorFailed && i.Failed == 2
 		return i.State == InjectorGaveUp
 	})
 	if i := w.statusOf("source").Injector; i.Failed != 3 || !i.Next.IsZero() {
 		t.Errorf("it gave up as %+v", i)
 	}
-	if want := "its last 2 runs have failed, and it is started again in 0s"; !slices.Contains(seen, want) {
-		t.Errorf("it was shown as %q, never %q", seen, want)
+	if !waited {
+		t.Error("it was never shown as one that has failed twice and is started again")
 	}
 }

@@ -135,14 +135,6 @@ type Inbox struct {
 	Since   time.Time `json:"since"`
 }
 
-// Place is the state or the inbox, as people see it.
-func (w Waiting) Place() string {
-	if w.Seed != "" {
-		return "inbox of " + string(w.Seed)
-	}
-	return string(w.State)
-}
-
 // A StoreStatus is how the node's store does.
 type StoreStatus struct {
 	// Durability is disk, memory, none or [InCluster].

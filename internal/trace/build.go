@@ -31,11 +31,11 @@ type Step struct {
 	Born *Run `json:"born,omitempty"`
 	// Trail is the seeds that it came through before, where their runs are not
 	// known.
-	Trail []Hop `json:"trail,omitempty"`
+	Trail []Hop `json:"hops,omitempty"`
 	// Runs are those of the seeds that took it, oldest first.
 	Runs []*Taken `json:"runs,omitempty"`
 	// Rests is where it lies now.
-	Rests []Rest `json:"rests,omitempty"`
+	Rests []Rest `json:"stored,omitempty"`
 	// Unknown says that nothing is known of it but that it was given: it is in
 	// the memory of a node, or no more is kept of it.
 	Unknown bool `json:"unknown,omitempty"`

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"strings"
 	"unicode/utf8"
 
@@ -19,11 +18,21 @@ const (
 
 // Data is some of a packet's data: the head of it, and how much there was.
 type Data struct {
-	Head string
+	// Text is the head where it is UTF-8; else Bytes is.
+	Text  *string `json:"data,omitempty"`
+	Bytes []byte  `json:"data64,omitempty"`
 	// Size is how many bytes all of it has.
-	Size int64
+	Size int64 `json:"size"`
 	// SHA256 names data that lies apart because it is large; else "".
-	SHA256 string
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Head is what is kept of the data.
+func (d *Data) Head() string {
+	if d.Text != nil {
+		return *d.Text
+	}
+	return string(d.Bytes)
 }
 
 // HeadOf keeps at most most bytes of data, in a copy of its own.
@@ -35,7 +44,20 @@ func HeadOf(data string, most int) *Data {
 			head = strings.ToValidUTF8(head, "")
 		}
 	}
-	return &Data{Head: strings.Clone(head), Size: int64(len(data))}
+	d := &Data{Size: int64(len(data))}
+	d.keep(head)
+	return d
+}
+
+// keep keeps a copy of the head.
+func (d *Data) keep(head string) {
+	d.Text, d.Bytes = nil, nil
+	if utf8.ValidString(head) {
+		head = strings.Clone(head)
+		d.Text = &head
+	} else {
+		d.Bytes = []byte(head)
+	}
 }
 
 // OfBlob is data of which nothing is kept but its name and size.
@@ -47,50 +69,18 @@ func (d *Data) kept() int {
 	if d == nil {
 		return 0
 	}
-	return len(d.Head)
+	return len(d.Head())
 }
 
 func (d *Data) size() int {
 	if d == nil {
 		return 0
 	}
-	return 64 + len(d.Head)
+	return 64 + len(d.Head())
 }
 
 // Whole tells whether the head is all there was.
-func (d *Data) Whole() bool { return int64(len(d.Head)) == d.Size }
-
-// dataJSON has the head as text where it is UTF-8, and in base64 where not.
-type dataJSON struct {
-	Text   *string `json:"text,omitempty"`
-	Bytes  []byte  `json:"base64,omitempty"`
-	Size   int64   `json:"size"`
-	SHA256 string  `json:"sha256,omitempty"`
-}
-
-// MarshalJSON writes the head as text, or in base64 where it is none.
-func (d Data) MarshalJSON() ([]byte, error) {
-	out := dataJSON{Size: d.Size, SHA256: d.SHA256}
-	if utf8.ValidString(d.Head) {
-		out.Text = &d.Head
-	} else {
-		out.Bytes = []byte(d.Head)
-	}
-	return json.Marshal(out)
-}
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (d *Data) UnmarshalJSON(text []byte) error {
-	var in dataJSON
-	if err := json.Unmarshal(text, &in); err != nil {
-		return err
-	}
-	*d = Data{Head: string(in.Bytes), Size: in.Size, SHA256: in.SHA256}
-	if in.Text != nil {
-		d.Head = *in.Text
-	}
-	return nil
-}
+func (d *Data) Whole() bool { return int64(len(d.Head())) == d.Size }
 
 // Shorten leaves at most most bytes of the data that the run has kept.
 func (r *Run) Shorten(most int) {
@@ -102,9 +92,9 @@ func (r *Run) Shorten(most int) {
 		parts = append(parts, &r.Out[i])
 	}
 	for _, d := range parts {
-		if len(d.Head) > most {
-			d.Head = HeadOf(d.Head, most).Head
+		if head := d.Head(); len(head) > most {
+			d.keep(HeadOf(head, most).Head())
 		}
-		most -= len(d.Head)
+		most -= d.kept()
 	}
 }

@@ -281,14 +281,14 @@ func (d *Data) String() string {
 	if d.SHA256 != "" {
 		return fmt.Sprintf("(%d bytes, not kept here, SHA-256 %s)", d.Size, d.SHA256)
 	}
-	if !utf8.ValidString(d.Head) {
+	if !utf8.ValidString(d.Head()) {
 		return fmt.Sprintf("(%d bytes that are no text)", d.Size)
 	}
-	letters := []rune(d.Head)
+	letters := []rune(d.Head())
 	if len(letters) <= shownData && d.Whole() {
-		return strconv.Quote(d.Head)
+		return strconv.Quote(d.Head())
 	}
-	return fmt.Sprintf("%q... (%d bytes, %d of them kept)", string(letters[:min(len(letters), shownData)]), d.Size, len(d.Head))
+	return fmt.Sprintf("%q... (%d bytes, %d of them kept)", string(letters[:min(len(letters), shownData)]), d.Size, len(d.Head()))
 }
 
 // span is how long something took, for people.

@@ -52,7 +52,7 @@ type Run struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Data is what went in, and Out what came out and went nowhere, if the
 	// packet is tracked; else nil.
-	Data *Data  `json:"data,omitempty"`
+	Data *Data  `json:"in,omitempty"`
 	Out  []Data `json:"out,omitempty"`
 }
 
@@ -114,9 +114,9 @@ type Hop struct {
 	At   time.Time `json:"at"`
 }
 
-// A Rest is a packet that lies in a store.
+// A Rest is a packet that lies in a store. What a .pkt file has, too, has the same name in JSON.
 type Rest struct {
-	Packet packet.ID    `json:"packet"`
+	Packet packet.ID    `json:"id"`
 	State  packet.State `json:"state"`
 	Node   string       `json:"node"`
 	// Seed is the seed in whose inbox it lies; "" for one that waits under its
@@ -129,12 +129,12 @@ type Rest struct {
 	NotBefore time.Time `json:"not_before,omitzero"`
 	// Failed counts its failed runs so far, and Error is what failed last, for
 	// one in an Error: state.
-	Failed int    `json:"failed,omitempty"`
+	Failed int    `json:"attempt,omitempty"`
 	Error  string `json:"error,omitempty"`
 	// Trail is the seeds that it came through, oldest first, at most the
 	// newest [MaxTrail].
-	Trail []Hop `json:"trail,omitempty"`
-	Data  *Data `json:"data,omitempty"`
+	Trail []Hop `json:"hops,omitempty"`
+	*Data
 }
 
 // MaxTrail is how many hops of a packet that rests are told.
@@ -147,7 +147,7 @@ type Share struct {
 	// Runs and Rests are told if there is just one.
 	Ships []packet.Ship `json:"ships,omitempty"`
 	Runs  []Run         `json:"runs,omitempty"`
-	Rests []Rest        `json:"rests,omitempty"`
+	Rests []Rest        `json:"stored,omitempty"`
 	// Keeps says what of ended packets the node keeps now.
 	Keeps Keeps `json:"keeps"`
 	// Partial says that not all of the store was looked through.

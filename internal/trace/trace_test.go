@@ -146,7 +146,7 @@ func TestData(t *testing.T) {
 	long := strings.Repeat("ä", 10)
 	run := Run{Packet: f.root, Ship: f.ship, Seed: "s", Node: "a", State: "T:A", At: at(0), Gave: 1, Stopped: true,
 		Data: HeadOf(long, 5), Out: []Data{*HeadOf("\xff\x00", 5), *OfBlob(packet.Blob{Size: 1 << 30})}}
-	if run.Data.Head != "ää" || run.Data.Size != 20 || run.Data.Whole() {
+	if run.Data.Head() != "ää" || run.Data.Size != 20 || run.Data.Whole() {
 		t.Errorf("the head of 5 bytes is %+v", run.Data)
 	}
 	text, err := json.Marshal(run)
@@ -169,8 +169,8 @@ func TestData(t *testing.T) {
 		}
 	}
 	run.Shorten(3)
-	if run.Data.Head != "ä" || run.Out[0].Head != "\xff" {
-		t.Errorf("shortened to 3 bytes it has %q and %q", run.Data.Head, run.Out[0].Head)
+	if run.Data.Head() != "ä" || run.Out[0].Head() != "\xff" {
+		t.Errorf("shortened to 3 bytes it has %q and %q", run.Data.Head(), run.Out[0].Head())
 	}
 }
 

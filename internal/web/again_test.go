@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -18,24 +19,24 @@ func TestSentAgain(t *testing.T) {
 	h := Handler(Config{Node: n})
 	id := packet.NewID()
 	for range 2 {
-		if taken, err := client.Send(t.Context(), list(io.EOF, Parcel{ID: id, State: "A:A"}, Parcel{ID: id, State: "A:A"})); taken != 2 || err != nil {
+		if taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{ID: id, State: "A:A"}, api.Sending{ID: id, State: "A:A"})); taken != 2 || err != nil {
 			t.Fatalf("%d taken, %v", taken, err)
 		}
-		if err := client.SendData(t.Context(), Parcel{ID: id, State: "A:A"}, strings.NewReader("x"), -1); err != nil {
-			t.Fatal(err)
+		if sent, err := client.Send(t.Context(), api.Sending{ID: id, State: "A:A"}, strings.NewReader("x"), -1); err != nil || sent.ID != id {
+			t.Fatal(sent, err)
 		}
 		for _, c := range []struct{ path, kind, body string }{
-			{"?id=" + id.String(), rawData, "x"},
-			{"?id=" + id.String() + "&wait=1m", rawData, "x"},
-			{"", packetType, `{"id":"` + id.String() + `","data":"x"}`},
+			{"?id=" + id.String(), api.RawType, "x"},
+			{"?id=" + id.String() + "&wait=1m", api.RawType, "x"},
+			{"", api.PacketType, `{"id":"` + id.String() + `","data":"x"}`},
 		} {
 			if sent := sendTo(t, h, c.path, c.kind, c.body); sent.ID != id || sent.Outcome != nil {
 				t.Errorf("%+v is answered with %+v", c, sent)
 			}
 		}
 	}
-	drawn := sendTo(t, h, "", rawData, "x")
-	if again := sendTo(t, h, "", rawData, "x"); again.ID == drawn.ID || again.ID.IsZero() || !strings.HasSuffix(again.Ship, again.ID.String()) {
+	drawn := sendTo(t, h, "", api.RawType, "x")
+	if again := sendTo(t, h, "", api.RawType, "x"); again.ID == drawn.ID || again.ID.IsZero() || !strings.HasSuffix(again.Ship.String(), again.ID.String()) {
 		t.Errorf("without an id: %+v, then %+v", drawn, again)
 	}
 	waiting := 0
@@ -45,7 +46,7 @@ func TestSentAgain(t *testing.T) {
 }
 
 // sendTo posts a packet into A:A.
-func sendTo(t *testing.T, h http.Handler, query, kind, body string) (sent Sent) {
+func sendTo(t *testing.T, h http.Handler, query, kind, body string) (sent api.Sent) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/states/A:A/packets"+query, strings.NewReader(body))
 	r.Header.Set("Content-Type", kind)

@@ -7,17 +7,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
-)
 
-// The types of requests that mean something. Of any other a body is data.
-const (
-	// packetType is one packet in JSON, with data and what else is said of it.
-	packetType = "application/vnd.pumpkin.packet+json"
-	// linesType is many of them.
-	linesType = "application/x-ndjson"
-	// rawData is the data of one packet; what else a [Parcel] says stands in the
-	// query, as JSON under "parcel".
-	rawData = "application/octet-stream"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/store"
 )
 
 // kindOf is the type of a request's body, "" if there is none that can be read.
@@ -39,12 +31,17 @@ func readOne(body io.Reader, into any) error {
 		}
 		return err
 	}
+	return ended(dec)
+}
+
+// ended is an error if something follows the value that was read.
+func ended(dec *json.Decoder) error {
 	_, err := dec.Token()
 	if err == io.EOF {
 		return nil
 	}
 	if err == nil || errors.As(err, new(*json.SyntaxError)) {
-		return fmt.Errorf("something follows the JSON value, from byte %d on; expected one value: many packets go to /api/v1/packets as %s", dec.InputOffset(), linesType)
+		return fmt.Errorf("something follows the JSON value, from byte %d on; expected one value: many packets go to /api/v1/packets as %s", dec.InputOffset(), api.LinesType)
 	}
 	return err
 }
@@ -60,4 +57,13 @@ func contentOf(text *string, raw []byte) (string, error) {
 		return string(raw), nil
 	}
 	return "", errors.New("the packet has no data; expected data, or data64 in base64")
+}
+
+// sendingHead is how many bytes of a packet in JSON may be other than its data.
+const sendingHead = 64 << 10
+
+// tooLarge tells whether it was given up to read something, since it is too much.
+func tooLarge(err error) bool {
+	var body *http.MaxBytesError
+	return errors.Is(err, store.ErrTooLarge) || errors.As(err, &body)
 }

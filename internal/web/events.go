@@ -7,19 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-)
 
-// The events of a node, and those of the network.
-const (
-	statusEvent   = "status"
-	networkEvent  = "network"
-	changesEvent  = "changes"
-	countersEvent = "counters"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 )
 
 const (
-	// statusTime is how seldom a node says that nothing is new.
-	statusTime = 2 * time.Second
 	// loadTime is how often the events of the network tell how the nodes do.
 	loadTime = time.Second
 	// pingTime is how seldom a stream is silent: a reader that has gone is noticed.
@@ -33,9 +26,9 @@ const (
 
 // eventRoutes are the streams of events.
 func eventRoutes(mux *router, net *network) {
-	net.feed.net = net
+	feed := &feed{net: net}
 	mux.HandleFunc("GET /api/v1/events", func(w http.ResponseWriter, r *http.Request) { statusEvents(w, r, net) })
-	mux.HandleFunc("GET /api/v1/network/events", func(w http.ResponseWriter, r *http.Request) { networkEvents(w, r, net) })
+	mux.HandleFunc("GET /api/v1/network/events", func(w http.ResponseWriter, r *http.Request) { networkEvents(w, r, feed) })
 }
 
 // A stream sends server-sent events.
@@ -95,9 +88,9 @@ func statusEvents(w http.ResponseWriter, r *http.Request, net *network) {
 		used := st.Load.CPUTime
 		st.Load.CPUTime = 0 // alone it is no news
 		now, err := json.Marshal(st)
-		if err == nil && (!bytes.Equal(now, before) || time.Since(out.last) >= statusTime) {
+		if err == nil && (!bytes.Equal(now, before) || time.Since(out.last) >= api.StatusTime) {
 			before, st.Load.CPUTime = now, used
-			err = out.send(statusEvent, st)
+			err = out.send(api.StatusEvent, st)
 		}
 		if err != nil {
 			return // the reader has gone
@@ -113,17 +106,17 @@ func statusEvents(w http.ResponseWriter, r *http.Request, net *network) {
 }
 
 // networkEvents sends what happens in the network.
-func networkEvents(w http.ResponseWriter, r *http.Request, net *network) {
-	if !net.feed.join() {
+func networkEvents(w http.ResponseWriter, r *http.Request, feed *feed) {
+	if !feed.join() {
 		refuse(w, http.StatusServiceUnavailable, 0, fmt.Errorf("%d readers have the events of this node already; ask another node, or close one", maxReaders))
 		return
 	}
-	defer net.feed.leave()
+	defer feed.leave()
 	reader := reader{out: newStream(w)}
 	ping := time.NewTicker(pingTime)
 	defer ping.Stop()
 	for {
-		now, later := net.feed.look()
+		now, later := feed.latest()
 		err := reader.show(now)
 		if err == nil {
 			err = reader.out.ping()
@@ -136,7 +129,7 @@ func networkEvents(w http.ResponseWriter, r *http.Request, net *network) {
 		case <-ping.C:
 		case <-r.Context().Done():
 			return
-		case <-net.Node.Ended():
+		case <-feed.net.Node.Ended():
 			return
 		}
 	}
@@ -158,24 +151,24 @@ func (r *reader) show(now *view) error {
 	r.before = now
 	if before == nil || now.number-before.number > maxMissed {
 		r.loads = now.at
-		return r.out.send(networkEvent, &now.Network)
+		return r.out.send(api.NetworkEvent, &now.Network)
 	}
-	if list := changes(&before.Network, &now.Network); len(list) > 0 {
-		if err := r.out.send(changesEvent, Changes{At: now.at, Changes: list}); err != nil {
+	if list := sum.Changes(&before.Network, &now.Network); len(list) > 0 {
+		if err := r.out.send(api.ChangesEvent, api.Changes{At: now.at, Changes: list}); err != nil {
 			return err
 		}
 	}
 	if now.shape != before.shape {
 		r.loads = now.at
-		return r.out.send(networkEvent, &now.Network)
+		return r.out.send(api.NetworkEvent, &now.Network)
 	}
-	c := counters(&before.Network, &now.Network)
+	c := sum.Counters(&before.Network, &now.Network)
 	c.At = now.at
 	if now.at.Sub(r.loads) >= loadTime {
-		r.loads, c.Nodes = now.at, loads(&now.Network)
+		r.loads, c.Nodes = now.at, sum.Loads(&now.Network)
 	}
 	if len(c.Seeds)+len(c.States)+len(c.Nodes) == 0 {
 		return nil
 	}
-	return r.out.send(countersEvent, c)
+	return r.out.send(api.CountersEvent, c)
 }

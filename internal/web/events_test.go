@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/testenv"
@@ -43,7 +44,7 @@ func read(t *testing.T, server *httptest.Server, path string) <-chan event {
 	go func() {
 		defer close(ended)
 		defer close(events)
-		readEvents(bufio.NewScanner(resp.Body), func(name string, data []byte) error { // its error is the end
+		api.ReadEvents(resp.Body, func(name string, data []byte) error { // its error is the end
 			select {
 			case events <- event{name, string(data)}:
 				return nil
@@ -71,7 +72,7 @@ func await[T any](t *testing.T, events <-chan event, schemas openapi3.Schemas, n
 			if !ok {
 				t.Fatalf("the stream ended before the event %s", name)
 			}
-			described := map[string]string{statusEvent: "Status", networkEvent: "Network", changesEvent: "Changes", countersEvent: "Counters"}[e.name]
+			described := map[string]string{api.StatusEvent: "Status", api.NetworkEvent: "Network", api.ChangesEvent: "Changes", api.CountersEvent: "Counters"}[e.name]
 			if schemas[described] == nil {
 				t.Fatalf("the event %q is not described", e.name)
 			}
@@ -92,48 +93,48 @@ func await[T any](t *testing.T, events <-chan event, schemas openapi3.Schemas, n
 	}
 }
 
-func changed(kind, change string) func(Changes) bool {
-	return func(c Changes) bool {
-		return slices.ContainsFunc(c.Changes, func(c Change) bool { return c.Kind == kind && c.Change == change })
+func changed(kind, change string) func(api.Changes) bool {
+	return func(c api.Changes) bool {
+		return slices.ContainsFunc(c.Changes, func(c api.Change) bool { return c.Kind == kind && c.Change == change })
 	}
 }
 
 // TestEvents: who reads is told the network, what happens to it, and its counters.
 func TestEvents(t *testing.T) {
-	schemas := api(t).Components.Schemas
+	schemas := described(t).Components.Schemas
 	n := busyNode(t)
 	server := httptest.NewServer(Handler(Config{Node: n}))
 	t.Cleanup(server.Close)
 	events := read(t, server, "/api/v1/network/events")
-	all := await(t, events, schemas, networkEvent, func(Network) bool { return true })
+	all := await(t, events, schemas, api.NetworkEvent, func(api.Network) bool { return true })
 	if len(all.Nodes) != 1 || len(all.Seeds) != 2 || all.Seeds[0].Name != "end" || all.Seeds[0].Paused != 1 {
 		t.Errorf("the network is %+v", all)
 	}
-	slip := slices.IndexFunc(all.States, func(s State) bool { return s.State == "String:GREETNG" })
+	slip := slices.IndexFunc(all.States, func(s api.State) bool { return s.State == "String:GREETNG" })
 	if slip < 0 || all.States[slip].Nearest != "String:GREETING" || all.States[slip].Waiting != 3 {
 		t.Errorf("the states are %+v", all.States)
 	}
 	if err := n.Inject(t.Context(), packet.Packet{State: "String:RAW", Data: "Mars"}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, events, schemas, countersEvent, func(c Counters) bool {
-		return slices.ContainsFunc(c.Seeds, func(s SeedCounters) bool { return s.Name == "end" && s.Ahead == 2 })
+	await(t, events, schemas, api.CountersEvent, func(c api.Counters) bool {
+		return slices.ContainsFunc(c.Seeds, func(s api.SeedCounters) bool { return s.Name == "end" && s.Ahead == 2 })
 	})
 	if err := n.Resume("end"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, events, schemas, changesEvent, changed("seed", "resumed"))
+	await(t, events, schemas, api.ChangesEvent, changed("seed", "resumed"))
 	if err := n.Inject(t.Context(), packet.Packet{State: "String:RAW", Data: "nobody"}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, events, schemas, changesEvent, changed("seed", "failed"))
+	await(t, events, schemas, api.ChangesEvent, changed("seed", "failed"))
 	if _, err := n.Drop(t.Context(), node.Selection{States: []packet.State{"String:GREETNG"}}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, events, schemas, changesEvent, changed("state", "cleared"))
+	await(t, events, schemas, api.ChangesEvent, changed("state", "cleared"))
 	n.Unhost("end")
-	await(t, events, schemas, changesEvent, changed("seed", "gone"))
-	await(t, events, schemas, networkEvent, func(all Network) bool { return len(all.Seeds) == 1 })
+	await(t, events, schemas, api.ChangesEvent, changed("seed", "gone"))
+	await(t, events, schemas, api.NetworkEvent, func(all api.Network) bool { return len(all.Seeds) == 1 })
 }
 
 // TestEventsEndWithTheNode: a page that is open does not hold up its end.
@@ -175,17 +176,17 @@ func TestNobodyReads(t *testing.T) {
 	if f.join() {
 		t.Error("there is no bound to the readers")
 	}
-	testenv.Eventually(t, 10*time.Second, "there is a view", func() bool { v, _ := f.look(); return v != nil })
+	testenv.Eventually(t, 10*time.Second, "there is a view", func() bool { v, _ := f.latest(); return v != nil })
 	for range maxReaders {
 		f.leave()
 	}
-	before, later := f.look()
+	before, later := f.latest()
 	select {
 	case <-later:
 		t.Error("the network is looked at though nobody reads")
 	case <-time.After(2 * feedTime):
 	}
-	if now, _ := f.look(); now != before {
+	if now, _ := f.latest(); now != before {
 		t.Error("there is another view though nobody reads")
 	}
 }
@@ -194,8 +195,8 @@ func TestNobodyReads(t *testing.T) {
 // what has changed in all.
 func TestSlowReader(t *testing.T) {
 	look := func(number int, in uint64) *view {
-		all := Network{Nodes: []Member{}, Seeds: []Seed{{SeedCounters: SeedCounters{Name: "a", In: in}}}, States: []State{}}
-		return &view{Network: all, number: number, shape: shape(&all)}
+		all := api.Network{Nodes: []api.Member{}, Seeds: []api.Seed{{SeedCounters: api.SeedCounters{Name: "a", In: in}}}, States: []api.State{}}
+		return &view{Network: all, number: number, shape: sum.Shape(&all)}
 	}
 	w := httptest.NewRecorder()
 	r := reader{out: newStream(w)}
@@ -205,12 +206,12 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 	var got []string
-	err := readEvents(bufio.NewScanner(w.Body), func(name string, data []byte) error {
+	err := api.ReadEvents(w.Body, func(name string, data []byte) error {
 		in, _, _ := strings.Cut(strings.SplitN(string(data), `"in":`, 2)[1], ",")
 		got = append(got, name+" "+in)
 		return nil
 	})
-	if want := []string{"network 1", "counters 5", "network 9"}; !slices.Equal(got, want) || !errors.Is(err, errStreamEnded) {
+	if want := []string{"network 1", "counters 5", "network 9"}; !slices.Equal(got, want) || !errors.Is(err, api.ErrEventsEnded) {
 		t.Errorf("a slow reader got %q, %v; expected %q", got, err, want)
 	}
 }
@@ -234,7 +235,7 @@ func (p *neighbour) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestWholeNetwork: what is asked of the network is asked of all its nodes.
 func TestWholeNetwork(t *testing.T) {
-	schemas := api(t).Components.Schemas
+	schemas := described(t).Components.Schemas
 	near := quietNode()
 	for _, shared := range []bool{false, true} {
 		far := busyNode(t)
@@ -246,25 +247,37 @@ func TestWholeNetwork(t *testing.T) {
 		near.Meet([]mesh.Peer{p})
 		server := httptest.NewServer(Handler(Config{Node: near}))
 		t.Cleanup(server.Close)
-		client := NewClientOver(rewrite{server}).Everywhere()
+		client := api.NewClientOver(rewrite{server}).Everywhere()
 		events := read(t, server, "/api/v1/network/events")
-		all := await(t, events, schemas, networkEvent, func(all Network) bool { return len(all.Nodes) == 2 })
+		all := await(t, events, schemas, api.NetworkEvent, func(all api.Network) bool { return len(all.Nodes) == 2 })
 		if all.Nodes[1].Node != "busy" || all.Nodes[1].Trouble != "" || len(all.Seeds) != 2 {
 			t.Errorf("the network is %+v", all)
 		}
 		if nodes, err := client.Pause(t.Context(), "greet", ""); err != nil || !slices.Equal(nodes, []string{"busy"}) {
 			t.Errorf("paused on %q, %v", nodes, err)
 		}
-		await(t, events, schemas, changesEvent, changed("seed", "paused"))
+		await(t, events, schemas, api.ChangesEvent, changed("seed", "paused"))
 		if nodes, err := client.Resume(t.Context(), "greet", "busy"); err != nil || !slices.Equal(nodes, []string{"busy"}) {
 			t.Errorf("resumed on %q, %v", nodes, err)
 		}
 		if _, err := client.Pause(t.Context(), seed.Name("greet"), "test"); err == nil {
 			t.Error("a seed was paused on a node that does not host it")
 		}
-		var found Packets
-		if err := client.call(t.Context(), http.MethodGet, "/api/v1/network/states/String:GREETNG/packets", nil, &found); err != nil {
+		found, err := client.InState(t.Context(), "String:GREETNG", api.Ask{Limit: 100, Bytes: 100})
+		if err != nil {
 			t.Fatal(err)
+		}
+		for limit, want := range map[int]int{1000: len(found.Packets), 2: min(2, len(found.Packets))} {
+			lines := 0
+			err := client.EachInState(t.Context(), "String:GREETNG", api.Ask{Limit: limit, Waiting: true}, func(p api.Packet) error {
+				if lines++; p.State != "String:GREETNG" || p.Seed != "" {
+					t.Errorf("among what waits is %+v", p)
+				}
+				return nil
+			})
+			if err != nil || lines != want {
+				t.Errorf("%d packets in lines, %v; expected %d", lines, err, want)
+			}
 		}
 		if want := 3; !shared && len(found.Packets) != want {
 			t.Errorf("%d packets of all nodes; expected %d", len(found.Packets), want)
@@ -274,16 +287,16 @@ func TestWholeNetwork(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != packet.Data.Size {
-				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, packet.Data.Size)
+			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != packet.Size {
+				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, packet.Size)
 			}
 		}
 		p.server.CloseClientConnections()
 		p.server.Close()
-		await(t, events, schemas, changesEvent, changed("node", "silent"))
+		await(t, events, schemas, api.ChangesEvent, changed("node", "silent"))
 		close(p.gone)
 		near.Meet(nil)
-		await(t, events, schemas, changesEvent, changed("node", "gone"))
+		await(t, events, schemas, api.ChangesEvent, changed("node", "gone"))
 	}
 }
 

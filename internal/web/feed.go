@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/mesh"
 )
 
@@ -34,7 +36,7 @@ type feed struct {
 
 // A view is the network at one moment. It does not change.
 type view struct {
-	Network
+	api.Network
 	shape  string
 	number int // of the views so far
 	at     time.Time
@@ -74,9 +76,9 @@ func (f *feed) leave() {
 	}
 }
 
-// look gives the newest view, nil if there is none yet, and a channel that is
+// latest gives the newest view, nil if there is none yet, and a channel that is
 // closed when there is a newer one.
-func (f *feed) look() (*view, <-chan struct{}) {
+func (f *feed) latest() (*view, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.newest, f.later
@@ -112,13 +114,13 @@ func (f *feed) run(ctx context.Context) {
 		if number == 1 {
 			awaitAll(ctx, followers)
 		}
-		members := []Member{f.net.own(ctx)}
+		members := []api.Member{f.net.own(ctx)}
 		for _, p := range peers {
-			if m, ok := followers[p].look(); ok {
+			if m, ok := followers[p].latest(); ok {
 				members = append(members, m)
 			}
 		}
-		f.net.seen.keep(peers)
+		f.net.seen.forgetOthers(peers)
 		f.publish(number, f.net.sum(members))
 		select {
 		case <-tick.C:
@@ -128,8 +130,8 @@ func (f *feed) run(ctx context.Context) {
 	}
 }
 
-func (f *feed) publish(number int, all Network) {
-	v := &view{Network: all, shape: shape(&all), number: number, at: time.Now()}
+func (f *feed) publish(number int, all api.Network) {
+	v := &view{Network: all, shape: sum.Shape(&all), number: number, at: time.Now()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.newest = v

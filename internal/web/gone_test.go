@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -81,36 +82,37 @@ func TestWhoStoppedWaitingHasNotSent(t *testing.T) {
 	}
 	plain := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}}
 	impatient := &http.Client{Transport: plain.Transport, Timeout: 200 * time.Millisecond}
-	client := NewClient(dial)
+	client := api.NewClient(dial)
 	for name, send := range map[string]func(ctx context.Context) error{
 		"JSON": func(ctx context.Context) error {
-			return post(ctx, plain, "/api/v1/states/A:A/packets", packetType, strings.NewReader(`{"data":"x"}`))
+			return post(ctx, plain, "/api/v1/states/A:A/packets", api.PacketType, strings.NewReader(`{"data":"x"}`))
 		},
 		"raw": func(ctx context.Context) error {
-			return post(ctx, plain, "/api/v1/states/A:A/packets", rawData, strings.NewReader("x"))
+			return post(ctx, plain, "/api/v1/states/A:A/packets", api.RawType, strings.NewReader("x"))
 		},
 		"large": func(ctx context.Context) error {
-			return post(ctx, plain, "/api/v1/states/A:A/packets", rawData, strings.NewReader(strings.Repeat("x", store.MaxInline+1)))
+			return post(ctx, plain, "/api/v1/states/A:A/packets", api.RawType, strings.NewReader(strings.Repeat("x", store.MaxInline+1)))
 		},
 		"a time-out": func(ctx context.Context) error {
-			return post(ctx, impatient, "/api/v1/states/A:A/packets", rawData, strings.NewReader("x"))
+			return post(ctx, impatient, "/api/v1/states/A:A/packets", api.RawType, strings.NewReader("x"))
 		},
-		"a parcel": func(ctx context.Context) error {
-			return client.SendData(ctx, Parcel{ID: packet.NewID(), State: "A:A"}, strings.NewReader("x"), 1)
+		"one": func(ctx context.Context) error {
+			_, err := client.Send(ctx, api.Sending{ID: packet.NewID(), State: "A:A"}, strings.NewReader("x"), 1)
+			return err
 		},
-		"parcels": func(ctx context.Context) error {
-			_, err := client.Send(ctx, list(io.EOF, Parcel{State: "A:A"}, Parcel{State: "A:A"}))
+		"many": func(ctx context.Context) error {
+			_, err := client.SendMany(ctx, list(io.EOF, api.Sending{State: "A:A"}, api.Sending{State: "A:A"}))
 			return err
 		},
 		"an open end": func(ctx context.Context) error {
 			given := false
-			_, err := client.Send(ctx, func() (Parcel, error) {
+			_, err := client.SendMany(ctx, func() (api.Sending, error) {
 				if !given {
 					given = true
-					return Parcel{State: "A:A"}, nil
+					return api.Sending{State: "A:A"}, nil
 				}
 				<-ctx.Done() // the body goes on
-				return Parcel{}, ctx.Err()
+				return api.Sending{}, ctx.Err()
 			})
 			return err
 		},

@@ -5,25 +5,21 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 )
-
-// Health is the answer of a node that is well.
-type Health struct {
-	Status string `json:"status"` // "ok"
-}
 
 // healthRoutes are for what watches the node from outside.
 func healthRoutes(mux *router, n *node.Node) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, "application/json", Health{"ok"})
+		reply(w, http.StatusOK, jsonType, api.Health{Status: "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := unready(n); err != nil {
 			refuse(w, http.StatusServiceUnavailable, 0, err)
 			return
 		}
-		reply(w, http.StatusOK, "application/json", Health{"ok"})
+		reply(w, http.StatusOK, jsonType, api.Health{Status: "ok"})
 	})
 }
 

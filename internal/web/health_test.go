@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
@@ -24,8 +25,8 @@ func TestReady(t *testing.T) {
 	ask := func(path string) (status int, detail string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		var problem Problem
-		if w.Code != http.StatusOK && (w.Header().Get("Content-Type") != problemType || json.NewDecoder(w.Body).Decode(&problem) != nil) {
+		var problem api.Problem
+		if w.Code != http.StatusOK && (w.Header().Get("Content-Type") != api.ProblemType || json.NewDecoder(w.Body).Decode(&problem) != nil) {
 			t.Errorf("%s: %d with %s", path, w.Code, w.Header().Get("Content-Type"))
 		}
 		return w.Code, problem.Detail

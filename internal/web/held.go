@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/packet"
 )
@@ -21,10 +22,6 @@ const (
 	heldLook = time.Second
 	// mostHeld is the longest that a request may prefer.
 	mostHeld = 10 * 365 * 24 * time.Hour
-	// prefer is the header (RFC 7240) that says so: "wait=60", in seconds.
-	prefer = "Prefer"
-	// waitLong is what a client prefers that can be ended by hand.
-	waitLong = "wait=315360000"
 )
 
 // A heldError says that packets were not taken, since the store takes nothing.
@@ -65,7 +62,7 @@ func taking(r *http.Request, n *node.Node) (ctx context.Context, end func()) {
 
 // patienceOf is how long a request waits while the store takes nothing.
 func patienceOf(r *http.Request) time.Duration {
-	for _, value := range r.Header.Values(prefer) {
+	for _, value := range r.Header.Values(api.Prefer) {
 		for token := range strings.SplitSeq(value, ",") {
 			name, text, _ := strings.Cut(strings.TrimSpace(token), "=")
 			if seconds, err := strconv.ParseUint(text, 10, 32); err == nil && strings.EqualFold(name, "wait") {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
@@ -37,7 +38,7 @@ func TestAFullStoreAnswers(t *testing.T) {
 	post := func(path, kind, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 		r.Header.Set("Content-Type", kind)
-		r.Header.Set(prefer, "respond-async, wait=1")
+		r.Header.Set(api.Prefer, "respond-async, wait=1")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		return w
@@ -46,14 +47,14 @@ func TestAFullStoreAnswers(t *testing.T) {
 	for i := range 30 {
 		for _, c := range []struct{ path, kind, body string }{
 			{"/api/v1/states/A:A/packets", "", "raw"},
-			{"/api/v1/states/A:A/packets?wait=10m", packetType, `{"data": "wrapped"}`},
+			{"/api/v1/states/A:A/packets?wait=10m", api.PacketType, `{"data": "wrapped"}`},
 			{"/api/v1/states/A:A/packets", "", strings.Repeat("x", store.MaxInline+1)},
-			{"/api/v1/packets", packetType, `{"state": "A:A", "data": "one"}`},
-			{"/api/v1/packets", linesType, strings.Repeat(`{"state": "A:A", "data": "one of many"}`+"\n", i+1)},
+			{"/api/v1/packets", api.PacketType, `{"state": "A:A", "data": "one"}`},
+			{"/api/v1/packets", api.LinesType, strings.Repeat(`{"state": "A:A", "data": "one of many"}`+"\n", i+1)},
 		} {
 			clients.Go(func() {
 				w := post(c.path, c.kind, c.body)
-				var problem Problem
+				var problem api.Problem
 				err := json.Unmarshal(w.Body.Bytes(), &problem)
 				if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" || err != nil || problem.Taken != 0 || !strings.Contains(problem.Detail, "its store is full, for 1s; send it again later") {
 					t.Errorf("%s as %q: %d %v %s", c.path, c.kind, w.Code, w.Header(), w.Body)
@@ -75,10 +76,10 @@ func TestAFullStoreAnswers(t *testing.T) {
 func TestPatience(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"": 5 * time.Second, "wait=60": time.Minute, "respond-async, Wait=0": 0, "wait=x": 5 * time.Second, "wait=-1": 5 * time.Second,
-		waitLong: mostHeld, "wait=4294967295": mostHeld,
+		api.WaitLong: mostHeld, "wait=4294967295": mostHeld,
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
-		r.Header.Set(prefer, header)
+		r.Header.Set(api.Prefer, header)
 		if got := patienceOf(r); got != want {
 			t.Errorf("%q: %v; expected %v", header, got, want)
 		}

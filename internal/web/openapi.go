@@ -14,7 +14,7 @@ import (
 var document string
 
 func openAPI(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	io.WriteString(w, document) // an error here is the client's going away
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
@@ -29,10 +30,10 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// api reads the document. As the test sees it, an object has only the properties
+// described reads the document. As the test sees it, an object has only the properties
 // that stand there, so that nothing is left undescribed; readers of the API are to
 // let others pass.
-func api(t *testing.T) *openapi3.T {
+func described(t *testing.T) *openapi3.T {
 	t.Helper()
 	loader := openapi3.NewLoader()
 	doc, err := loader.LoadFromData([]byte(document))
@@ -72,7 +73,7 @@ func fits(t *testing.T, schema *openapi3.SchemaRef, what, text string) {
 
 // TestMisfits: what is missing, not described, or of another kind is found.
 func TestMisfits(t *testing.T) {
-	schemas := api(t).Components.Schemas
+	schemas := described(t).Components.Schemas
 	for schema, texts := range map[string][]string{
 		"Handled": {`{}`, `{"count": -1}`, `{"count": 1, "more": 2}`, `{"count": null}`},
 		"Packets": {`{"packets": [{}], "more": false}`, `{"packets": null, "more": false}`},
@@ -103,8 +104,8 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	served := routes(Config{Node: quietNode()}).patterns
 	served = slices.DeleteFunc(served, func(p string) bool { return p == "/" || strings.HasSuffix(p, " /{$}") })
 	slices.Sort(served)
-	if described := operations(api(t)); !slices.Equal(served, described) {
-		t.Errorf("served:    %q\ndescribed: %q", served, described)
+	if want := operations(described(t)); !slices.Equal(served, want) {
+		t.Errorf("served:    %q\ndescribed: %q", served, want)
 	}
 }
 
@@ -183,16 +184,16 @@ func (*teller) Card() mesh.Card {
 // TestAnswersAreAsDescribed asks for everything, and checks each answer against its
 // schema.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	doc := api(t)
+	doc := described(t)
 	n := busyNode(t)
 	n.Meet([]mesh.Peer{&teller{}}) // of whom it hears of seeds that are away
 	n.Meet(nil)
-	h := Handler(Config{Node: n, Backup: func(_ context.Context, dir string, report func(BackupState)) (BackupState, error) {
+	h := Handler(Config{Node: n, Backup: func(_ context.Context, dir string, report func(api.BackupState)) (api.BackupState, error) {
 		if dir == "/taken" {
-			return BackupState{}, errors.New("/taken is not empty")
+			return api.BackupState{}, errors.New("/taken is not empty")
 		}
-		report(BackupState{Of: 2})
-		return BackupState{Large: 1, Of: 2, Missing: 1}, nil
+		report(api.BackupState{Of: 2})
+		return api.BackupState{Large: 1, Of: 2, Missing: 1}, nil
 	}})
 	source := seed.Manifest{Name: "source", Kind: seed.Go, Contract: seed.Contract{Out: []packet.State{"String:RAW"}}, Retries: seed.Unlimited}
 	if err := n.Host(t.Context(), source)[0]; err != nil {
@@ -217,18 +218,18 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET /api/v1/openapi.json", "/api/v1/openapi.json", "", "", 200},
 		{"GET /healthz", "/healthz", "", "", 200},
 		{"GET /readyz", "/readyz", "", "", 200},
-		{"POST /api/v1/packets", "/api/v1/packets", linesType, `{"state": "A:A", "data": "a"}`, 200},
-		{"POST /api/v1/packets", "/api/v1/packets", packetType, `{"state": "A"}`, 400},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/String:RAW/packets?wait=1ms", packetType, `{"data": "Mars"}`, 200},
+		{"POST /api/v1/packets", "/api/v1/packets", api.LinesType, `{"state": "A:A", "data": "a"}`, 200},
+		{"POST /api/v1/packets", "/api/v1/packets", api.PacketType, `{"state": "A"}`, 400},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/String:RAW/packets?wait=1ms", api.PacketType, `{"data": "Mars"}`, 200},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets?wait=10s", "text/plain", "raw", 200},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{"data64": "AP8=", "track": true, "goal": "B:B"}`, 200},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{}`, 400},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{"data": "", "data64": ""}`, 400},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", api.PacketType, `{"data64": "AP8=", "track": true, "goal": "B:B"}`, 200},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", api.PacketType, `{}`, 400},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", api.PacketType, `{"data": "", "data64": ""}`, 400},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets?wait=1h", "text/plain", "raw", 400},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/none/packets", "text/plain", "raw", 400},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", "text/plain", strings.Repeat("x", 1<<20+1), 200},
 		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", "text/plain", strings.Repeat("x", 8<<20+1), 413},
-		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", packetType, `{"data": "` + strings.Repeat("x", 3<<20) + `"}`, 413},
+		{"POST /api/v1/states/{state}/packets", "/api/v1/states/A:A/packets", api.PacketType, `{"data": "` + strings.Repeat("x", 3<<20) + `"}`, 413},
 		{"GET /api/v1/ledgers/{id}", "/api/v1/ledgers/" + unknown, "", "", 200},
 		{"DELETE /api/v1/ledgers/{id}", "/api/v1/ledgers/" + unknown, "", "", 200},
 		{"GET /api/v1/ledgers/{id}", "/api/v1/ledgers/1", "", "", 400},
@@ -238,9 +239,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET /api/v1/trace/{id}/share", "/api/v1/trace/" + failed.String() + "/share", "", "", 200},
 		{"GET /api/v1/trace/{id}/share", "/api/v1/trace/1/share", "", "", 400},
 		{"GET /metrics", "/metrics", "", "", 200},
-		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"dir": "/new"}`, 200},
-		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"dir": "/taken"}`, 400},
-		{"POST /api/v1/backup", "/api/v1/backup", "application/json", `{"folder": "/new"}`, 400},
+		{"POST /api/v1/backup", "/api/v1/backup", jsonType, `{"dir": "/new"}`, 200},
+		{"POST /api/v1/backup", "/api/v1/backup", jsonType, `{"dir": "/taken"}`, 400},
+		{"POST /api/v1/backup", "/api/v1/backup", jsonType, `{"folder": "/new"}`, 400},
 	}
 	for late, base := range map[string]string{"late1": "/api/v1", "late2": "/api/v1/network"} {
 		asks = append(asks, []request{
@@ -256,16 +257,16 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 			{"GET /packets/{id}", "/packets/" + unknown, "", "", 404},
 			{"GET /packets/{id}/data", "/packets/" + waiting.String() + "/data", "", "", 200},
 			{"GET /packets/{id}/data", "/packets/" + unknown + "/data", "", "", 404},
-			{"GET /waiting/{state}", "/waiting/String:GREETNG", "", "", 200},
-			{"GET /waiting/{state}", "/waiting/x", "", "", 400},
+			{"GET /states/{state}/packets", "/states/String:GREETNG/packets?waiting=true", "lines", "", 200},
+			{"GET /states/{state}/packets", "/states/Error:greet/packets?waiting=maybe", "", "", 400},
 			{"POST /seeds/{name}/pause", "/seeds/greet/pause", "", "", 200},
 			{"POST /seeds/{name}/pause", "/seeds/nobody/pause", "", "", 404},
 			{"POST /seeds/{name}/pause", "/seeds/no%20name/pause", "", "", 400},
 			{"POST /seeds/{name}/resume", "/seeds/greet/resume", "", "", 200},
-			{"POST /retry", "/retry", "application/json", `{"ids": ["` + failed.String() + `"]}`, 200},
-			{"POST /retry", "/retry", "application/json", `{"ids": ["` + unknown + `"]}`, 404},
-			{"POST /drop", "/drop", "application/json", `{"states": ["Large:NONE"]}`, 404},
-			{"POST /drop", "/drop", "application/json", `{"state": 1}`, 400},
+			{"POST /retry", "/retry", jsonType, `{"ids": ["` + failed.String() + `"]}`, 200},
+			{"POST /retry", "/retry", jsonType, `{"ids": ["` + unknown + `"]}`, 404},
+			{"POST /drop", "/drop", jsonType, `{"states": ["Large:NONE"]}`, 404},
+			{"POST /drop", "/drop", jsonType, `{"state": 1}`, 400},
 		}...)
 		for i := len(asks) - 22; i < len(asks); i++ {
 			method, path, _ := strings.Cut(asks[i].op, " ")
@@ -277,6 +278,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		method, path, _ := strings.Cut(a.op, " ")
 		r := httptest.NewRequestWithContext(overSocket(t.Context()), method, a.path, strings.NewReader(a.body))
 		r.Header.Set("Content-Type", a.kind)
+		if a.kind == "lines" {
+			r.Header.Set("Accept", api.LinesType)
+		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		what := method + " " + a.path
@@ -299,9 +303,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		switch {
 		case content == nil:
 			t.Errorf("%s answers %s; described are %v", what, kind, slices.Collect(maps.Keys(described.Value.Content)))
-		case kind == "application/x-ndjson":
+		case kind == api.LinesType:
 			for line := range strings.Lines(w.Body.String()) {
-				schema := doc.Components.Schemas["Shown"]
+				schema := doc.Components.Schemas["Packet"]
 				if path == "/api/v1/backup" {
 					schema = doc.Components.Schemas["BackupState"]
 				}
@@ -334,9 +338,9 @@ func overSocket(ctx context.Context) context.Context {
 // it ended.
 func TestBackup(t *testing.T) {
 	var failure error
-	run := func(_ context.Context, _ string, report func(BackupState)) (BackupState, error) {
-		report(BackupState{Of: 3})
-		return BackupState{Large: 1, Of: 3}, failure
+	run := func(_ context.Context, _ string, report func(api.BackupState)) (api.BackupState, error) {
+		report(api.BackupState{Of: 3})
+		return api.BackupState{Large: 1, Of: 3}, failure
 	}
 	ask := func(ctx context.Context, cfg Config) (int, string) {
 		cfg.Node = quietNode()

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,103 +11,30 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
-
-// Packets are some that lie in stores.
-type Packets struct {
-	Packets []Packet `json:"packets"`
-	// More says that there may be others.
-	More bool `json:"more"`
-	// Unanswered names the nodes that did not tell what lies with them.
-	Unanswered []string `json:"unanswered,omitempty"`
-}
-
-// A Packet is one that lies in a node's store.
-type Packet struct {
-	ID    packet.ID    `json:"id"`
-	Ship  string       `json:"ship"` // NODE:ID
-	State packet.State `json:"state"`
-	Node  string       `json:"node"` // in whose store it lies
-	// Seed is whose inbox it lies in; "" where it waits under its state.
-	Seed        seed.Name         `json:"seed,omitempty"`
-	Since       time.Time         `json:"since"` // when it was stored there
-	NotBefore   time.Time         `json:"not_before,omitzero"`
-	Attempt     int               `json:"attempt"`
-	DeadLetters int               `json:"dead_letters"`
-	Round       int               `json:"round,omitempty"` // how often it was sent on its way again by hand
-	ShipName    string            `json:"ship_name,omitempty"`
-	Attributes  packet.Attributes `json:"attributes,omitempty"`
-	Path        []uint64          `json:"path,omitempty"` // its birth path
-	Families    []Family          `json:"families,omitempty"`
-	Hops        []Hop             `json:"hops"` // the oldest first; the newest ones, if there are many
-	HopCount    int               `json:"hop_count"`
-	Fault       *Fault            `json:"fault,omitempty"`
-	Stop        string            `json:"stop,omitempty"`
-	Goal        string            `json:"goal,omitempty"`
-	GoalNode    string            `json:"goal_node,omitempty"` // that waits there for it
-	Track       bool              `json:"track,omitempty"`
-	Deadline    *time.Time        `json:"deadline,omitempty"`
-	Data        Data              `json:"data"`
-}
-
-// A Hop is one run of a seed that a packet came through.
-type Hop struct {
-	Seed    string       `json:"seed"`
-	Version string       `json:"version,omitempty"` // of the seed
-	Node    string       `json:"node"`
-	At      time.Time    `json:"at"`
-	State   packet.State `json:"state,omitempty"` // of a tracked packet: what went in
-	Data    *Data        `json:"data,omitempty"`
-}
-
-// A Family is everything that descends from the packet ID, which was in State.
-type Family struct {
-	State packet.State `json:"state"`
-	ID    packet.ID    `json:"id"`
-}
-
-// A Fault says why a packet is in an Error: state.
-type Fault struct {
-	Error    string       `json:"error"`
-	Output   string       `json:"output,omitempty"`
-	State    packet.State `json:"state"` // what it was before
-	Attempts int          `json:"attempts"`
-}
-
-// Data is some data and what it seems to be.
-type Data struct {
-	Size int64 `json:"size"` // of all of it, in bytes
-	// Kind is its media type, as far as its first bytes tell.
-	Kind string `json:"kind"`
-	// Text is the data where it is UTF-8; else Base64 is. Cut says that it is
-	// only the beginning.
-	Text   *string `json:"text,omitempty"`
-	Base64 *string `json:"base64,omitempty"`
-	Cut    bool    `json:"cut,omitempty"`
-}
 
 // The bounds of what is shown of packets.
 const (
-	maxShown   = 1000
-	someBytes  = 4 << 10 // of a packet's data, unless another number is asked for
-	maxBytes   = 1 << 20
-	maxHops    = 100
-	shownBytes = 16 << 20 // of all packets of an answer
+	defaultShown = 100
+	maxShown     = 1000
+	someBytes    = 4 << 10 // of a packet's data, unless another number is asked for
+	maxBytes     = 1 << 20
+	maxHops      = 100
+	shownBytes   = 16 << 20 // of all packets of an answer that is one value
 )
 
-// shownAsked is how much is asked for.
-type shownAsked struct{ limit, bytes int }
-
-// readShown reads the query. Without a number of packets it is that.
-func readShown(r *http.Request, packets int) (ask shownAsked, err error) {
-	if ask.limit, err = number(r, "limit", packets, 1, maxShown); err == nil {
-		ask.bytes, err = number(r, "bytes", someBytes, 0, maxBytes)
+// readAsk reads from the query how much is asked for, of packets that may be so many.
+func readAsk(r *http.Request, most int) (ask api.Ask, err error) {
+	if ask.Limit, err = number(r, "limit", defaultShown, 1, most); err == nil {
+		ask.Bytes, err = number(r, "bytes", someBytes, 0, maxBytes)
+	}
+	if err == nil {
+		ask.Waiting, err = truth(r, "waiting")
 	}
 	return ask, err
 }
@@ -124,51 +51,88 @@ func number(r *http.Request, name string, without, least, most int) (int, error)
 	return n, nil
 }
 
-// resting gives packets of a state, of this node.
-func resting(ctx context.Context, n *node.Node, state packet.State, ask shownAsked) (Packets, error) {
-	return gather(n, ask, func(visit func(node.Rested) bool) error { return n.Rests(ctx, state, visit) })
+// truth is true or false, as the query says; false where it says nothing.
+func truth(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		err = fmt.Errorf("%s=%s: expected true or false", name, text)
+	}
+	return is, err
 }
 
-// find gives the copies of a packet, of this node.
-func find(ctx context.Context, n *node.Node, id packet.ID, ask shownAsked) (Packets, error) {
-	return gather(n, ask, func(visit func(node.Rested) bool) error { return n.Find(ctx, id, visit) })
+// A lister gives packets of this node to visit, until that returns an error, which it returns.
+type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) error
+
+// inState lists packets of a state.
+func inState(n *node.Node, state packet.State, waiting bool) lister {
+	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
+		var failed error
+		err := n.Rests(ctx, state, func(r node.Rested) bool {
+			if _, inbox := r.Place.Seed(); inbox && waiting {
+				return false // those that wait come first
+			}
+			failed = visitRested(n, &r, bytes, visit)
+			return failed == nil
+		})
+		return cmp.Or(failed, err)
+	}
 }
 
-// gather shows what each gives.
-func gather(n *node.Node, ask shownAsked, each func(func(node.Rested) bool) error) (Packets, error) {
-	out := Packets{Packets: []Packet{}}
-	var failed error
+// withID lists the copies of a packet.
+func withID(n *node.Node, id packet.ID) lister {
+	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
+		var failed error
+		err := n.Find(ctx, id, func(r node.Rested) bool {
+			failed = visitRested(n, &r, bytes, visit)
+			return failed == nil
+		})
+		return cmp.Or(failed, err)
+	}
+}
+
+func visitRested(n *node.Node, r *node.Rested, bytes int, visit func(api.Packet) error) error {
+	p, err := packetOf(n, r, bytes)
+	if err != nil {
+		return err
+	}
+	return visit(p)
+}
+
+var errEnough = errors.New("as many as were asked for")
+
+// collect is what a lister gives, as far as an answer may be.
+func collect(ctx context.Context, list lister, ask api.Ask) (api.Packets, error) {
+	out := api.Packets{Packets: []api.Packet{}}
 	room := shownBytes
-	err := each(func(r node.Rested) bool {
-		if len(out.Packets) == ask.limit || room <= 0 {
-			out.More = true
-			return false
+	err := list(ctx, ask.Bytes, func(p api.Packet) error {
+		if len(out.Packets) == ask.Limit || room <= 0 {
+			return errEnough
 		}
-		var p Packet
-		if p, failed = packetOf(n, &r, ask.bytes); failed != nil {
-			return false
-		}
-		room -= p.shown()
+		room -= shownSize(&p)
 		out.Packets = append(out.Packets, p)
-		return true
+		return nil
 	})
-	if errors.Is(err, node.ErrTooMany) {
+	if errors.Is(err, errEnough) || errors.Is(err, node.ErrTooMany) {
 		out.More, err = true, nil
 	}
-	return out, errors.Join(err, failed)
+	return out, err
 }
 
 // packetOf is one packet with at most that many bytes of its data.
-func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
-	p := Packet{
-		ID: r.ID, Ship: r.Ship.String(), State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
-		Attempt: int(r.Attempt), DeadLetters: int(r.DeadLetters), Round: int(r.Round()), Hops: []Hop{}, HopCount: r.Hops(),
+func packetOf(n *node.Node, r *node.Rested, bytes int) (api.Packet, error) {
+	p := api.Packet{
+		ID: r.ID, Ship: r.Ship, State: r.State, Node: n.Name(), Since: r.Since, NotBefore: r.NotBefore,
+		Attempt: int(r.Attempt), DeadLetters: int(r.DeadLetters), Round: int(r.Round()), Hops: []api.Hop{}, HopCount: r.Hops(),
 	}
 	if name, inbox := r.Place.Seed(); inbox {
 		p.Seed = name
 	}
 	for hop := r.Trail; hop != nil && len(p.Hops) < maxHops; hop = hop.Prev {
-		h := Hop{Seed: hop.Seed, Version: hop.Version, Node: hop.Node, At: hop.At, State: hop.State}
+		h := api.Hop{Seed: hop.Seed, Version: hop.Version, Node: hop.Node, At: hop.At, State: hop.State}
 		if hop.State != "" {
 			data := dataOf(hop.Data[:min(len(hop.Data), bytes)], int64(len(hop.Data)))
 			h.Data = &data
@@ -179,14 +143,14 @@ func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
 	if e := r.Extra; e != nil {
 		p.ShipName, p.Attributes, p.Path = e.ShipName, e.Attributes, e.Path.Numbers()
 		for _, f := range e.Families {
-			p.Families = append(p.Families, Family(f))
+			p.Families = append(p.Families, api.Family(f))
 		}
 	}
 	if f := r.Fault; f != nil {
-		p.Fault = &Fault{f.Error, f.Output, f.State, f.Attempts}
+		p.Fault = &api.Fault{Error: f.Error, Output: f.Output, State: f.State, Attempts: f.Attempts}
 	}
 	if w := r.Wish; w != nil {
-		p.Stop, p.Goal, p.GoalNode, p.Track = w.Stop, string(w.Goal), w.GoalNode, w.Track
+		p.Stop, p.Goal, p.GoalNode, p.Track, p.Traceparent = w.Stop, string(w.Goal), w.GoalNode, w.Track, w.Trace.String()
 		if !w.Deadline.IsZero() {
 			p.Deadline = &w.Deadline
 		}
@@ -201,14 +165,12 @@ func packetOf(n *node.Node, r *node.Rested, bytes int) (Packet, error) {
 	return p, err
 }
 
-// shown is about how many bytes it takes.
-func (p *Packet) shown() int {
+// shownSize is about how many bytes a packet takes in an answer.
+func shownSize(p *api.Packet) int {
 	size := 1024 + 128*len(p.Hops)
-	add := func(d *Data) {
-		for _, text := range []*string{d.Text, d.Base64} {
-			if text != nil {
-				size += len(*text)
-			}
+	add := func(d *api.Data) {
+		if size += len(d.Bytes); d.Text != nil {
+			size += len(*d.Text)
 		}
 	}
 	add(&p.Data)
@@ -221,8 +183,8 @@ func (p *Packet) shown() int {
 }
 
 // dataOf says what data is that begins with head and has that size.
-func dataOf(head string, size int64) Data {
-	d := Data{Size: size, Cut: int64(len(head)) < size}
+func dataOf(head string, size int64) api.Data {
+	d := api.Data{Size: size, Cut: int64(len(head)) < size}
 	text := head
 	if d.Cut { // perhaps within a character
 		for i := 0; i < utf8.UTFMax-1 && len(text) > 0 && !utf8.ValidString(text[max(0, len(text)-utf8.UTFMax):]); i++ {
@@ -232,11 +194,10 @@ func dataOf(head string, size int64) Data {
 	if utf8.ValidString(text) {
 		d.Text, d.Kind = &text, "text/plain; charset=utf-8"
 		if begin := strings.TrimLeft(text, " \t\r\n"); begin != "" && strings.ContainsRune("{[", rune(begin[0])) && (d.Cut || json.Valid([]byte(text))) {
-			d.Kind = "application/json"
+			d.Kind = jsonType
 		}
 		return d
 	}
-	code := base64.StdEncoding.EncodeToString([]byte(head))
-	d.Base64, d.Kind = &code, http.DetectContentType([]byte(head))
+	d.Bytes, d.Kind = []byte(head), http.DetectContentType([]byte(head))
 	return d
 }

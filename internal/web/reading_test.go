@@ -22,7 +22,7 @@ func TestReadingMakesNothing(t *testing.T) {
 		return int64(m.HeapObjects)
 	}
 	for _, path := range []string{
-		"/api/v1/states/A:X%d/packets", "/api/v1/network/states/A:W%d/packets", "/api/v1/waiting/A:Y%d", "/api/v1/network/waiting/A:Z%d",
+		"/api/v1/states/A:X%d/packets", "/api/v1/network/states/A:W%d/packets", "/api/v1/states/A:Y%d/packets?waiting=true",
 		"/api/v1/packets/%032x", "/api/v1/network/packets/%032x", "/api/v1/trace/%032x", "/api/v1/ledgers/%032x", "/nothing%d",
 	} {
 		read := func(from int) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/gofn"
@@ -26,7 +27,7 @@ func TestWaitForTheStart(t *testing.T) {
 		Kinds: runner.Kinds{seed.Go: gofn.Kind(func(m seed.Manifest) gofn.Func { return end })},
 	})
 	h := Handler(Config{Node: n})
-	post := func(wait string) (out Sent) {
+	post := func(wait string) (out api.Sent) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/states/A:A/packets?wait="+wait, strings.NewReader("x"))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -35,10 +36,10 @@ func TestWaitForTheStart(t *testing.T) {
 		}
 		return out
 	}
-	if out := post("1ms"); out.Outcome.Over || out.Outcome.Ledger.IsZero() {
+	if out := post("1ms"); out.Outcome.Over || out.Outcome.ID.IsZero() {
 		t.Errorf("before the start: %+v", out.Outcome)
 	}
-	answer := make(chan Sent, 1)
+	answer := make(chan api.Sent, 1)
 	go func() { answer <- post("10m") }()
 	if out := post("300ms"); out.Outcome.Over { // by then the other is on its way
 		t.Errorf("before the start: %+v", out.Outcome)

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/mesh"
-	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/trace"
 	"github.com/recap/pumpkin/packet"
 )
@@ -36,57 +35,27 @@ func (e *ambiguousError) Error() string {
 	return fmt.Sprintf("%s is the beginning of several ids: give more digits; the ships are %s", e.id, strings.Join(names, ", "))
 }
 
-// Trace asks for the family of the packet or the ship that has the id, or of
-// which it is the begin.
-func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
-	var t trace.Trace
-	return t, c.call(ctx, http.MethodGet, "/api/v1/trace/"+url.PathEscape(id), nil, &t)
-}
-
-// share asks what the one node knows of the id.
-func (c *Client) share(ctx context.Context, id trace.Prefix, stored bool) (trace.Share, error) {
-	path := "/api/v1/trace/" + id.String() + "/share"
-	if !stored {
-		path += "?stored=no"
-	}
-	var s trace.Share
-	return s, c.call(ctx, http.MethodGet, path, nil, &s)
-}
-
-// share tells what this node knows of a ship.
-func share(w http.ResponseWriter, r *http.Request, n *node.Node) {
-	id, err := trace.ParsePrefix(r.PathValue("id"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, 0, err)
-		return
-	}
-	s, err := n.Trace(r.Context(), id, r.URL.Query().Get("stored") != "no")
-	if err != nil {
-		refuse(w, http.StatusServiceUnavailable, 0, err)
-		return
-	}
-	reply(w, http.StatusOK, "application/json", s)
-}
-
-// trace tells what all nodes know of a ship, as one tree.
-func (net *network) trace(w http.ResponseWriter, r *http.Request) {
-	id, err := trace.ParsePrefix(r.PathValue("id"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, 0, err)
-		return
-	}
-	t, err := net.family(r.Context(), id)
-	var several *ambiguousError
-	switch {
-	case err == nil:
-		reply(w, http.StatusOK, "application/json", t)
-	case errors.Is(err, errUnknown):
-		refuse(w, http.StatusNotFound, 0, err)
-	case errors.As(err, &several):
-		refuse(w, http.StatusConflict, 0, err)
-	default:
-		refuse(w, http.StatusServiceUnavailable, 0, err)
-	}
+// traceRoutes tell what is known of a family: by all nodes, as one tree, and by this one.
+func traceRoutes(mux *router, net *network) {
+	mux.HandleFunc("GET /api/v1/trace/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := valueOf(w, r.PathValue("id"), trace.ParsePrefix); ok {
+			t, err := net.family(r.Context(), id)
+			switch {
+			case errors.Is(err, errUnknown):
+				refuse(w, http.StatusNotFound, 0, err)
+			case errors.As(err, new(*ambiguousError)):
+				refuse(w, http.StatusConflict, 0, err)
+			default:
+				answer(w, t, err)
+			}
+		}
+	})
+	mux.HandleFunc("GET /api/v1/trace/{id}/share", func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := valueOf(w, r.PathValue("id"), trace.ParsePrefix); ok {
+			s, err := net.Node.Trace(r.Context(), id, r.URL.Query().Get("stored") != "no")
+			answer(w, s, err)
+		}
+	})
 }
 
 // family asks all nodes, this one first, what they know of what the id means.
@@ -155,7 +124,7 @@ func (net *network) shares(ctx context.Context, peers []mesh.Peer, id trace.Pref
 		answers[i] = make(chan answer, 1)
 		go func() {
 			// The store of who has none of its own was looked through here.
-			s, err := NewClientOver(p).share(ctx, id, p.Store() != nil)
+			s, err := api.NewClientOver(p).Share(ctx, id, p.Store() != nil)
 			answers[i] <- answer{s, err}
 		}()
 	}

@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
 func TestTrace(t *testing.T) {
 	_, client := serve(t)
 	id, near, far := packet.ID{Hi: 0xabcd_01 << 40}, packet.ID{Hi: 0xabcd_02 << 40}, packet.ID{Hi: 0xff01 << 48}
-	if _, err := client.Send(t.Context(), list(io.EOF, Parcel{ID: id, State: "A:A", Track: true, Data: []byte("data")}, Parcel{ID: near, State: "A:A"}, Parcel{ID: far, State: "A:A"})); err != nil {
+	if _, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{ID: id, State: "A:A", Track: true, Data: []byte("data")}, api.Sending{ID: near, State: "A:A"}, api.Sending{ID: far, State: "A:A"})); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{id.String(), "abcd01", "test:" + id.String(), "abcd010000"} {
@@ -24,13 +25,13 @@ func TestTrace(t *testing.T) {
 			t.Fatalf("the trace of %s is %+v, %v", text, got, err)
 		}
 		root := got.Roots[0]
-		if root.Packet != id || root.Born == nil || len(root.Rests) != 1 || root.Rests[0].Why != "no seed accepts it" || root.Rests[0].Data == nil || root.Rests[0].Data.Head != "data" {
+		if root.Packet != id || root.Born == nil || len(root.Rests) != 1 || root.Rests[0].Why != "no seed accepts it" || root.Rests[0].Data == nil || root.Rests[0].Data.Head() != "data" {
 			t.Errorf("the packet is %+v", root)
 		}
 	}
 	for text, status := range map[string]int{"abcd": http.StatusConflict, "abce": http.StatusNotFound, "abc": http.StatusBadRequest, "xyzzy": http.StatusBadRequest} {
 		_, err := client.Trace(t.Context(), text)
-		var problem *Problem
+		var problem *api.Problem
 		if !errors.As(err, &problem) || problem.Status != status {
 			t.Errorf("the trace of %s is answered %v, expected status %d", text, err, status)
 		}
@@ -40,30 +41,25 @@ func TestTrace(t *testing.T) {
 // TestTraceparent has packets belong to the trace that they, or else their
 // request, say.
 func TestTraceparent(t *testing.T) {
-	n, client := serve(t)
+	n, _ := serve(t)
+	h := Handler(Config{Node: n})
 	const own, request = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-2222222222222222-00"
-	post := func(header, kind, query, body string) int {
+	post := func(header, kind, body string) int {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://node/api/v1/packets"+query, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Traceparent", header)
-		req.Header.Set("Content-Type", kind)
-		resp, err := client.http.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/packets", strings.NewReader(body))
+		r.Header.Set("Traceparent", header)
+		r.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
 	}
-	for i, c := range []struct{ header, kind, query, body, want string }{
-		{request, linesType, "", `{"state": "A:S0", "data": ""}{"state": "A:S0", "data": ""}`, request},
-		{request, "application/json", "", `{"state": "A:S1", "data": "", "traceparent": "` + own + `"}`, own},
-		{request, rawData, "?parcel=" + url.QueryEscape(`{"state": "A:S2"}`), "data", request},
-		{"nonsense", linesType, "", `{"state": "A:S3", "data": ""}`, ""},
+	for i, c := range []struct{ header, kind, body, want string }{
+		{request, api.LinesType, `{"state": "A:S0", "data": ""}{"state": "A:S0", "data": ""}`, request},
+		{request, jsonType, `{"state": "A:S1", "data": "", "traceparent": "` + own + `"}`, own},
+		{request, api.PacketType, `{"state": "A:S2", "data": ""}`, request},
+		{"nonsense", api.LinesType, `{"state": "A:S3", "data": ""}`, ""},
 	} {
-		if status := post(c.header, c.kind, c.query, c.body); status != http.StatusOK {
+		if status := post(c.header, c.kind, c.body); status != http.StatusOK {
 			t.Fatalf("request %d is answered with %d", i, status)
 		}
 		err := n.Show(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), func(p packet.Packet) bool {
@@ -80,7 +76,7 @@ func TestTraceparent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if status := post("", "application/json", "", `{"state": "A:A", "data": "", "traceparent": "nonsense"}`); status != http.StatusBadRequest {
+	if status := post("", jsonType, `{"state": "A:A", "data": "", "traceparent": "nonsense"}`); status != http.StatusBadRequest {
 		t.Errorf("a packet with a traceparent that is none is answered with %d", status)
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
@@ -21,7 +21,7 @@ import (
 )
 
 // serve runs a node without seeds on a Unix socket, and a client of it.
-func serve(t *testing.T) (*node.Node, *Client) {
+func serve(t *testing.T) (*node.Node, *api.Client) {
 	n := node.New(node.Config{Name: "test", MaxData: 100, Store: pebble.InMemory(pebble.Config{}), Blobs: blob.Open(blob.Config{})})
 	ctx, cancel := context.WithCancel(context.Background())
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
@@ -31,7 +31,7 @@ func serve(t *testing.T) (*node.Node, *Client) {
 	ended := make(chan error, 2)
 	go func() { ended <- n.Run(ctx) }()
 	go func() { ended <- Serve(ctx, l, Handler(Config{Node: n})) }()
-	client := NewClient(func(ctx context.Context) (net.Conn, error) {
+	client := api.NewClient(func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", l.Addr().String())
 	})
 	t.Cleanup(func() {
@@ -46,22 +46,22 @@ func serve(t *testing.T) (*node.Node, *Client) {
 	return n, client
 }
 
-// list gives parcels one after the other, then end.
-func list(end error, parcels ...Parcel) func() (Parcel, error) {
-	return func() (Parcel, error) {
-		if len(parcels) == 0 {
-			return Parcel{}, end
+// list gives packets to send one after the other, then end.
+func list(end error, sendings ...api.Sending) func() (api.Sending, error) {
+	return func() (api.Sending, error) {
+		if len(sendings) == 0 {
+			return api.Sending{}, end
 		}
-		p := parcels[0]
-		parcels = parcels[1:]
-		return p, nil
+		s := sendings[0]
+		sendings = sendings[1:]
+		return s, nil
 	}
 }
 
 func TestSend(t *testing.T) {
 	_, client := serve(t)
 	data := []byte("a\x00\xff")
-	taken, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A", Data: data}, Parcel{State: "A:A", Data: data}))
+	taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A", Data: data}, api.Sending{State: "A:A", Data: data}))
 	if taken != 2 || err != nil {
 		t.Fatalf("%d taken, %v", taken, err)
 	}
@@ -70,19 +70,19 @@ func TestSend(t *testing.T) {
 		t.Errorf("the status is %+v, %v", st, err)
 	}
 	broken := errors.New("the source broke")
-	if taken, err := client.Send(t.Context(), list(broken, Parcel{State: "A:A"})); taken != 1 || !errors.Is(err, broken) {
+	if taken, err := client.SendMany(t.Context(), list(broken, api.Sending{State: "A:A"})); taken != 1 || !errors.Is(err, broken) {
 		t.Errorf("%d taken from a source that broke, %v", taken, err)
 	}
 }
 
 func TestWhatIsRefusedIsNamed(t *testing.T) {
 	n, client := serve(t)
-	for text, bad := range map[string]Parcel{
+	for text, bad := range map[string]api.Sending{
 		"has no colon":            {State: "A"},
 		"goal":                    {State: "A:A", Goal: "x"},
 		"at most 100 are allowed": {State: "A:A", Data: make([]byte, 101)},
 	} {
-		taken, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A"}, bad, Parcel{State: "A:A"}))
+		taken, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A"}, bad, api.Sending{State: "A:A"}))
 		if taken != 1 || err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "packet 2") {
 			t.Errorf("%+v: %d taken, %v", bad, taken, err)
 		}
@@ -90,8 +90,8 @@ func TestWhatIsRefusedIsNamed(t *testing.T) {
 	if err := n.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var problem *Problem
-	if _, err := client.Send(t.Context(), list(io.EOF, Parcel{State: "A:A"})); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+	var problem *api.Problem
+	if _, err := client.SendMany(t.Context(), list(io.EOF, api.Sending{State: "A:A"})); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
 		t.Errorf("a node that ends answers %v", err)
 	}
 }
@@ -105,17 +105,16 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"GET", "/", "", "", http.StatusOK},
 		{"GET", "/nothing", "", "", http.StatusNotFound},
 		{"GET", "/api/v1/packets", "", "", http.StatusNotFound},
-		{"POST", "/api/v1/packets", linesType, "hello", http.StatusBadRequest},
-		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "data": "x", "stat": 1}`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "data64": "no base64!"}`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", linesType, `{"state": "A:A", "da`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", linesType, `{"state": "A:A"}`, http.StatusBadRequest},
-		{"POST", "/api/v1/packets", linesType, "", http.StatusOK},
-		{"POST", "/api/v1/packets", packetType, "", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, "hello", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, `{"state": "A:A", "data": "x", "stat": 1}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, `{"state": "A:A", "data64": "no base64!"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, `{"state": "A:A", "da`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, `{"state": "A:A"}`, http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.LinesType, "", http.StatusOK},
+		{"POST", "/api/v1/packets", api.PacketType, "", http.StatusBadRequest},
 		{"POST", "/api/v1/packets", "", `{"state": "A:A", "data": "x"}`, http.StatusUnsupportedMediaType},
 		{"POST", "/api/v1/packets", "text/plain", "x", http.StatusUnsupportedMediaType},
-		{"POST", "/api/v1/packets?parcel=" + url.QueryEscape(`{"state": "A:A", "data": "x"}`), rawData, "x", http.StatusBadRequest},
-		{"POST", "/api/v1/packets", rawData, "x", http.StatusBadRequest},
+		{"POST", "/api/v1/packets", api.RawType, "x", http.StatusUnsupportedMediaType},
 	} {
 		w := httptest.NewRecorder()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -143,24 +142,24 @@ func TestBodies(t *testing.T) {
 		path, kind, body string
 		takes            []string // nothing: it is refused
 	}{
-		{state, "application/json", `{"order": 1}`, []string{`{"order": 1}`}},
+		{state, jsonType, `{"order": 1}`, []string{`{"order": 1}`}},
 		{state, "application/json; charset=utf-8", `[1] [2]`, []string{`[1] [2]`}},
 		{state, "application/x-www-form-urlencoded", "a=b", []string{"a=b"}},
-		{state, linesType, "{}\n{}\n", []string{"{}\n{}\n"}},
+		{state, api.LinesType, "{}\n{}\n", []string{"{}\n{}\n"}},
 		{state, "not a type", "x", []string{"x"}},
 		{state, "", "", []string{""}},
-		{state, packetType, `{"data": "test"}`, []string{"test"}},
-		{state, packetType + "; charset=utf-8", `{"data64": "AP8="} `, []string{"\x00\xff"}},
-		{state, packetType, `{"data64": ""}`, []string{""}},
-		{state, packetType, `{"order": 1}`, nil},
-		{state, packetType, `{"data": "a"} {"data": "b"}`, nil},
-		{state, packetType, `{"data": "a"}}`, nil},
-		{state, packetType, `{"data": "a", "data64": ""}`, nil},
-		{many, packetType, `{"state": "J:B", "data": "test"}`, []string{"test"}},
-		{many, "application/json", `{"state": "J:B", "data64": "AP8="}`, []string{"\x00\xff"}},
-		{many, "application/json", `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data": "b"}`, nil},
-		{many, packetType, `{"state": "J:B", "data": "a"} x`, nil},
-		{many, linesType, `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data64": "Yg=="}` + "\n", []string{"a", "b"}},
+		{state, api.PacketType, `{"data": "test"}`, []string{"test"}},
+		{state, api.PacketType + "; charset=utf-8", `{"data64": "AP8="} `, []string{"\x00\xff"}},
+		{state, api.PacketType, `{"data64": ""}`, []string{""}},
+		{state, api.PacketType, `{"order": 1}`, nil},
+		{state, api.PacketType, `{"data": "a"} {"data": "b"}`, nil},
+		{state, api.PacketType, `{"data": "a"}}`, nil},
+		{state, api.PacketType, `{"data": "a", "data64": ""}`, nil},
+		{many, api.PacketType, `{"state": "J:B", "data": "test"}`, []string{"test"}},
+		{many, jsonType, `{"state": "J:B", "data64": "AP8="}`, []string{"\x00\xff"}},
+		{many, jsonType, `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data": "b"}`, nil},
+		{many, api.PacketType, `{"state": "J:B", "data": "a"} x`, nil},
+		{many, api.LinesType, `{"state": "J:B", "data": "a"}` + "\n" + `{"state": "J:B", "data64": "Yg=="}` + "\n", []string{"a", "b"}},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, c.path, strings.NewReader(c.body))
 		r.Header.Set("Content-Type", c.kind)
@@ -193,9 +192,9 @@ func TestTraceContext(t *testing.T) {
 	n := busyNode(t)
 	h := routes(Config{Node: n})
 	const place = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	for _, path := range []string{"/api/v1/states/Trace:ME/packets", "/api/v1/packets?parcel=" + url.QueryEscape(`{"id":"`+packet.NewID().String()+`","state":"Trace:ME"}`)} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("data"))
-		r.Header.Set("Content-Type", "application/octet-stream")
+	for path, body := range map[string]string{"/api/v1/states/Trace:ME/packets": "data", "/api/v1/packets": `{"state": "Trace:ME", "data": "data"}`} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", jsonType)
 		r.Header.Set("Traceparent", place)
 		w := httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != http.StatusOK {

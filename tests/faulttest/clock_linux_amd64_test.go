@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/tests/faulttest/lan"
@@ -92,7 +92,7 @@ func TestJump(t *testing.T) {
 		if off := time.Until(stored()).Round(time.Minute); off != 0 {
 			t.Errorf("after a jump by %v a packet is stored with a time that is off by %v", by, off)
 		}
-		if _, err := m.node.client.Drop(t.Context(), node.Selection{States: []packet.State{"String:WAITS"}}); err != nil {
+		if _, err := m.node.client.Drop(t.Context(), api.Selection{States: []packet.State{"String:WAITS"}}); err != nil {
 			t.Fatal(err)
 		}
 	}

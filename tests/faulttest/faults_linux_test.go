@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/testenv"
 	"github.com/recap/pumpkin/tests/faulttest/lossy"
 )
@@ -108,7 +108,7 @@ func killWorkers(r *rig) {
 	var killed int
 	testenv.Eventually(r.t, time.Minute, "a worker to kill", func() bool {
 		st, err := r.node.status() // a load that is killed is no worker, and tried again only later
-		if err != nil || slices.ContainsFunc(st.Seeds, func(s node.SeedStatus) bool { return s.Loading || s.NotLoaded != "" }) {
+		if err != nil || slices.ContainsFunc(st.Seeds, func(s api.SeedStatus) bool { return s.Loading || s.NotLoaded != "" }) {
 			return false
 		}
 		for _, pid := range r.node.workers() {

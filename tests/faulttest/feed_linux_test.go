@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -21,13 +21,13 @@ type feed struct {
 	seed   uint64
 	mu     sync.Mutex
 	moved  *sync.Cond // anything below has changed
-	client *web.Client
+	client *api.Client
 	all    map[packet.ID]sent
 	acked  int
 	quota  int // no more than about this many are to be acknowledged
 	ended  bool
 	fault  error // the last refusal by a node that lives
-	draw   func(*rand.Rand) web.Parcel
+	draw   func(*rand.Rand) api.Sending
 }
 
 func newFeed(seed uint64) *feed {
@@ -69,7 +69,7 @@ func (f *feed) run(ctx context.Context) {
 // send is one sender. What it does not know to be in, it sends again with the
 // same id, or gives up, as it draws.
 func (f *feed) send(ctx context.Context, r *rand.Rand) {
-	var batch []web.Parcel
+	var batch []api.Sending
 	for {
 		client := f.turn()
 		if client == nil {
@@ -84,9 +84,9 @@ func (f *feed) send(ctx context.Context, r *rand.Rand) {
 			}
 		})
 		rest := batch // Send may ask on for a moment after it has returned an error
-		taken, err := client.Send(ctx, func() (web.Parcel, error) {
+		taken, err := client.SendMany(ctx, func() (api.Sending, error) {
 			if len(rest) == 0 {
-				return web.Parcel{}, io.EOF
+				return api.Sending{}, io.EOF
 			}
 			p := rest[0]
 			rest = rest[1:]
@@ -105,7 +105,7 @@ func (f *feed) send(ctx context.Context, r *rand.Rand) {
 		if r.IntN(2) == 0 {
 			batch = nil
 		}
-		var refused *web.Problem
+		var refused *api.Problem
 		if err != nil && !errors.As(err, &refused) {
 			f.until(100*time.Millisecond, func() bool { return f.client != client || f.ended })
 		} else if err != nil {
@@ -116,7 +116,7 @@ func (f *feed) send(ctx context.Context, r *rand.Rand) {
 
 // turn waits until there is a node and packets may be sent to it; nil means
 // that the feed has ended.
-func (f *feed) turn() *web.Client {
+func (f *feed) turn() *api.Client {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for !f.ended && (f.client == nil || f.acked >= f.quota) {
@@ -130,13 +130,13 @@ func (f *feed) turn() *web.Client {
 
 // parcel draws a packet: half of them go through Go alone, half through
 // Python too.
-func parcel(r *rand.Rand) web.Parcel {
+func parcel(r *rand.Rand) api.Sending {
 	id := drawID(r)
 	state := packet.State("String:RAW")
 	if r.IntN(2) == 0 {
 		state = "String:NEW"
 	}
-	return web.Parcel{ID: id, State: state, Data: []byte(dataOf(id))}
+	return api.Sending{ID: id, State: state, Data: []byte(dataOf(id))}
 }
 
 func drawID(r *rand.Rand) packet.ID { return packet.ID{Hi: r.Uint64(), Lo: r.Uint64()} }

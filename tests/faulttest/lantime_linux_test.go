@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
 
@@ -74,15 +74,15 @@ func TestLANTimes(t *testing.T) {
 }
 
 // put sends one packet to the node, which has to take it.
-func (m *member) put(p web.Parcel) {
+func (m *member) put(p api.Sending) {
 	m.team.t.Helper()
 	if m.feed == nil {
 		m.feed = newFeed(0)
 	}
-	one := []web.Parcel{p}
-	_, err := m.node.client.Send(m.team.t.Context(), func() (web.Parcel, error) {
+	one := []api.Sending{p}
+	_, err := m.node.client.SendMany(m.team.t.Context(), func() (api.Sending, error) {
 		if len(one) == 0 {
-			return web.Parcel{}, io.EOF
+			return api.Sending{}, io.EOF
 		}
 		p := one[0]
 		one = nil

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/local"
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/web"
 )
 
 // A nodeProcess is a node that runs as it does for users.
@@ -24,7 +23,7 @@ type nodeProcess struct {
 	cmd    *exec.Cmd
 	find   func(context.Context) ([]local.Peer, error)
 	seeds  int         // that it hosts when it is ready
-	client *web.Client // nil until it is ready
+	client *api.Client // nil until it is ready
 	ended  chan struct{}
 }
 
@@ -83,7 +82,7 @@ func (n *nodeProcess) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client := web.NewClient(peers[0].Dial)
+	client := api.NewClient(peers[0].Dial)
 	st, err := client.Status(ctx)
 	if err == nil && len(st.Seeds) < n.seeds {
 		err = errors.New("it has not loaded its seeds")
@@ -96,7 +95,7 @@ func (n *nodeProcess) look(ctx context.Context) error {
 	return nil
 }
 
-func (n *nodeProcess) status() (node.Status, error) {
+func (n *nodeProcess) status() (api.Status, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return n.client.Status(ctx)

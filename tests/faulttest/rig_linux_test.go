@@ -16,9 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -269,15 +268,15 @@ func (r *rig) retryFailed() bool {
 	}
 	r.tellWaiting(st)
 	for _, state := range failed {
-		err := r.node.client.Waiting(r.t.Context(), state, math.MaxInt32, func(f web.Shown) error {
-			r.tally.tried[f.File.Packet.Ship.Root] = true
+		err := r.node.client.EachInState(r.t.Context(), state, api.Ask{Limit: math.MaxInt32, Waiting: true}, func(p api.Packet) error {
+			r.tally.tried[p.Ship.Root] = true
 			return nil
 		})
 		if err != nil {
 			r.t.Error(err)
 		}
 	}
-	n, err := r.node.client.Retry(r.t.Context(), node.Selection{States: failed})
+	n, err := r.node.client.Retry(r.t.Context(), api.Selection{States: failed})
 	r.t.Logf("%d packets that failed are tried again", n)
 	if err != nil {
 		r.t.Error(err)
@@ -287,7 +286,7 @@ func (r *rig) retryFailed() bool {
 
 // tellWaiting logs what still rests in the node's store: what did not arrive
 // may be there.
-func (r *rig) tellWaiting(st node.Status) {
+func (r *rig) tellWaiting(st api.Status) {
 	for _, s := range st.Seeds {
 		if s.Stored > 0 || s.Queued > 0 {
 			r.t.Logf("seed %s: %d stored, %d queued, %d running", s.Manifest.Name, s.Stored, s.Queued, s.Running)
@@ -298,8 +297,8 @@ func (r *rig) tellWaiting(st node.Status) {
 		if w.State == "" {
 			continue
 		}
-		err := r.node.client.Waiting(r.t.Context(), w.State, 3, func(f web.Shown) error {
-			r.t.Logf("  packet %s of %s, failed: %+v", f.File.Packet.ID, f.File.Packet.Ship, f.File.Packet.Fault)
+		err := r.node.client.EachInState(r.t.Context(), w.State, api.Ask{Limit: 3, Waiting: true}, func(p api.Packet) error {
+			r.t.Logf("  packet %s of %s, failed: %+v", p.ID, p.Ship, p.Fault)
 			return nil
 		})
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
@@ -73,7 +73,7 @@ func silent(t *testing.T, name string, strike func(owner, worker *member)) (inTi
 	r.together(owner, worker)
 	for range packets {
 		id := drawID(r.rand)
-		owner.put(web.Parcel{ID: id, State: "String:SLOW", Data: []byte(dataOf(id))})
+		owner.put(api.Sending{ID: id, State: "String:SLOW", Data: []byte(dataOf(id))})
 	}
 	testenv.Eventually(t, meetTime, "runs have begun", func() bool { return len(runs("begin")) >= workers })
 	strike(owner, worker)

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/mesh/key"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
@@ -146,7 +146,7 @@ func newMember(r *team, title string, role role, keyFile string) *member {
 	}
 	if role.sends {
 		m.feed = newFeed(r.run + uint64(len(r.members)))
-		m.feed.draw = func(r *rand.Rand) web.Parcel { return farParcel(drawID(r), r) }
+		m.feed.draw = func(r *rand.Rand) api.Sending { return farParcel(drawID(r), r) }
 	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		r.t.Fatal(err)
@@ -413,8 +413,8 @@ func (r *team) tellWaiting() {
 			if w.State == "" {
 				continue
 			}
-			err := m.node.client.Waiting(r.t.Context(), w.State, 3, func(f web.Shown) error {
-				r.t.Logf("  packet %s of %s, failed: %+v", f.File.Packet.ID, f.File.Packet.Ship, f.File.Packet.Fault)
+			err := m.node.client.EachInState(r.t.Context(), w.State, api.Ask{Limit: 3, Waiting: true}, func(p api.Packet) error {
+				r.t.Logf("  packet %s of %s, failed: %+v", p.ID, p.Ship, p.Fault)
 				return nil
 			})
 			if err != nil {
@@ -453,8 +453,8 @@ func (r *team) finish(rounds int, more ...string) {
 func short(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
 // farParcel is the packet of that id: half of them have one seed more before them.
-func farParcel(id packet.ID, r *rand.Rand) web.Parcel {
-	p := web.Parcel{ID: id, State: "String:RAW", Data: []byte(dataOf(id))}
+func farParcel(id packet.ID, r *rand.Rand) api.Sending {
+	p := api.Sending{ID: id, State: "String:RAW", Data: []byte(dataOf(id))}
 	if r.IntN(2) == 0 {
 		p.State = "String:FAR"
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/local"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/mesh/circle"
@@ -41,7 +42,7 @@ func TestUnmet(t *testing.T) {
 			other = a
 		}
 		o := m.unmet(mesh.NoAnswer)
-		if o.At != other.at() || o.By != mesh.ByBeacon {
+		if o.At != other.at() || o.By != string(mesh.ByBeacon) {
 			t.Errorf("%s lists %+v; expected %s", m.title, o, other.at())
 		}
 		testenv.Eventually(t, meetTime, "its log tells of it", func() bool { return strings.Contains(m.said(), "a node is not reached") })
@@ -89,7 +90,7 @@ func TestJoinUnmet(t *testing.T) {
 	for at, reason := range map[string]mesh.Reason{stranger.at(): mesh.WrongKey, "tcp://" + nobody: mesh.NoRoute, "tcp://" + stranger.host.Addr.String() + ":1": mesh.ConnectionRefused} {
 		testenv.Eventually(t, meetTime, "it is listed that is not joined: "+string(reason), func() bool {
 			for _, o := range m.outsiders() {
-				if o.At == at && o.By == mesh.ByJoin && o.Reason == reason {
+				if o.At == at && o.By == string(mesh.ByJoin) && o.Reason == string(reason) {
 					return true
 				}
 			}
@@ -170,7 +171,7 @@ func forward(t *testing.T, host *lan.Host, at, to netip.AddrPort) {
 func (m *member) at() string { return fmt.Sprintf("tcp://%s:%d", m.host.Addr, circle.Port) }
 
 // outsiders are the nodes that the member's node does not reach.
-func (m *member) outsiders() []mesh.Outsider {
+func (m *member) outsiders() []api.Outsider {
 	m.team.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -182,11 +183,11 @@ func (m *member) outsiders() []mesh.Outsider {
 }
 
 // unmet waits until the member's node lists one alone, of that reason, and gives it.
-func (m *member) unmet(reason mesh.Reason) (found mesh.Outsider) {
+func (m *member) unmet(reason mesh.Reason) (found api.Outsider) {
 	m.team.t.Helper()
 	testenv.Eventually(m.team.t, meetTime, fmt.Sprintf("%s lists a node: %s", m.title, reason), func() bool {
 		all := m.outsiders()
-		if len(all) != 1 || all[0].Reason != reason {
+		if len(all) != 1 || all[0].Reason != string(reason) {
 			return false
 		}
 		found = all[0]

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/runner/gofn"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/internal/web/page"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
@@ -199,18 +199,18 @@ const zooming = `new Promise((done) => {
 // A canned network answers as a node would that has 49 others.
 type canned struct{ begun time.Time }
 
-func (c *canned) now() web.Network {
+func (c *canned) now() api.Network {
 	packets := uint64(time.Since(c.begun).Seconds() * 1000)
-	all := web.Network{}
+	all := api.Network{}
 	for i := range 50 {
-		m := web.Member{}
+		m := api.Member{}
 		m.Node = fmt.Sprintf("node%02d", i)
 		all.Nodes = append(all.Nodes, m)
 	}
-	states := map[packet.State]*web.State{}
-	at := func(s packet.State) *web.State {
+	states := map[packet.State]*api.State{}
+	at := func(s packet.State) *api.State {
 		if states[s] == nil {
-			states[s] = &web.State{StateCounters: web.StateCounters{State: s}, Producers: []seed.Name{}, Acceptors: []seed.Name{}}
+			states[s] = &api.State{StateCounters: api.StateCounters{State: s}, Producers: []seed.Name{}, Acceptors: []seed.Name{}}
 		}
 		return states[s]
 	}
@@ -222,8 +222,8 @@ func (c *canned) now() web.Network {
 			in = packet.State(fmt.Sprintf("Data:IN%d", i/100))
 		}
 		out := packet.State(fmt.Sprintf("Data:S%d", i+1))
-		s := web.Seed{
-			SeedCounters: web.SeedCounters{Name: name, InStates: map[packet.State]uint64{}, OutStates: map[packet.State]uint64{}},
+		s := api.Seed{
+			SeedCounters: api.SeedCounters{Name: name, InStates: map[packet.State]uint64{}, OutStates: map[packet.State]uint64{}},
 			Kind:         seed.Go, Contract: seed.Contract{In: []packet.State{in}, Out: []packet.State{out}}, Inputs: []packet.State{in}, Outputs: []packet.State{out},
 		}
 		if i%4 == 0 {
@@ -231,7 +231,7 @@ func (c *canned) now() web.Network {
 			s.InStates[in], s.OutStates[out] = packets, packets
 		}
 		for k := range 1 + i%3 {
-			s.Replicas = append(s.Replicas, web.Replica{Node: all.Nodes[(i+k*7)%50].Node})
+			s.Replicas = append(s.Replicas, api.Replica{Node: all.Nodes[(i+k*7)%50].Node})
 		}
 		at(in).Acceptors = append(at(in).Acceptors, name)
 		at(out).Producers = append(at(out).Producers, name)
@@ -274,12 +274,12 @@ func (c *canned) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *canned) counters() web.Counters {
-	some := web.Counters{At: time.Now(), States: []web.StateCounters{}}
+func (c *canned) counters() api.Counters {
+	some := api.Counters{At: time.Now(), States: []api.StateCounters{}}
 	all := c.now()
 	for _, s := range all.Seeds {
 		if s.In > 0 {
-			some.Seeds = append(some.Seeds, web.SeedCounters{Name: s.Name, In: s.In, Out: s.Out, InStates: s.InStates, OutStates: s.OutStates})
+			some.Seeds = append(some.Seeds, api.SeedCounters{Name: s.Name, In: s.In, Out: s.Out, InStates: s.InStates, OutStates: s.OutStates})
 		}
 	}
 	return some

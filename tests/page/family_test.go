@@ -8,7 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/web/page"
 )
 
@@ -21,12 +21,12 @@ const family = `{
     "born": {"node": "alpha", "state": "Order:NEW", "at": "2026-01-02T03:04:05.000Z", "took_ns": 0, "born": true, "gave": 0},
     "runs": [{
       "packet": "00112233445566778899aabbccddeeff", "seed": "split", "node": "beta", "state": "Order:NEW", "at": "2026-01-02T03:04:05.010Z",
-      "took_ns": 20000000, "attempt": 1, "gave": 2, "result": "gave", "data": {"text": "<b>two</b> pumpkins", "size": 19},
+      "took_ns": 20000000, "attempt": 1, "gave": 2, "result": "gave", "in": {"data": "<b>two</b> pumpkins", "size": 19},
       "steps": [
         {"packet": "11112233445566778899aabbccddeeff", "state": "Order:ITEM", "runs": [
           {"packet": "11112233445566778899aabbccddeeff", "seed": "pack", "node": "gamma", "state": "Order:ITEM", "at": "2026-01-02T03:04:05.040Z",
            "took_ns": 60000000, "attempt": 1, "gave": 0, "error": "no box", "result": "failed for the last time"}],
-         "rests": [{"packet": "11112233445566778899aabbccddeeff", "state": "Error:pack", "node": "gamma", "why": "no seed accepts it", "since": "2026-01-02T03:04:06Z"}]},
+         "stored": [{"id": "11112233445566778899aabbccddeeff", "state": "Error:pack", "node": "gamma", "why": "no seed accepts it", "since": "2026-01-02T03:04:06Z"}]},
         {"packet": "22222233445566778899aabbccddeeff", "state": "Order:ITEM", "unknown": true}]
     }]
   }],
@@ -39,7 +39,7 @@ func TestFamily(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", page.Handler())
 	mux.HandleFunc("GET /api/v1/network", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(web.Network{Seeds: []web.Seed{}, States: []web.State{}}) // an error here is the browser's going away
+		json.NewEncoder(w).Encode(api.Network{Seeds: []api.Seed{}, States: []api.State{}}) // an error here is the browser's going away
 	})
 	mux.HandleFunc("GET /api/v1/trace/{id}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, family) })
 	url := link(t, mux)

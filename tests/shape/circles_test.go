@@ -15,15 +15,17 @@ import (
 // TestNoCircles: the files of a folder point one way, so that each can be read with nothing
 // but those below it.
 func TestNoCircles(t *testing.T) {
-	for _, path := range []string{"internal/node"} {
+	for _, path := range []string{
+		"internal/node", "internal/api", "internal/api/sum", "internal/web", "internal/web/front", "internal/web/metrics", "internal/cli/top",
+	} {
 		cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports}
 		loaded, err := packages.Load(cfg, "github.com/recap/pumpkin/"+path)
 		if err != nil || len(loaded) != 1 || len(loaded[0].Errors) > 0 {
 			t.Fatalf("%s: %d packages, %v", path, len(loaded), err)
 		}
 		arrows := arrowsOf(loaded[0])
-		if len(arrows) < 50 {
-			t.Fatalf("%s has %d files that point to others; they were not read", path, len(arrows))
+		if len(arrows) == 0 {
+			t.Fatalf("no file of %s points to another; they were not read", path)
 		}
 		for _, circle := range circles(arrows) {
 			t.Errorf("%s: these files refer to each other: %s", path, strings.Join(circle, ", "))

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"github.com/recap/pumpkin/internal/web"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/seed"
 )
 
@@ -30,7 +30,7 @@ const (
 )
 
 // Ask looks at the network once.
-type Ask func(context.Context) (web.Network, error)
+type Ask func(context.Context) (api.Network, error)
 
 // Switch has a seed take no more packets on any node, or take them again.
 type Switch func(ctx context.Context, name seed.Name, pause bool) error
@@ -83,7 +83,7 @@ func Run(ctx context.Context, in, out *os.File, color bool, ask Ask, turn Switch
 // A look is one, or why there was none.
 type look struct {
 	at  time.Time
-	net web.Network
+	net api.Network
 	err error
 }
 

@@ -6,15 +6,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/internal/predict"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/seed"
 )
 
 // A Sample is what a network did between two looks at it.
 type Sample struct {
 	At      time.Time   `json:"at"`
-	Network web.Network `json:"network"`
+	Network api.Network `json:"network"`
 	Seeds   []Row       `json:"seeds"`
 }
 
@@ -38,7 +39,7 @@ type Row struct {
 
 // Compare makes a sample of a network as it is now and as it was; before may be
 // nil, then nothing is known of rates.
-func Compare(before *Sample, now time.Time, net web.Network) Sample {
+func Compare(before *Sample, now time.Time, net api.Network) Sample {
 	type place struct {
 		node string
 		run  string
@@ -78,7 +79,6 @@ func Compare(before *Sample, now time.Time, net web.Network) Sample {
 			r.Failed += rate(s.Failed, c.failed, met)
 			r.Failures += s.Failed
 			r.Queued += s.Queued
-			r.Stored += s.Stored
 			r.Running += s.Running
 			r.Workers += s.Workers
 			r.Cost = max(r.Cost, s.Cost)
@@ -86,12 +86,12 @@ func Compare(before *Sample, now time.Time, net web.Network) Sample {
 				r.Paused++
 			}
 		}
-		for _, in := range m.Inboxes {
-			of(in.Seed).Stored += in.Packets
-		}
 		for _, b := range m.Behind {
 			of(b.Seed).Behind = true
 		}
+	}
+	for name, count := range sum.Stored(net.Nodes) {
+		of(name).Stored = count
 	}
 	for _, a := range net.Ahead {
 		of(a.Seed).Drain = a.Drain

@@ -8,24 +8,23 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/predict"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/seed"
 )
 
 var base = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // member is a node with seeds that have been given so many packets.
-func member(name string, in uint64, seeds ...string) web.Member {
-	st := node.Status{Node: name, Group: "default", Run: "r1", Since: base.Add(-time.Hour), Store: node.StoreStatus{Durability: "disk", Used: 1 << 20, Size: 1 << 30}}
+func member(name string, in uint64, seeds ...string) api.Member {
+	st := api.Status{Node: name, Group: "default", Run: "r1", Since: base.Add(-time.Hour), Store: api.Store{Durability: "disk", Used: 1 << 20, Size: 1 << 30}}
 	for _, s := range seeds {
-		st.Seeds = append(st.Seeds, node.SeedStatus{Manifest: seed.Manifest{Name: seed.Name(s)}, In: in, Out: 2 * in, Workers: 2, Cost: time.Millisecond})
+		st.Seeds = append(st.Seeds, api.SeedStatus{Manifest: seed.Manifest{Name: seed.Name(s)}, Figures: api.Figures{In: in, Out: 2 * in, Workers: 2, Cost: time.Millisecond}})
 	}
-	return web.Member{Status: st}
+	return api.Member{Status: st}
 }
 
-func network(members ...web.Member) web.Network { return web.Network{Nodes: members} }
+func network(members ...api.Member) api.Network { return api.Network{Nodes: members} }
 
 func TestRates(t *testing.T) {
 	before := Compare(nil, base, network(member("a", 100, "x"), member("b", 50, "x", "y")))
@@ -34,7 +33,7 @@ func TestRates(t *testing.T) {
 	}
 	again := member("b", 10, "x", "new") // was started again
 	again.Run = "r2"
-	again.Inboxes = []node.Inbox{{Seed: "far", Packets: 7}}
+	again.Inboxes = []api.Inbox{{Seed: "far", Packets: 7}}
 	now := Compare(&before, base.Add(2*time.Second), network(member("a", 300, "x"), again))
 	var names []string
 	for _, r := range now.Seeds {
@@ -53,15 +52,15 @@ func TestRates(t *testing.T) {
 
 // full is a view of more than fits.
 func full() View {
-	var members []web.Member
+	var members []api.Member
 	for i := range 20 {
 		members = append(members, member(fmt.Sprintf("a-node-with-a-long-name-%d", i), 5, "greet", fmt.Sprintf("seed-with-quite-a-long-name-%d", i)))
 	}
-	members[0].Waiting = []node.Waiting{{State: "A:B", Packets: 3, Since: base, Why: "evil\x1b[31m\nname"}, {Seed: "gone", Packets: 1, Since: base, Why: "x"}}
-	members[0].Behind = []node.Behind{{Seed: "greet", Behind: predict.Behind{Since: base, Packets: 10, Growth: 3}}}
+	members[0].Waiting = []api.Waiting{{State: "A:B", Packets: 3, Since: base, Why: "evil\x1b[31m\nname"}, {Seed: "gone", Packets: 1, Since: base, Why: "x"}}
+	members[0].Behind = []api.Behind{{Seed: "greet", Behind: predict.Behind{Since: base, Packets: 10, Growth: 3}}}
 	members[3].Trouble = "no answer"
 	net := network(members...)
-	net.Ahead = []web.Ahead{{Seed: "greet", Drain: predict.Drain{Time: 90 * time.Second, Error: 0.12}}}
+	net.Ahead = []api.Ahead{{Seed: "greet", Drain: predict.Drain{Time: 90 * time.Second, Error: 0.12}}}
 	return View{Sample: Compare(nil, base.Add(time.Minute), net)}
 }
 
@@ -96,7 +95,7 @@ func TestDraw(t *testing.T) {
 	look := full()
 	look.Look, look.At = true, "greet"
 	text = strings.Join(Draw(look, Screen{Width: 80, Height: 40}), "\n")
-	for _, want := range []string{"seed greet", "has fallen behind for 1m0s: its backlog in the store of", "a-node-with-a-long-~"} {
+	for _, want := range []string{"seed greet", "falls behind: for 1m0s its backlog in the store of", "a-node-with-a-long-~"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}

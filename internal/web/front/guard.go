@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/recap/pumpkin/internal/api"
 )
 
 // A guard lets requests in.
@@ -70,7 +72,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if api(r) {
+	if forData(r) {
 		h.Set("Cache-Control", "no-store")
 	}
 	if !g.below(w, r) {
@@ -100,8 +102,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// api tells whether a request is for data, not for what a page is made of.
-func api(r *http.Request) bool {
+// forData tells whether a request is for data, not for what a page is made of.
+func forData(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/metrics"
 }
 
@@ -121,7 +123,7 @@ func (g *guard) knows(host string) bool {
 // ownOrigin tells whether a request is not one that a page of another site has made
 // the browser send.
 func (g *guard) ownOrigin(r *http.Request) bool {
-	if api(r) {
+	if forData(r) {
 		switch r.Header.Get("Sec-Fetch-Site") {
 		case "", "none", "same-origin":
 		default:
@@ -201,12 +203,8 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers a problem document (RFC 9457).
 func refuse(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Type", api.ProblemType)
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(struct { // an error here is the client's going away
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-		Taken  int    `json:"taken"`
-	}{http.StatusText(status), status, detail, 0})
+	// An error here is the client's going away.
+	json.NewEncoder(w).Encode(api.Problem{Title: http.StatusText(status), Status: status, Detail: detail})
 }

@@ -30,7 +30,7 @@ export class DataView {
     this.#data = data;
     this.#id = id;
     this.#draw = draw;
-    this.#bytes = data.base64 === undefined ? new TextEncoder().encode(data.text ?? '') : Uint8Array.from(atob(data.base64), (c) => c.charCodeAt(0));
+    this.#bytes = data.data64 === undefined ? new TextEncoder().encode(data.data ?? '') : Uint8Array.from(atob(data.data64), (c) => c.charCodeAt(0));
     this.#image = magic.find(([, head]) => head.every((b, i) => b < 0 || this.#bytes[i] === b))?.[0];
     this.#as = this.#ways()[0];
   }
@@ -45,7 +45,7 @@ export class DataView {
     const ways = [];
     if (this.#image) ways.push('image');
     if (this.#data.kind === 'application/json' && !this.#data.cut) ways.push('JSON');
-    if (this.#data.text !== undefined) ways.push('text');
+    if (this.#data.data !== undefined) ways.push('text');
     ways.push('hex');
     return ways;
   }
@@ -68,9 +68,9 @@ export class DataView {
       case 'image':
         return this.#why ? html`<p class="bad">${this.#why}</p>` : this.#url ? html`<img src=${this.#url} alt="The data as an image">` : html`<p class="none">Loading the image …</p>`;
       case 'JSON':
-        return html`<pre tabindex="0">${pretty(this.#data.text)}</pre>`;
+        return html`<pre tabindex="0">${pretty(this.#data.data)}</pre>`;
       case 'text':
-        return html`<pre tabindex="0">${this.#data.text}${this.#data.cut ? '…' : ''}</pre>`;
+        return html`<pre tabindex="0">${this.#data.data}${this.#data.cut ? '…' : ''}</pre>`;
     }
     return html`<pre tabindex="0">${hex(this.#bytes)}</pre>`;
   }

@@ -39,7 +39,7 @@ export class PacketPanel {
     this.#trace = trace.status === 'fulfilled' ? trace.value : null;
     this.#untraced = trace.status === 'fulfilled' ? '' : trace.reason.message;
     this.#outcome = out.status === 'fulfilled' ? out.value : null;
-    for (const p of this.#copies) this.#view('copy ' + p.node + (p.seed ?? ''), p.data, p.id);
+    for (const p of this.#copies) this.#view('copy ' + p.node + (p.seed ?? ''), p, p.id);
   }
 
   end() {
@@ -49,9 +49,9 @@ export class PacketPanel {
   // view is what shows some data; the same as long as the data is the same.
   #view(key, data, id) {
     const has = this.#data.get(key);
-    if (has && has.data.size === data.size && has.data.text === data.text && has.data.base64 === data.base64) return has.view;
+    if (has && has.data.size === data.size && has.data.data === data.data && has.data.data64 === data.data64) return has.view;
     has?.view.end();
-    const view = new DataView({ kind: data.text === undefined ? 'application/octet-stream' : 'text/plain', ...data }, id, this.#c.draw);
+    const view = new DataView({ kind: data.data === undefined ? 'application/octet-stream' : 'text/plain', ...data }, id, this.#c.draw);
     this.#data.set(key, { data, view });
     return view;
   }
@@ -72,7 +72,7 @@ export class PacketPanel {
           <p><a href="#${stateRoute(p.state)}">${p.state}</a> <span class="small">on ${p.node}${p.seed ? html`, for <a href="#${seedRoute(p.seed)}">${p.seed}</a>` : ', waiting'}, stored ${ago(p.since)}</span></p>
           ${p.attributes ? html`<p class="small">${Object.entries(p.attributes).map(([name, value], i) => html`${i ? ', ' : ''}${name}=${JSON.stringify(value)}`)}</p>` : nothing}
           ${p.fault ? html`<pre class="bad" tabindex="0">${p.fault.error}</pre>${p.fault.output ? html`<details><summary>The end of the output</summary><pre tabindex="0">${p.fault.output}</pre></details>` : nothing}` : nothing}
-          ${this.#view('copy ' + p.node + (p.seed ?? ''), p.data, p.id).view()}
+          ${this.#view('copy ' + p.node + (p.seed ?? ''), p, p.id).view()}
         </section>`)}
       <h3>Family</h3>
       ${this.#trace ? this.#family() : this.#hops()}`;
@@ -84,7 +84,7 @@ export class PacketPanel {
     if (!p) return html`<p class="none">${this.#untraced || 'It has come through no seed yet.'}</p>`;
     return html`<ol class="hops">${p.hops.map((h, i) => html`
       <li><a href="#${seedRoute(h.seed)}">${h.seed}</a> on ${h.node} <span class="small">${clock(h.at)}</span>
-        ${h.data ? html`<span class="small">from ${h.state}</span>${this.#view('hop ' + i, h.data, '').view()}` : nothing}</li>`)}</ol>`;
+        ${h.state ? html`<span class="small">from ${h.state}</span>${this.#view('hop ' + i, h, '').view()}` : nothing}</li>`)}</ol>`;
   }
 
   #family() {
@@ -112,8 +112,8 @@ export class PacketPanel {
           <a class="small" href="#${packetRoute(step.packet)}" title=${step.packet}>${step.packet.slice(0, 8)}</a>
           ${step.born ? html`<span class="small">came in on ${step.born.node}${step.born.seed ? ' from ' + step.born.seed : ''} at ${clock(step.born.at)}</span>` : nothing}
           ${step.unknown ? html`<span class="small">what became of it is no longer known</span>` : nothing}</p>
-        ${step.trail?.length ? html`<p class="small">after ${step.trail.map((h, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(h.seed)}">${h.seed}</a> on ${h.node}`)}</p>` : nothing}
-        ${(step.rests ?? []).map((r) => html`<p class="rest">${r.seed ? `for ${r.seed}` : 'waits'} on ${r.node}, stored ${ago(r.since)}${r.why ? `: ${r.why}` : ''}${r.error ? `: ${r.error}` : ''}</p>`)}
+        ${step.hops?.length ? html`<p class="small">after ${step.hops.map((h, i) => html`${i ? ', ' : ''}<a href="#${seedRoute(h.seed)}">${h.seed}</a> on ${h.node}`)}</p>` : nothing}
+        ${(step.stored ?? []).map((r) => html`<p class="rest">${r.seed ? `for ${r.seed}` : 'waits'} on ${r.node}, stored ${ago(r.since)}${r.why ? `: ${r.why}` : ''}${r.error ? `: ${r.error}` : ''}</p>`)}
         ${(step.runs ?? []).map((run, i) => this.#run(run, times, at + '.' + i))}
       </li>`;
   }
@@ -124,7 +124,7 @@ export class PacketPanel {
         <p><a href="#${seedRoute(run.seed)}">${run.seed}</a> on ${run.node} <span class="small">at ${clock(run.at)}, ${span(run.took_ns)}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}</span> <span class="result ${run.error ? 'bad' : ''}">${run.result}</span></p>
         ${bar(run, times)}
         ${run.error ? html`<pre class="bad" tabindex="0">${run.error}</pre>` : nothing}
-        ${run.data ? this.#view(`run ${at}`, run.data, '').view() : nothing}
+        ${run.in ? this.#view(`run ${at}`, run.in, '').view() : nothing}
         ${run.steps?.length ? html`<ul class="tree">${run.steps.map((step, i) => this.#step(step, times, at + '.' + i))}</ul>` : nothing}
         ${run.more ? html`<p class="small">and ${plural(run.more, 'output')} more</p>` : nothing}
       </div>`;

@@ -42,7 +42,7 @@ export class StatePanel {
       this.#data.delete(key);
     }
     for (const p of this.#found.packets) {
-      if (!this.#data.has(keyOf(p))) this.#data.set(keyOf(p), new DataView(p.data, p.id, this.#c.draw));
+      if (!this.#data.has(keyOf(p))) this.#data.set(keyOf(p), new DataView(p, p.id, this.#c.draw));
     }
   }
 

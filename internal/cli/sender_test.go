@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/local"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -20,11 +20,11 @@ import (
 func TestEachOutageIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
-		s := &sending{node: "n", client: web.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
+		s := &sender{node: "n", client: api.NewClient(nil), away: nodeAway, say: func(line string) { said = append(said, line) }}
 		var back time.Time // when the node is there again
-		s.find = func(context.Context) (*web.Client, string, error) {
+		s.find = func(context.Context) (*api.Client, string, error) {
 			if !time.Now().Before(back) {
-				return web.NewClient(nil), "n", nil
+				return api.NewClient(nil), "n", nil
 			}
 			return nil, "", local.ErrNone
 		}
@@ -56,9 +56,9 @@ func TestRenumber(t *testing.T) {
 		before int
 		want   string
 	}{
-		{&web.Problem{Status: 503, Detail: "packet 1: the node is ending"}, 36, "packet 37: the node is ending"},
-		{&web.Problem{Status: 400, Detail: "packet 3: state \"a\""}, 0, "packet 3: state \"a\""},
-		{&web.Problem{Status: 415, Detail: "a body of packet 3: no"}, 5, "a body of packet 3: no"},
+		{&api.Problem{Status: 503, Detail: "packet 1: the node is ending"}, 36, "packet 37: the node is ending"},
+		{&api.Problem{Status: 400, Detail: "packet 3: state \"a\""}, 0, "packet 3: state \"a\""},
+		{&api.Problem{Status: 415, Detail: "a body of packet 3: no"}, 5, "a body of packet 3: no"},
 		{errors.New("packet 1: of nobody"), 5, "packet 1: of nobody"},
 	} {
 		got := renumber(c.err, c.before)
@@ -77,8 +77,8 @@ func TestAgain(t *testing.T) {
 		want bool
 	}{
 		{errors.New("broken pipe"), true},
-		{fmt.Errorf("away: %w", &web.Problem{Status: http.StatusServiceUnavailable}), true},
-		{fmt.Errorf("refused: %w", &web.Problem{Status: http.StatusBadRequest}), false},
+		{fmt.Errorf("away: %w", &api.Problem{Status: http.StatusServiceUnavailable}), true},
+		{fmt.Errorf("refused: %w", &api.Problem{Status: http.StatusBadRequest}), false},
 		{usageError{errors.New("no")}, false},
 	} {
 		got := again(id, c.err)

@@ -1,71 +1,36 @@
-package web
+package sum
 
 import (
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
 
-// Changes is what has happened between two looks at the network.
-type Changes struct {
-	At      time.Time `json:"at"`
-	Changes []Change  `json:"changes"`
-}
-
-// A Change is one thing that has happened: to a node, to a seed on a node, or to a
-// state.
-type Change struct {
-	Kind string `json:"kind"` // node, seed, state
-	// Change is came, gone; of a node also leaving, silent, answers; of a seed
-	// changed, paused, resumed, failed; of a state waits and cleared.
-	Change string       `json:"change"`
-	Node   string       `json:"node,omitempty"`
-	Seed   seed.Name    `json:"seed,omitempty"`
-	State  packet.State `json:"state,omitempty"`
-	Text   string       `json:"text,omitempty"` // for people
-}
-
-// Counters are the seeds, states and nodes whose counts have changed.
-type Counters struct {
-	At     time.Time       `json:"at"`
-	Seeds  []SeedCounters  `json:"seeds"`
-	States []StateCounters `json:"states"`
-	Nodes  []NodeCounters  `json:"nodes,omitempty"`
-}
-
-// NodeCounters are how a node does.
-type NodeCounters struct {
-	Node string    `json:"node"`
-	Load node.Load `json:"load"`
-	Used int64     `json:"used"` // bytes in its store
-}
-
-func (c SeedCounters) same(d SeedCounters) bool {
+func same(c, d api.SeedCounters) bool {
 	return c.In == d.In && c.Out == d.Out && c.Failed == d.Failed && c.GaveUp == d.GaveUp && c.Filtered == d.Filtered && c.Ahead == d.Ahead &&
 		c.Running == d.Running && c.Workers == d.Workers && c.Cost == d.Cost && c.Drain == d.Drain && c.DrainError == d.DrainError && c.Paused == d.Paused &&
 		maps.Equal(c.InStates, d.InStates) && maps.Equal(c.OutStates, d.OutStates)
 }
 
-// counters are those that are not as they were before.
-func counters(before, now *Network) Counters {
-	c := Counters{Seeds: []SeedCounters{}, States: []StateCounters{}}
-	seeds := map[seed.Name]SeedCounters{}
+// Counters are those that are not as they were before.
+func Counters(before, now *api.Network) api.Counters {
+	c := api.Counters{Seeds: []api.SeedCounters{}, States: []api.StateCounters{}}
+	seeds := map[seed.Name]api.SeedCounters{}
 	for i := range before.Seeds {
 		seeds[before.Seeds[i].Name] = before.Seeds[i].SeedCounters
 	}
 	for i := range now.Seeds {
 		s := now.Seeds[i].SeedCounters
-		if old, ok := seeds[s.Name]; !ok || !s.same(old) {
+		if old, ok := seeds[s.Name]; !ok || !same(s, old) {
 			c.Seeds = append(c.Seeds, s)
 		}
 	}
-	states := map[packet.State]StateCounters{}
+	states := map[packet.State]api.StateCounters{}
 	for i := range before.States {
 		states[before.States[i].State] = before.States[i].StateCounters
 	}
@@ -78,17 +43,17 @@ func counters(before, now *Network) Counters {
 	return c
 }
 
-// loads are how all nodes do.
-func loads(now *Network) (all []NodeCounters) {
+// Loads are how all nodes do.
+func Loads(now *api.Network) (all []api.NodeCounters) {
 	for _, m := range now.Nodes {
-		all = append(all, NodeCounters{m.Node, m.Load, m.Store.Used})
+		all = append(all, api.NodeCounters{Node: m.Node, Load: m.Load, Used: m.Store.Used})
 	}
 	return all
 }
 
-// shape is all of the network that does not change while packets move: of the same
-// shape, counters say the rest.
-func shape(all *Network) string {
+// Shape is all of the network that does not change while packets move: between two of the same
+// shape, [Counters] say what is new.
+func Shape(all *api.Network) string {
 	var b strings.Builder
 	for _, m := range all.Nodes {
 		fmt.Fprintf(&b, "%q %q %q %t %q %q %q %d\n", m.Node, m.Version, m.At, m.Leaving, m.Trouble, m.Run, m.Store.Error, len(m.Store.Damage))
@@ -113,18 +78,18 @@ func shape(all *Network) string {
 	return b.String()
 }
 
-// changes are what has happened between two looks, as people would say it.
-func changes(before, now *Network) []Change {
+// Changes are what has happened between two looks, as people would say it.
+func Changes(before, now *api.Network) []api.Change {
 	return slices.Concat(nodeChanges(before, now), seedChanges(before, now), stateChanges(before, now))
 }
 
-func nodeChanges(before, now *Network) (out []Change) {
-	known := map[string]*Member{}
+func nodeChanges(before, now *api.Network) (out []api.Change) {
+	known := map[string]*api.Member{}
 	for i := range before.Nodes {
 		known[before.Nodes[i].Node] = &before.Nodes[i]
 	}
 	add := func(change, name, text string) {
-		out = append(out, Change{Kind: "node", Change: change, Node: name, Text: text})
+		out = append(out, api.Change{Kind: "node", Change: change, Node: name, Text: text})
 	}
 	for i := range now.Nodes {
 		m := &now.Nodes[i]
@@ -132,7 +97,7 @@ func nodeChanges(before, now *Network) (out []Change) {
 		delete(known, m.Node)
 		if old == nil {
 			add("came", m.Node, m.Version)
-			old = &Member{}
+			old = &api.Member{}
 		}
 		if m.Leaving && !old.Leaving {
 			add("leaving", m.Node, "")
@@ -150,12 +115,12 @@ func nodeChanges(before, now *Network) (out []Change) {
 	return out
 }
 
-func seedChanges(before, now *Network) (out []Change) {
+func seedChanges(before, now *api.Network) (out []api.Change) {
 	type at struct {
 		seed seed.Name
 		node string
 	}
-	known := map[at]*Replica{}
+	known := map[at]*api.Replica{}
 	for i := range before.Seeds {
 		s := &before.Seeds[i]
 		for k := range s.Replicas {
@@ -167,14 +132,14 @@ func seedChanges(before, now *Network) (out []Change) {
 		for k := range s.Replicas {
 			r := &s.Replicas[k]
 			add := func(change, text string) {
-				out = append(out, Change{Kind: "seed", Change: change, Node: r.Node, Seed: s.Name, Text: text})
+				out = append(out, api.Change{Kind: "seed", Change: change, Node: r.Node, Seed: s.Name, Text: text})
 			}
 			old := known[at{s.Name, r.Node}]
 			delete(known, at{s.Name, r.Node})
 			switch {
 			case old == nil:
 				add("came", s.Contract.String())
-				old = &Replica{Failed: r.Failed}
+				old = &api.Replica{Figures: api.Figures{Failed: r.Failed}}
 			case old.Version != r.Version && !old.Loading && old.NotLoaded == "": // else what it imports is known now
 				add("changed", s.Contract.String())
 			}
@@ -192,14 +157,14 @@ func seedChanges(before, now *Network) (out []Change) {
 		s := &before.Seeds[i]
 		for _, r := range s.Replicas {
 			if known[at{s.Name, r.Node}] != nil {
-				out = append(out, Change{Kind: "seed", Change: "gone", Node: r.Node, Seed: s.Name})
+				out = append(out, api.Change{Kind: "seed", Change: "gone", Node: r.Node, Seed: s.Name})
 			}
 		}
 	}
 	return out
 }
 
-func stateChanges(before, now *Network) (out []Change) {
+func stateChanges(before, now *api.Network) (out []api.Change) {
 	known := map[packet.State]int{}
 	for i := range before.States {
 		known[before.States[i].State] = before.States[i].Waiting
@@ -210,14 +175,14 @@ func stateChanges(before, now *Network) (out []Change) {
 		delete(known, s.State)
 		switch {
 		case s.Waiting > 0 && old == 0:
-			out = append(out, Change{Kind: "state", Change: "waits", State: s.State, Text: s.Why})
+			out = append(out, api.Change{Kind: "state", Change: "waits", State: s.State, Text: s.Why})
 		case s.Waiting == 0 && old > 0:
-			out = append(out, Change{Kind: "state", Change: "cleared", State: s.State})
+			out = append(out, api.Change{Kind: "state", Change: "cleared", State: s.State})
 		}
 	}
 	for _, state := range slices.Sorted(maps.Keys(known)) {
 		if known[state] > 0 {
-			out = append(out, Change{Kind: "state", Change: "cleared", State: state})
+			out = append(out, api.Change{Kind: "state", Change: "cleared", State: state})
 		}
 	}
 	return out

@@ -5,19 +5,20 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/api/sum"
 	"github.com/recap/pumpkin/packet"
 )
 
-// look draws all of the seed that is pointed at.
-func (p *page) look(v View) {
+// selected draws all of the seed that is pointed at.
+func (p *page) selected(v View) {
 	rows := v.Order.sorted(v.Sample.Seeds)
 	if len(rows) == 0 {
 		p.add(plain, "There are no seeds.")
 		return
 	}
 	r := rows[v.cursor(rows)]
-	var first *node.SeedStatus
+	var first *api.SeedStatus
 	for _, m := range v.Sample.Network.Nodes {
 		for _, s := range m.Seeds {
 			if s.Manifest.Name == r.Seed && first == nil {
@@ -55,18 +56,15 @@ func (p *page) look(v View) {
 			}
 		}
 	}
-	for _, m := range v.Sample.Network.Nodes {
-		for _, b := range m.Behind {
-			if b.Seed == r.Seed {
-				p.add(bad, "has fallen behind for %s: its backlog in the store of %[3]s grows by %[2]s each second", age(v.Sample.At, b.Since), number(b.Growth), m.Node)
-			}
+	for _, found := range sum.Findings(&v.Sample.Network, v.Sample.At) {
+		if found.Seed == r.Seed {
+			p.addAll(bad, found.Text)
 		}
+	}
+	for _, m := range v.Sample.Network.Nodes {
 		for _, s := range m.Seeds {
-			if s.Manifest.Name == r.Seed {
-				if i := s.Injector; i != nil && i.Failed > 0 {
-					p.add(bad, "%s: %s", m.Node, i.Text(v.Sample.At))
-				}
-				for _, e := range s.Errors {
+			for _, e := range s.Errors {
+				if s.Manifest.Name == r.Seed {
 					p.add(bad, "%s ago on %s: %s", age(v.Sample.At, e.At), m.Node, e.Error)
 				}
 			}

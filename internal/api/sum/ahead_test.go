@@ -1,10 +1,10 @@
-package web
+package sum
 
 import (
 	"testing"
 	"time"
 
-	"github.com/recap/pumpkin/internal/node"
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/seed"
 )
@@ -12,23 +12,23 @@ import (
 // TestAhead adds up what lies in queues and inboxes of all nodes.
 func TestAhead(t *testing.T) {
 	line := predict.Line{Packet: 1e6, Byte: 1000, Bytes: 100, Mean: 1, Error: 0.1, Measured: 10}
-	at := func(stored, queued int) node.SeedStatus {
-		return node.SeedStatus{
-			Manifest: seed.Manifest{Name: "a"}, Workers: 1, Prediction: line,
-			Stored: stored, StoredBytes: int64(stored) * (1000 + around), Queued: queued, QueuedBytes: queued * (1000 + around),
+	at := func(stored, queued int) api.SeedStatus {
+		return api.SeedStatus{
+			Manifest: seed.Manifest{Name: "a"}, StoredBytes: int64(stored) * (1000 + around),
+			Figures: api.Figures{Workers: 1, Prediction: line, Stored: stored, Queued: queued, QueuedBytes: queued * (1000 + around)},
 		}
 	}
 	large := line
 	large.Bytes = 1e6
-	nodes := []Member{
-		{Status: node.Status{Seeds: []node.SeedStatus{at(300, 20), {Manifest: seed.Manifest{Name: "idle"}, Workers: 1}}}},
-		{Status: node.Status{Seeds: []node.SeedStatus{
+	nodes := []api.Member{
+		{Status: api.Status{Seeds: []api.SeedStatus{at(300, 20), {Manifest: seed.Manifest{Name: "idle"}, Figures: api.Figures{Workers: 1}}}}},
+		{Status: api.Status{Seeds: []api.SeedStatus{
 			at(0, 100),
-			{Manifest: seed.Manifest{Name: "large"}, Workers: 2, Prediction: large, Stored: 10, StoredBytes: 10 * around},
+			{Manifest: seed.Manifest{Name: "large"}, Figures: api.Figures{Workers: 2, Prediction: large, Stored: 10}, StoredBytes: 10 * around},
 		}}},
-		{Status: node.Status{Inboxes: []node.Inbox{{Seed: "a", Packets: 600, Bytes: 600 * (1000 + around)}, {Seed: "far", Packets: 1}}}},
+		{Status: api.Status{Inboxes: []api.Inbox{{Seed: "a", Packets: 600, Bytes: 600 * (1000 + around)}, {Seed: "far", Packets: 1}}}},
 	}
-	got := AheadOf(nodes)
+	got := Ahead(nodes)
 	if len(got) != 3 || got[0].Seed != "a" || got[1].Seed != "far" || got[2].Seed != "large" {
 		t.Fatalf("ahead are %+v", got)
 	}

@@ -8,14 +8,16 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/pause"
-	"github.com/recap/pumpkin/internal/web"
 )
 
 const (
@@ -37,13 +39,13 @@ const (
 	lookForNode = 250 * time.Millisecond
 )
 
-// A sending brings packets to one node, which may be started again meanwhile. Each has
+// A sender brings packets to one node, which may be started again meanwhile. Each has
 // an id, by which the node knows what it has: what was sent without an answer is sent
 // again.
-type sending struct {
+type sender struct {
 	node   string
-	find   func(context.Context) (*web.Client, string, error)
-	client *web.Client
+	find   func(context.Context) (*api.Client, string, error)
+	client *api.Client
 	say    func(string)
 	away   time.Duration
 	// renamed says that another start of the node has another name: it is waited for only as
@@ -54,22 +56,66 @@ type sending struct {
 	taken, tried int
 }
 
+// one sends one packet whose data is all that in gives. What can be read again is sent again where
+// the node was away.
+func (s *sender) one(ctx context.Context, p api.Sending, in io.Reader) (sent api.Sent, err error) {
+	at, from, size := repeatable(in)
+	if at == nil {
+		sent, err = s.client.Send(ctx, p, in, -1)
+	} else {
+		s.tried = 1
+		err = s.keep(ctx, func(ctx context.Context) (err error) {
+			// Each attempt has a reader of its own: what sends closes what it is given, and
+			// may still read it when it has failed.
+			sent, err = s.client.Send(ctx, p, io.NewSectionReader(at, from, size), size)
+			if file, ok := in.(*os.File); ok && err != nil {
+				if info, unreadable := file.Stat(); unreadable != nil || info.Size() < from+size {
+					err = &fs.PathError{Op: "send", Path: file.Name(), Err: errors.New("it was cut off while it was sent")}
+				}
+			}
+			return err
+		})
+	}
+	if err == nil {
+		s.taken, s.tried = 1, 0
+	}
+	return sent, err
+}
+
+// repeatable is in if it can be read again, from where on, and how much: a file, or a text.
+func repeatable(in io.Reader) (at io.ReaderAt, from, size int64) {
+	switch r := in.(type) {
+	case *strings.Reader:
+		return r, 0, r.Size()
+	case *os.File:
+		info, err := r.Stat()
+		if err != nil || !info.Mode().IsRegular() {
+			return nil, 0, 0
+		}
+		if from, err = r.Seek(0, io.SeekCurrent); err != nil {
+			return nil, 0, 0
+		}
+		return r, from, max(info.Size()-from, 0)
+	}
+	return nil, 0, 0
+}
+
 // A read is what a source gave.
 type read struct {
-	parcel web.Parcel
+	packet api.Sending
 	err    error
 }
 
 // all sends what next gives until that is io.EOF.
-func (s *sending) all(ctx context.Context, next func() (web.Parcel, error)) error {
+func (s *sender) all(ctx context.Context, next func() (api.Sending, error)) error {
 	// Nobody waits for its end: what it reads may never go on.
 	reads := make(chan read)
 	go func() {
 		for {
-			parcel, err := next()
-			parcel.Data = bytes.Clone(parcel.Data)
+			p, err := next()
+			p.Data = bytes.Clone(p.Data)
 			select {
-			case reads <- read{parcel, err}:
+			case reads <- read{p, err}:
 			case <-ctx.Done():
 				return
 			}
@@ -94,7 +140,7 @@ func (s *sending) all(ctx context.Context, next func() (web.Parcel, error)) erro
 
 // gather waits for a packet, and takes with it those that come right behind. What the
 // source ends with is the error.
-func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err error) {
+func gather(ctx context.Context, reads <-chan read) (batch []api.Sending, err error) {
 	wait := time.NewTimer(time.Hour)
 	defer wait.Stop()
 	for size := 0; len(batch) < maxBatch && size < maxBatchBytes; {
@@ -106,7 +152,7 @@ func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err err
 			if r.err != nil {
 				return batch, r.err
 			}
-			batch, size = append(batch, r.parcel), size+len(r.parcel.Data)
+			batch, size = append(batch, r.packet), size+len(r.packet.Data)
 		case <-wait.C:
 			if len(batch) > 0 {
 				return batch, nil
@@ -120,16 +166,16 @@ func gather(ctx context.Context, reads <-chan read) (batch []web.Parcel, err err
 }
 
 // batch sends these packets, again where it has to.
-func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
+func (s *sender) batch(ctx context.Context, batch []api.Sending) error {
 	s.tried = len(batch)
 	err := s.keep(ctx, func(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
 		left, at := batch, 0 // what sends may look at them once more after Send has failed
-		taken, err := s.client.Send(ctx, func() (web.Parcel, error) {
+		taken, err := s.client.SendMany(ctx, func() (api.Sending, error) {
 			if at == len(left) {
-				return web.Parcel{}, io.EOF
+				return api.Sending{}, io.EOF
 			}
 			at++
 			return left[at-1], nil
@@ -139,7 +185,7 @@ func (s *sending) batch(ctx context.Context, batch []web.Parcel) error {
 		s.taken, s.tried = s.taken+taken, s.tried-taken
 		return renumber(err, before)
 	})
-	if problem := (*web.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
+	if problem := (*api.Problem)(nil); errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
 		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}
 	return err
@@ -151,7 +197,7 @@ var numbered = regexp.MustCompile(`^packet ([0-9]+): `)
 // renumber gives a packet in the node's answer the number that it has among all, of which so
 // many were in requests before.
 func renumber(err error, before int) error {
-	problem, ok := err.(*web.Problem)
+	problem, ok := err.(*api.Problem)
 	if !ok {
 		return err
 	}
@@ -167,12 +213,12 @@ func renumber(err error, before int) error {
 
 // keep calls send until it succeeds. While the node is away it waits for it, and says
 // so, but only for a time in which it did not come back.
-func (s *sending) keep(ctx context.Context, send func(context.Context) error) error {
+func (s *sender) keep(ctx context.Context, send func(context.Context) error) error {
 	var since time.Time
 	for {
 		before, began := s.taken, time.Now()
 		err := send(ctx)
-		var problem *web.Problem
+		var problem *api.Problem
 		switch {
 		case err == nil:
 			return nil
@@ -203,7 +249,7 @@ func (s *sending) keep(ctx context.Context, send func(context.Context) error) er
 }
 
 // await waits until the node answers, at most until then.
-func (s *sending) await(ctx context.Context, end time.Time) bool {
+func (s *sender) await(ctx context.Context, end time.Time) bool {
 	for time.Now().Before(end) && pause.For(ctx, lookForNode) {
 		ask, cancel := context.WithDeadline(ctx, end)
 		client, _, err := s.find(ask)
@@ -218,7 +264,7 @@ func (s *sending) await(ctx context.Context, end time.Time) bool {
 }
 
 // unknown adds to why a sending ended what is known of its packets.
-func (s *sending) unknown(err error) error {
+func (s *sender) unknown(err error) error {
 	if s.tried == 0 {
 		return fmt.Errorf("%s taken, then: %w", english.Plural(s.taken, "packet", ""), err)
 	}

@@ -1,32 +1,22 @@
-package web
+package sum
 
 import (
 	"cmp"
 	"slices"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/predict"
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/seed"
 )
 
-// Ahead is what lies before a seed, on all nodes together.
-type Ahead struct {
-	Seed seed.Name `json:"seed"`
-	// Packets lie in its queues and inboxes, Bytes is about how much data they
-	// have.
-	Packets int   `json:"packets"`
-	Bytes   int64 `json:"bytes"`
-	// Drain is how long its replicas need for them, if nothing comes meanwhile.
-	Drain predict.Drain `json:"drain"`
-}
-
 // around is about how much of a stored packet is not its data.
 const around = 100
 
-// AheadOf works out what lies before every seed that has something.
-func AheadOf(nodes []Member) []Ahead {
+// Ahead works out what lies before every seed that has something, by name.
+func Ahead(nodes []api.Member) []api.Ahead {
 	type work struct {
-		Ahead
+		api.Ahead
 		inboxes  []int // packets
 		sizes    []int64
 		replicas []predict.Replica
@@ -34,7 +24,7 @@ func AheadOf(nodes []Member) []Ahead {
 	seeds := map[seed.Name]*work{}
 	of := func(name seed.Name) *work {
 		if seeds[name] == nil {
-			seeds[name] = &work{Ahead: Ahead{Seed: name}}
+			seeds[name] = &work{Ahead: api.Ahead{Seed: name}}
 		}
 		return seeds[name]
 	}
@@ -55,7 +45,7 @@ func AheadOf(nodes []Member) []Ahead {
 			w.inboxes, w.sizes = append(w.inboxes, in.Packets), append(w.sizes, in.Bytes)
 		}
 	}
-	out := []Ahead{}
+	out := []api.Ahead{}
 	for _, w := range seeds {
 		mean := 0.0 // of what the seed has had of late
 		for _, r := range w.replicas {
@@ -76,6 +66,6 @@ func AheadOf(nodes []Member) []Ahead {
 			out = append(out, w.Ahead)
 		}
 	}
-	slices.SortFunc(out, func(a, b Ahead) int { return cmp.Compare(a.Seed, b.Seed) })
+	slices.SortFunc(out, func(a, b api.Ahead) int { return cmp.Compare(a.Seed, b.Seed) })
 	return out
 }

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"github.com/recap/pumpkin/packet"
+	"github.com/recap/pumpkin/seed"
+)
+
+// A Selection names packets that wait: all of some states, and some by id.
+type Selection struct {
+	States []packet.State `json:"states,omitempty"`
+	IDs    []packet.ID    `json:"ids,omitempty"`
+}
+
+// A Handled says how many packets were retried or dropped.
+type Handled struct {
+	Count int `json:"count"`
+}
+
+// Paused says on which nodes a seed was paused, or runs again.
+type Paused struct {
+	Nodes []string `json:"nodes"`
+}
+
+// A Forgotten says what was given up.
+type Forgotten struct {
+	// Seeds are those that accept nothing any more.
+	Seeds []seed.Name `json:"seeds"`
+	// Routed counts the packets that only such a seed had, and that went on; Dropped
+	// the copies of packets that other seeds have as well.
+	Routed  int `json:"routed"`
+	Dropped int `json:"dropped"`
+	// Left counts those that could not be moved: they are at work, or wait for their next
+	// attempt.
+	Left int `json:"left,omitempty"`
+}
+
+// A BackupOrder asks for a copy of what the node has stored.
+type BackupOrder struct {
+	// Dir is an absolute path on the node's machine. The folder does not exist,
+	// or is empty.
+	Dir string `json:"dir"`
+}
+
+// A BackupState is one line of the answer: how far the backup is. The last has Done,
+// or Error.
+type BackupState struct {
+	// Large counts the pieces of large data that are copied, Of all, and Missing
+	// those that are not there though frames name them.
+	Large   int    `json:"large"`
+	Of      int    `json:"of"`
+	Missing int    `json:"missing"`
+	Done    bool   `json:"done"`
+	Error   string `json:"error,omitempty"`
+}
