@@ -39,7 +39,6 @@ var unfinished = []string{
 	"internal/store/cluster",
 	"internal/store/disk",
 	"internal/store/folder",
-	"internal/store/pebble",
 	"internal/store/storetest",
 	"internal/strict",
 	"internal/trace",
