@@ -23,7 +23,6 @@ var unfinished = []string{
 	"internal/cli/top",
 	"internal/dtn",
 	"internal/dtn/draw",
-	"internal/inject",
 	"internal/local",
 	"internal/mesh/beacon",
 	"internal/mesh/circle",
