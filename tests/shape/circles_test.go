@@ -20,8 +20,6 @@ var unfinished = []string{
 	"internal/bench",
 	"internal/cli",
 	"internal/cli/top",
-	"internal/dtn",
-	"internal/dtn/draw",
 	"internal/local",
 	"internal/mesh/beacon",
 	"internal/mesh/circle",
