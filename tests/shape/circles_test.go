@@ -30,7 +30,6 @@ var unfinished = []string{
 	"internal/runner/supervise",
 	"internal/runner/worker",
 	"internal/runner/worker/wire",
-	"internal/store/cluster",
 	"internal/strict",
 	"internal/trace",
 	"internal/web",
