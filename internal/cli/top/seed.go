@@ -9,8 +9,8 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// look draws all of the seed that is pointed at.
-func (p *page) look(v View) {
+// seed draws all of the seed that is pointed at.
+func (p *page) seed(v View) {
 	rows := v.Order.sorted(v.Sample.Seeds)
 	if len(rows) == 0 {
 		p.add(plain, "There are no seeds.")
