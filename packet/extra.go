@@ -212,3 +212,9 @@ func (e *Extra) size() int {
 	}
 	return n
 }
+
+// Fragment is a packet's place among the parts of a split: Index counts from
+// 0, Count is 0 for a packet that is whole.
+type Fragment struct {
+	Index, Count uint32
+}

@@ -1,10 +1,6 @@
 package packet
 
-import (
-	"errors"
-
-	"github.com/recap/pumpkin/internal/strict"
-)
+import "errors"
 
 // MaxFile is the largest .pkt file that is worth reading, in bytes: whoever
 // opens one refuses it beyond.
@@ -69,20 +65,4 @@ type File struct {
 	// Ignored is what the file asks for and does not get, each one phrase
 	// that says why.
 	Ignored []string
-}
-
-// ParseFile reads a .pkt file. Its errors are of type [*strict.Error] and name
-// the line.
-func ParseFile(data []byte) (File, error) {
-	v, err := strict.Parse(data)
-	if err != nil {
-		return File{}, err
-	}
-	switch {
-	case v.IsObject():
-		return readFile(v)
-	case v.IsList():
-		return readClassic(v)
-	}
-	return File{}, v.Errorf("found %s; expected a packet, { } or the classic [header, ..., last]", v)
 }

@@ -25,9 +25,9 @@ var (
 	ErrDamagedFrame = errors.New("the frame is damaged")
 )
 
-// The layout of a frame of version 2; version 1 is not read any more. Numbers of fixed length are little
-// endian, "number" is an unsigned varint (encoding/binary's), "text" a number
-// of bytes and the bytes.
+// The layout of a frame of version 2; version 1 is not read any more. Numbers of fixed length are
+// little endian, "number" is an unsigned varint (encoding/binary's), "text" a number of bytes and
+// the bytes.
 //
 //	3 bytes   "PkF"
 //	1 byte    version, 2

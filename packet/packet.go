@@ -69,12 +69,6 @@ func (s *Ship) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Fragment is a packet's place among the parts of a split: Index counts from
-// 0, Count is 0 for a packet that is whole.
-type Fragment struct {
-	Index, Count uint32
-}
-
 // A Hop is one run of a seed that a packet came through. Hops form a list
 // from the newest to the oldest, shared between packets.
 type Hop struct {

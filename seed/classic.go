@@ -16,8 +16,8 @@ const (
 	classicEnd   = "##END-CONF"
 )
 
-// classicWorkers is how many workers a seed of the classic shape has that does not say: it was one object,
-// which may count and collect.
+// classicWorkers is how many workers a seed of the classic shape has that does not say: it was one
+// object, which may count and collect.
 const classicWorkers = 1
 
 // hasClassicClass tells whether a class of the classic shape begins on one of the lines.

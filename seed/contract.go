@@ -175,3 +175,22 @@ func joinStates(states []packet.State, sep string) string {
 	}
 	return strings.Join(names, sep)
 }
+
+// A Contract is what a seed takes and gives. No input makes an injector, no
+// output an extractor.
+type Contract struct {
+	// In are the states that the seed takes: any of them, or, if Join, all
+	// of them together.
+	In []packet.State
+	// Join says that one packet of each state of In makes one run.
+	Join bool
+	// Out are the states that the seed may give.
+	Out []packet.State
+}
+
+// DefaultRetries is how often a packet is tried again after its first run
+// failed. With the pauses between, that takes more than four minutes.
+const DefaultRetries = 5
+
+// Unlimited as a seed's Retries: a run that failed is tried again until one succeeds.
+const Unlimited = -1

@@ -8,9 +8,6 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// ContractKey is the key of the line that declares a seed: pmk: A:B -> C:D.
-const ContractKey = "pmk"
-
 // KindOf is the kind of seed that a file of this name holds.
 func KindOf(file string) Kind {
 	switch strings.ToLower(filepath.Ext(file)) {

@@ -209,3 +209,6 @@ func duration(v string, low time.Duration) (time.Duration, error) {
 	}
 	return d, nil
 }
+
+// ContractKey is the key of the line that declares a seed: pmk: A:B -> C:D.
+const ContractKey = "pmk"

@@ -5,8 +5,6 @@ package seed
 
 import (
 	"time"
-
-	"github.com/recap/pumpkin/packet"
 )
 
 // Name names a seed within its group.
@@ -33,10 +31,6 @@ const (
 	Worker    Mode = "worker" // the worker protocol
 )
 
-// DefaultRetries is how often a packet is tried again after its first run
-// failed. With the pauses between, that takes more than four minutes.
-const DefaultRetries = 5
-
 // DefaultGrace is how long a run that is asked to end may take for that before it
 // is killed.
 const DefaultGrace = 10 * time.Second
@@ -47,21 +41,6 @@ const DefaultIdle = time.Minute
 
 // Never as a seed's Idle: its workers are kept however long they have nothing to do.
 const Never = -1
-
-// Unlimited as a seed's Retries: a run that failed is tried again until one succeeds.
-const Unlimited = -1
-
-// A Contract is what a seed takes and gives. No input makes an injector, no
-// output an extractor.
-type Contract struct {
-	// In are the states that the seed takes: any of them, or, if Join, all
-	// of them together.
-	In []packet.State
-	// Join says that one packet of each state of In makes one run.
-	Join bool
-	// Out are the states that the seed may give.
-	Out []packet.State
-}
 
 // A Manifest is everything that a seed says of itself.
 type Manifest struct {
@@ -92,7 +71,8 @@ type Manifest struct {
 	Version string `json:"version,omitempty"` // a hash of the file's bytes, perhaps one of what it uses; "" for a seed in the program
 }
 
-// VersionSeparator stands in a version between the hash of the seed's file and that of what it uses.
+// VersionSeparator stands in a version between the hash of the seed's file and that of what it
+// uses.
 const VersionSeparator = "."
 
 // KeepIdle is how long a worker of the seed is kept that has nothing to do, or Never.

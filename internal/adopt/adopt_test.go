@@ -147,7 +147,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("folder %d: %v", n, err)
 		}
 	}
-	for _, want := range []string{"took over 11 packets from " + dir(data, 2) + ", ", "took over 12 packets from " + dir(data, 3) + ", "} {
+	for _, want := range []string{" folder=" + dir(data, 2) + " packets=11\n", " folder=" + dir(data, 3) + " packets=12\n"} {
 		if !strings.Contains(own.log.String(), want) {
 			t.Errorf("not told: %s\n%s", want, own.log.String())
 		}
@@ -203,7 +203,7 @@ func TestDamage(t *testing.T) {
 		t.Error("the large data stays when nobody needs it")
 	}
 	kept := dir(data, 2) + ".damaged"
-	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), "2 damaged parts stayed in " + kept} {
+	for _, want := range []string{"frame 2 of in.greet", "packet " + lost.ID.String(), " folder=" + kept + " packets=", " damaged=2 "} {
 		if !strings.Contains(own.log.String(), want) {
 			t.Errorf("not told: %s\n%s", want, own.log.String())
 		}
@@ -259,7 +259,7 @@ func TestStays(t *testing.T) {
 			if _, err := os.Stat(dir(data, 2)); err != nil {
 				t.Error(err)
 			}
-			if !strings.Contains(own.log.String(), "stay there") {
+			if !strings.Contains(own.log.String(), "packets stay in a data folder") {
 				t.Errorf("not told:\n%s", own.log.String())
 			}
 		})

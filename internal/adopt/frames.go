@@ -73,7 +73,7 @@ func (m *move) group(ctx context.Context, group []moving) error {
 		return m.group(ctx, group[half:])
 	}
 	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrBroken) {
-		err = m.untilRoom(ctx, func() error { return m.append(ctx, group) })
+		err = m.untilStored(ctx, func() error { return m.append(ctx, group) })
 	}
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (m *move) records(ctx context.Context, table store.Table) error {
 			keys = append(keys, r.Key)
 		}
 		group = nil
-		if err := m.untilRoom(ctx, func() error { return m.Store.Commit(ctx, tx) }); err != nil {
+		if err := m.untilStored(ctx, func() error { return m.Store.Commit(ctx, tx) }); err != nil {
 			return err
 		}
 		return m.remove(nil, keys)

@@ -11,9 +11,7 @@ import (
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/pause"
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
-	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -69,9 +67,9 @@ type chain struct {
 	arrived   func(data string) // may be nil
 	stop      context.CancelFunc
 	ended     chan error
-	// unsure is how many packets may arrive though their emit failed: those
+	// uncertain is how many packets may arrive though their emit failed: those
 	// that were on their way into the store when the node ended.
-	unsure int64
+	uncertain int64
 }
 
 // goSeed is the manifest of a Go seed of the chain.
@@ -89,22 +87,13 @@ func startChain(ctx context.Context, env Env, middle seed.Manifest, src source, 
 	return startChainOn(ctx, env, inMemory(), &middle, oneByOne(src), arrived)
 }
 
-// A rest is where a chain's packets rest.
-type rest struct {
-	store      store.Store
-	durability node.Durability
-}
-
-// inMemory is where the packets of a chain rest that need no store.
-func inMemory() rest { return rest{pebble.InMemory(pebble.Config{}), node.None} }
-
 // hello is the function of the chain's Go transform.
 func hello(_ context.Context, in packet.Packet, emit gofn.Emit) error {
 	return emit("", prefix+in.Data)
 }
 
 // startChainOn is startChain on a store. A middle that is nil is on another node.
-func startChainOn(ctx context.Context, env Env, on rest, middle *seed.Manifest, first injector, arrived func(string)) (*chain, error) {
+func startChainOn(ctx context.Context, env Env, on storage, middle *seed.Manifest, first injector, arrived func(string)) (*chain, error) {
 	c := &chain{arrived: arrived, ended: make(chan error, 1)}
 	fns := map[seed.Name]gofn.Func{
 		"inject":    first(c),
@@ -120,7 +109,7 @@ func startChainOn(ctx context.Context, env Env, on rest, middle *seed.Manifest, 
 }
 
 // start starts the chain's node with seeds; fns are the functions of those in Go.
-func (c *chain) start(ctx context.Context, env Env, on rest, seeds []seed.Manifest, fns map[seed.Name]gofn.Func) error {
+func (c *chain) start(ctx context.Context, env Env, on storage, seeds []seed.Manifest, fns map[seed.Name]gofn.Func) error {
 	c.node = node.New(node.Config{
 		Name: "bench", Store: on.store, Blobs: blob.Open(blob.Config{}), Durability: on.durability,
 		Kinds: env.with(func(m seed.Manifest) gofn.Func { return fns[m.Name] }),
@@ -175,12 +164,12 @@ func fedOnDisk(ctx context.Context, env Env) (c *chain, closeStore func() error,
 
 // extract is the function of the chain's last seed.
 func (c *chain) extract(_ context.Context, in packet.Packet, _ gofn.Emit) error {
-	c.take(in.Data)
+	c.receive(in.Data)
 	return nil
 }
 
-// take checks and counts one result.
-func (c *chain) take(data string) {
+// receive checks and counts one result.
+func (c *chain) receive(data string) {
 	if len(data) != len(prefix)+payloadSize || !strings.HasPrefix(data, prefix) {
 		c.wrong.Add(1)
 	}
@@ -198,7 +187,7 @@ func (c *chain) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if sent, got, wrong := c.sent.Load(), c.got.Load(), c.wrong.Load(); got < sent || got > sent+c.unsure || wrong > 0 {
+	if sent, got, wrong := c.sent.Load(), c.got.Load(), c.wrong.Load(); got < sent || got > sent+c.uncertain || wrong > 0 {
 		return fmt.Errorf("%d packets were sent, %d arrived, %d of them wrong", sent, got, wrong)
 	}
 	return nil
@@ -285,7 +274,7 @@ func (c *chain) bare(ctx context.Context, src source) <-chan struct{} {
 	go func() {
 		defer close(ended)
 		for greeting := range greetings {
-			c.take(greeting)
+			c.receive(greeting)
 		}
 	}()
 	return ended

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/pebble"
 	"github.com/recap/pumpkin/packet"
 )
@@ -30,18 +28,18 @@ func payloads(n int) []string {
 	return slices.Repeat([]string{strings.Repeat("x", payloadSize)}, n)
 }
 
-// crowd is the injector that gives the same text from many goroutines until ctx
+// manySenders is the injector that gives the same text from many goroutines until ctx
 // ends.
-func crowd(c *chain) gofn.Func {
+func manySenders(c *chain) gofn.Func {
 	texts := payloads(atATime)
 	return func(ctx context.Context, _ packet.Packet, _ gofn.Emit) error {
-		return crowdOf(ctx, senders, &c.sent, func() []string { return texts })
+		return sendFrom(ctx, senders, &c.sent, func() []string { return texts })
 	}
 }
 
-// crowdOf gives from so many goroutines, each of which waits until what it gave is
+// sendFrom gives from so many goroutines, each of which waits until what it gave is
 // stored, whatever next says, until that is nothing or ctx ends.
-func crowdOf(ctx context.Context, senders int, sent *atomic.Int64, next func() []string) error {
+func sendFrom(ctx context.Context, senders int, sent *atomic.Int64, next func() []string) error {
 	var group errgroup.Group
 	for range senders {
 		group.Go(func() error {
@@ -61,44 +59,26 @@ func crowdOf(ctx context.Context, senders int, sent *atomic.Int64, next func() [
 	return group.Wait()
 }
 
-// openDisk opens the store on disk that every measurement uses, in a folder.
-func openDisk(ctx context.Context, dir string) (store.Store, error) {
-	return pebble.Open(ctx, pebble.Config{Dir: dir})
-}
-
-// disk opens a store on disk in a new folder, and gives what removes it.
-func disk(ctx context.Context) (rest, func() error, error) {
-	dir, err := os.MkdirTemp(".", "pmk-bench-")
-	if err != nil {
-		return rest{}, nil, err
-	}
-	s, err := openDisk(ctx, dir)
-	if err != nil {
-		return rest{}, nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return rest{s, node.Disk}, func() error { return errors.Join(s.Close(), os.RemoveAll(dir)) }, nil
-}
-
 func chainDisk(ctx context.Context, env Env) ([]Result, error) {
 	on, closeStore, err := disk(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChainOn(ctx, env, on, new(transform()), crowd, nil)
+	c, err := startChainOn(ctx, env, on, new(transform()), manySenders, nil)
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}
-	c.unsure = onTheirWay
+	c.uncertain = onTheirWay
 	rate, err := rateOf(ctx, &c.got, env.span())
 	return []Result{{"chain.disk", "packets/s", rate}}, errors.Join(err, c.finish(ctx), closeStore())
 }
 
 func chainMemory(ctx context.Context, env Env) ([]Result, error) {
-	c, err := startChainOn(ctx, env, rest{pebble.InMemory(pebble.Config{Size: 1 << 30}), node.Memory}, new(transform()), crowd, nil)
+	c, err := startChainOn(ctx, env, storage{pebble.InMemory(pebble.Config{Size: 1 << 30}), node.Memory}, new(transform()), manySenders, nil)
 	if err != nil {
 		return nil, err
 	}
-	c.unsure = onTheirWay
+	c.uncertain = onTheirWay
 	rate, err := rateOf(ctx, &c.got, env.span())
 	return []Result{{"chain.memory", "packets/s", rate}}, errors.Join(err, c.finish(ctx))
 }

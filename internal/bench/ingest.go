@@ -28,7 +28,8 @@ const (
 
 // ingestHTTP is how many requests a second a node with a store on disk answers, each
 // of which sends one packet, and the p99 of their times in ms; and how many a server
-// answers that has no node. The clients are in this process. The packets run through the chain's transform and extract.
+// answers that has no node. The clients are in this process. The packets run through the chain's
+// transform and extract.
 func ingestHTTP(ctx context.Context, env Env) ([]Result, error) {
 	c, closeStore, err := fedOnDisk(ctx, env)
 	if err != nil {

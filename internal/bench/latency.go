@@ -89,7 +89,7 @@ func latency(ctx context.Context, env Env, middle seed.Manifest) (p50, p99 float
 }
 
 // latencyOn is latency on a store.
-func latencyOn(ctx context.Context, env Env, on rest, middle seed.Manifest) (p50, p99 float64, err error) {
+func latencyOn(ctx context.Context, env Env, on storage, middle seed.Manifest) (p50, p99 float64, err error) {
 	w := newStopwatch(int(env.span() / pace))
 	c, err := startChainOn(ctx, env, on, &middle, oneByOne(paced(w.base, w.want)), w.arrived)
 	if err != nil {

@@ -25,7 +25,7 @@ func chainDiskMany(ctx context.Context, env Env) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &chain{ended: make(chan error, 1), unsure: manyChains}
+	c := &chain{ended: make(chan error, 1), uncertain: manyChains}
 	var live atomic.Int64
 	seeds, fns := c.many(manyChains, &live)
 	if err := c.start(ctx, env, on, seeds, fns); err != nil {

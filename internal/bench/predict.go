@@ -53,12 +53,12 @@ func hashGo(_ context.Context, in packet.Packet, _ gofn.Emit) error {
 // error for a whole backlog.
 func predictions(ctx context.Context, env Env) (out []Result, err error) {
 	m := goSeed("work", seed.Contract{In: []packet.State{"Text:RAW"}})
-	if out, err = foretell(ctx, env, "go", m); err != nil {
+	if out, err = predict(ctx, env, "go", m); err != nil {
 		return nil, err
 	}
 	for _, kind := range []struct{ name, file, text string }{{"python", "work.py", hashPython}, {"process", "work.sh", hashShell}} {
 		err = withSeed(env, kind.file, kind.text, func(m seed.Manifest, _ string) error {
-			more, err := foretell(ctx, env, kind.name, m)
+			more, err := predict(ctx, env, kind.name, m)
 			out = append(out, more...)
 			return err
 		})
@@ -78,9 +78,9 @@ const (
 	leastBacklog, mostBacklog = 100, 3000
 )
 
-// foretell has a seed learn, and compares what is said of a backlog with what
+// predict has a seed learn, and compares what is said of a backlog with what
 // it takes.
-func foretell(ctx context.Context, env Env, kind string, m seed.Manifest) (out []Result, err error) {
+func predict(ctx context.Context, env Env, kind string, m seed.Manifest) (out []Result, err error) {
 	blobs := blob.Open(blob.Config{})
 	s := pebble.InMemory(pebble.Config{Size: 2 << 30})
 	n := node.New(node.Config{

@@ -162,7 +162,7 @@ func short(n int64) string {
 // node starts a node on a folder, runs measure with it, and ends it. It returns
 // by how many packets the node's backlog grew.
 func (s Scale) node(ctx context.Context, task ScaleNode, measure func(*scaleProcess) error) (grew int64, err error) {
-	p, err := startScale(ctx, s, task)
+	p, err := startScale(ctx, s.Command(), task)
 	if err != nil {
 		return 0, err
 	}

@@ -93,19 +93,19 @@ func (s *scaleNode) run(ctx context.Context, on store.Store, orders *bufio.Scann
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
 
-	told := make(chan error, 1)
-	go func() { told <- s.tell(ctx, out) }()
+	reported := make(chan error, 1)
+	go func() { reported <- s.report(ctx, out) }()
 	for orders.Scan() { // there are none; it is the end that is waited for
 	}
 	s.quiet.Store(true)
 	close(s.release)
 	err := n.Drain(ctx)
 	stop()
-	return errors.Join(err, <-ended, <-told)
+	return errors.Join(err, <-ended, <-reported)
 }
 
-// tell says how far the node is until ctx ends.
-func (s *scaleNode) tell(ctx context.Context, out *json.Encoder) error {
+// report says how far the node is until ctx ends.
+func (s *scaleNode) report(ctx context.Context, out *json.Encoder) error {
 	first := s.first
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
@@ -126,7 +126,7 @@ func (s *scaleNode) tell(ctx context.Context, out *json.Encoder) error {
 
 // seeds are those of the chains, with their functions in fns.
 func (s *scaleNode) seeds(fns map[seed.Name]gofn.Func) []seed.Manifest {
-	var inject, rest []seed.Manifest
+	var inject, others []seed.Manifest
 	for i := range s.task.Chains {
 		raw := packet.State(fmt.Sprintf("String:UNGREETED%d", i))
 		greeted := packet.State(fmt.Sprintf("String:GREETING%d", i))
@@ -135,17 +135,17 @@ func (s *scaleNode) seeds(fns map[seed.Name]gofn.Func) []seed.Manifest {
 			fns[m.Name] = fn
 			return m
 		}
-		rest = append(rest,
+		others = append(others,
 			add("extract", seed.Contract{In: []packet.State{greeted}}, s.extract()),
 			add("transform", seed.Contract{In: []packet.State{raw}, Out: []packet.State{greeted}}, s.transform))
 		inject = append(inject, add("inject", seed.Contract{Out: []packet.State{raw}}, s.inject))
 	}
-	return append(rest, inject...) // who takes is there before who gives
+	return append(others, inject...) // who takes is there before who gives
 }
 
 func (s *scaleNode) inject(ctx context.Context, _ packet.Packet, _ gofn.Emit) error {
 	texts := payloads(s.task.Each)
-	return crowdOf(ctx, s.task.Senders, &s.sent, func() []string {
+	return sendFrom(ctx, s.task.Senders, &s.sent, func() []string {
 		if s.quiet.Load() {
 			return nil
 		}

@@ -32,12 +32,12 @@ type scaleProcess struct {
 
 // startScale starts a node as a process of its own. It ends with end, or with
 // ctx.
-func startScale(ctx context.Context, s Scale, task ScaleNode) (*scaleProcess, error) {
+func startScale(ctx context.Context, cmd *exec.Cmd, task ScaleNode) (*scaleProcess, error) {
 	text, err := json.Marshal(task)
 	if err != nil {
 		return nil, err
 	}
-	p := &scaleProcess{cmd: s.Command(), read: make(chan struct{})}
+	p := &scaleProcess{cmd: cmd, read: make(chan struct{})}
 	p.cmd.Stderr = &p.errs
 	if p.orders, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

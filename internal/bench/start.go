@@ -65,8 +65,8 @@ func medianMs(times []time.Duration) float64 {
 	return times[len(times)/2].Seconds() * 1e3
 }
 
-// startOnce starts the binary in a new data folder, where it meets no other node: this process has no
-// settings of a node in its environment any more.
+// startOnce starts the binary in a new data folder, where it meets no other node: this process has
+// no settings of a node in its environment any more.
 func startOnce(ctx context.Context, self string) (one started, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()

@@ -11,7 +11,7 @@ func (n *Network) clashes() []Finding {
 	var first Hosted // of this name on this node
 	for i, h := range n.hosted {
 		at := n.seedAt[h.Manifest.Name]
-		kept := n.plants[at].contract
+		kept := n.transitions[at].contract
 		second := i > 0 && first.Manifest.Name == h.Manifest.Name && first.Node == h.Node
 		same := compareContract(h.Manifest.Contract, kept) == 0
 		f := n.about(Duplicate, at)
@@ -25,7 +25,7 @@ func (n *Network) clashes() []Finding {
 			f.Kind = Conflict
 			f.Text = fmt.Sprintf("%s is %q on the node %s and %q on the node %s, which is the one that counts",
 				h.Manifest.Name, h.Manifest.Contract, h.Node,
-				kept, n.plants[at].replicas[0].Node)
+				kept, n.transitions[at].replicas[0].Node)
 		}
 		if f.Text != "" {
 			found = append(found, f)

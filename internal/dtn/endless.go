@@ -24,7 +24,7 @@ func (n *Network) endless() []Finding {
 		}
 		slices.Sort(seeds)
 		f := n.about(Endless, seeds...)
-		f.State = n.plants[seeds[0]].contract.Out[0]
+		f.State = n.transitions[seeds[0]].contract.Out[0]
 		f.Text = fmt.Sprintf("the cycle of %s has no way out: what it gives, no other seed accepts", list(f.Seeds))
 		if len(seeds) == 1 {
 			f.Text = fmt.Sprintf("%s feeds itself, and no other seed accepts what it gives", f.Seed)

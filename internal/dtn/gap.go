@@ -84,7 +84,7 @@ func without(states []packet.State, s packet.State) []packet.State {
 // joinsBetween are the joins that take what is reached and give what leads on.
 func (n *Network) joinsBetween(g *Gap) []seed.Name {
 	var names []seed.Name
-	for i, p := range n.plants {
+	for i, p := range n.transitions {
 		if p.contract.Join &&
 			overlap(p.contract.In, append([]packet.State{g.From}, g.Reached...)) &&
 			overlap(p.contract.Out, append([]packet.State{g.To}, g.Leading...)) {

@@ -9,14 +9,14 @@ import (
 // unreached are the seeds and states that no injector's data can reach: none
 // in a network without injectors, where data comes from outside only.
 func (n *Network) unreached() []Finding {
-	reached, fed := n.sail()
+	reached, fed := n.reachable()
 	if !fed {
 		return nil
 	}
 	given := n.where(n.given)
 	var found []Finding
-	for i := range n.plants {
-		p := &n.plants[i]
+	for i := range n.transitions {
+		p := &n.transitions[i]
 		var f Finding
 		switch {
 		case reached.has(int32(i)) || n.awaitsUnknown(p):
@@ -66,7 +66,7 @@ func (n *Network) given(p *place) bool {
 
 // awaitsUnknown tells whether what the seed waits for is the failure of a
 // seed that there is not, which is a finding of its own.
-func (n *Network) awaitsUnknown(p *plant) bool {
+func (n *Network) awaitsUnknown(p *transition) bool {
 	for _, s := range p.contract.In {
 		if n.orphan(s) {
 			return true
@@ -76,7 +76,7 @@ func (n *Network) awaitsUnknown(p *plant) bool {
 }
 
 // blame ends the text of f, which is about p, with what p waits for in vain.
-func (n *Network) blame(f *Finding, p *plant, reached bitset, given []packet.State) {
+func (n *Network) blame(f *Finding, p *transition, reached bitset, given []packet.State) {
 	var late []packet.State // given, by seeds that are not reached themselves
 	for i, s := range p.contract.In {
 		at := p.in[i]
@@ -100,15 +100,15 @@ func (n *Network) blame(f *Finding, p *plant, reached bitset, given []packet.Sta
 	f.Text += fmt.Sprintf("%s comes only from seeds that no data reaches either", late[0])
 }
 
-// sail follows one ship from each state that an injector gives: everything
+// reachable follows one ship from each state that an injector gives: everything
 // that can descend from one injection. It returns what they reach together,
 // seeds and states, and whether there is an injector at all. A join is reached
 // by a ship that brings all its inputs.
-func (n *Network) sail() (reached bitset, fed bool) {
+func (n *Network) reachable() (reached bitset, fed bool) {
 	next := n.links(true, true)
 	reached = newBitset(len(next))
 	roots := newBitset(len(n.states))
-	for i, p := range n.plants {
+	for i, p := range n.transitions {
 		if len(p.in) > 0 {
 			continue
 		}
@@ -121,12 +121,12 @@ func (n *Network) sail() (reached bitset, fed bool) {
 			roots.add(s)
 		}
 	}
-	roots.each(func(s int32) { reached.union(n.ship(next, n.vertex(s))) })
+	roots.each(func(s int32) { reached.union(n.descendants(next, n.vertex(s))) })
 	return reached, fed
 }
 
-// ship is what one packet can lead to, joins included.
-func (n *Network) ship(next [][]int32, root int32) bitset {
+// descendants is what one packet can lead to, joins included.
+func (n *Network) descendants(next [][]int32, root int32) bitset {
 	seen := newBitset(len(next))
 	seen.add(root)
 	has := make(map[int32]int) // inputs that are there, of joins
@@ -137,8 +137,8 @@ func (n *Network) ship(next [][]int32, root int32) bitset {
 			if seen.has(w) {
 				continue
 			}
-			if int(w) < len(n.plants) && n.plants[w].contract.Join {
-				if has[w]++; has[w] < len(n.plants[w].in) {
+			if int(w) < len(n.transitions) && n.transitions[w].contract.Join {
+				if has[w]++; has[w] < len(n.transitions[w].in) {
 					continue
 				}
 			}

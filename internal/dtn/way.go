@@ -49,7 +49,7 @@ func (n *Network) Ways(from, to packet.State, most int) []Way {
 			continue
 		}
 		for _, r := range n.places[t.state].runners {
-			for _, s := range n.plants[r].out {
+			for _, s := range n.transitions[r].out {
 				tries++
 				if left[s] < 0 || t.passes(s) {
 					continue
@@ -77,10 +77,10 @@ func (n *Network) hopsTo(end int32) []int {
 		s := queue[0]
 		queue = queue[1:]
 		for _, giver := range n.places[s].givers {
-			if n.plants[giver].contract.Join {
+			if n.transitions[giver].contract.Join {
 				continue
 			}
-			for _, in := range n.plants[giver].in {
+			for _, in := range n.transitions[giver].in {
 				if hops[in] < 0 {
 					hops[in] = hops[s] + 1
 					queue = append(queue, in)

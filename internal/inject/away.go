@@ -18,7 +18,7 @@ import (
 const whyEnd = ".why.txt"
 
 // done moves a file away whose packet is taken, and which is open; where it stays, o is nil.
-func (f *Folder) done(l look, file *os.File, id packet.ID, o *ownDir) error {
+func (f *taker) done(l stat, file *os.File, id packet.ID, o *ownDir) error {
 	if o == nil {
 		f.taken++
 		f.cfg.Log.Info("took a file", "file", f.path(l.name), "packet", id)
@@ -50,7 +50,7 @@ func (f *Folder) done(l look, file *os.File, id packet.ID, o *ownDir) error {
 
 // refuse moves a bad file away and writes beside it why it is bad. Where files stay it
 // only says so.
-func (f *Folder) refuse(s *settling, l look, why error) error {
+func (f *taker) refuse(s *candidates, l stat, why error) error {
 	if f.memory != nil {
 		if f.leave(l, "a bad file is not taken; it is tried again when it has changed, and at the next start", why) {
 			f.refused++
@@ -74,7 +74,7 @@ func (f *Folder) refuse(s *settling, l look, why error) error {
 		return f.stuck(l, fmt.Errorf("it is bad (%w), and cannot be moved away: %w", why, err))
 	}
 	f.refused++
-	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "err", why, "moved", o.at(to))
+	f.cfg.Log.Error("a bad file is not taken", "file", f.path(l.name), "error", why, "moved", o.at(to))
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (o *ownDir) giveBack(to, name string) error {
 
 // stuck leaves a file where it is that cannot be moved away, so that it is
 // not taken over and over.
-func (f *Folder) stuck(l look, err error) error {
+func (f *taker) stuck(l stat, err error) error {
 	if !f.leave(l, "a file cannot be moved out of the way", err) {
 		return fmt.Errorf("%d files of %s cannot be moved out of the way, the last of them %s: %w", maxLeft, f.cfg.Dir, l.name, err)
 	}
@@ -148,6 +148,39 @@ func (o *ownDir) reserve(name, text string) error {
 	}
 	if err := o.write(name+whyEnd, text); err != nil {
 		return errors.Join(err, o.remove(name))
+	}
+	return nil
+}
+
+// reportLate says which files have changed since they were taken.
+func (f *taker) reportLate() {
+	f.late.check(func(path string, taken, now stat) {
+		f.cfg.Log.Warn("a file has changed after it was taken, and its packet has what it held before; move it back when it is complete, to make another packet of it",
+			"file", path, "bytes", taken.size, "bytes now", now.size)
+	})
+}
+
+// maxHeld is of how many folders it is remembered why no file can be moved there.
+const maxHeld = 1000
+
+// ownFor opens the folder in one of the folder's own folders where a file moves to. Where
+// it cannot, it leaves the file for later, says so as long as the reason is another, and
+// gives nil.
+func (f *taker) ownFor(s *candidates, l stat, name string) *ownDir {
+	to := path.Join(name, folderOf(l.name))
+	o, err := f.own(name, folderOf(l.name))
+	if err == nil {
+		delete(f.held, to)
+		return o
+	}
+	if errors.Is(err, errAway) {
+		return nil
+	}
+	s.put(l, lookEvery)
+	if why := err.Error(); f.held[to] != why && len(f.held) < maxHeld {
+		f.held[to] = why
+		f.cfg.Log.Error("files wait in the rx folder, since they could not be moved away; this is tried again",
+			"folder", f.cfg.Dir, "every", lookEvery, "error", err)
 	}
 	return nil
 }

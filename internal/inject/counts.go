@@ -1,12 +1,6 @@
 package inject
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-
-	"github.com/dustin/go-humanize/english"
-)
+import "sync/atomic"
 
 // Counts are how many files of a folder became what.
 type Counts struct {
@@ -18,40 +12,21 @@ type Counts struct {
 	Changing int
 }
 
+// A tally counts files.
+type tally struct {
+	taken, refused int
+	counts         atomic.Pointer[Counts]
+}
+
 // Counts may be asked for while the folder runs.
-func (f *Folder) Counts() Counts {
-	if c := f.counts.Load(); c != nil {
+func (t *tally) Counts() Counts {
+	if c := t.counts.Load(); c != nil {
 		return *c
 	}
 	return Counts{}
 }
 
-// count makes known how many files became what.
-func (f *Folder) count(s *settling) {
-	c := Counts{Taken: f.taken, Refused: f.refused, Changing: s.changing}
-	if f.memory == nil { // else those are bad
-		c.Left = len(f.left)
-	}
-	for _, found := range f.others {
-		c.Left += found.count
-	}
-	f.counts.Store(&c)
-}
-
-// Others are what lies in a folder and is no file to take, of one kind.
-type others struct {
-	count int
-	such  string // one of them
-}
-
-// tellOthers says what a look has found that is left alone: a line for each kind, and
-// again when there are twice as many.
-func (f *Folder) tellOthers(found map[string]others) {
-	for _, why := range slices.Sorted(maps.Keys(found)) {
-		if o := found[why]; o.count >= 2*f.told[why] {
-			f.told[why] = o.count
-			f.cfg.Log.Info(fmt.Sprintf("%s left alone: %s", english.Plural(o.count, "file is", "files are"), why), "such as", f.path(o.such))
-		}
-	}
-	f.others = found
+// publish makes known how many files became what.
+func (t *tally) publish(left, changing int) {
+	t.counts.Store(&Counts{Taken: t.taken, Refused: t.refused, Left: left, Changing: changing})
 }

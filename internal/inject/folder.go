@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,49 +14,6 @@ import (
 	"github.com/recap/pumpkin/internal/netfs"
 	"github.com/recap/pumpkin/packet"
 )
-
-// The folders in a watched folder, for what has been dealt with. What they
-// hold is the user's: nothing here reads it or deletes it.
-const (
-	doneDir = ".done"
-	badDir  = ".bad"
-)
-
-// Config says what to do with the files of a folder.
-type Config struct {
-	// Dir is the folder; it is made when it is missing, unless files stay there.
-	Dir string
-	// Memory, unless nil, has files stay where they are, which may be a folder that can
-	// only be read, and remembers which were taken.
-	Memory Memory
-	// Owner sets apart what nodes remember that share the memory.
-	Owner string
-	// Apart are folders, by their absolute paths, that are not looked into where they lie
-	// below Dir.
-	Apart []string
-	// State makes every file one packet of this state. "" means that .pkt
-	// files are read, and others left alone.
-	State packet.State
-	// Group is the node's group: a .pkt file that names another is bad. ""
-	// means that any is taken.
-	Group string
-	// MaxSize is the most bytes that a .pkt file may have, which is read as a
-	// whole; 0 means [packet.MaxFile]. What other files may have is for the
-	// network to say.
-	MaxSize int64
-	// InMemory is how many bytes of data the network takes in memory; 0 means any.
-	// Larger files are streamed.
-	InMemory int64
-	// Quiet is how long a file must not have changed to count as complete; 0
-	// means 2 s. Below 0 a file need not be seen unchanged.
-	Quiet time.Duration
-	// Grace is how long the file in hand may still take once Run's context
-	// has ended; 0 means 5 s.
-	Grace time.Duration
-	// Log takes a line for each thing that a person should know; nil means
-	// slog.Default().
-	Log *slog.Logger
-}
 
 // A Folder makes packets of the files that are dropped into a folder.
 //
@@ -81,35 +34,7 @@ type Config struct {
 // inode, size, times of change and content, so that a file that is read again,
 // because the node died over it, gives the packet that it gave before, and is stored
 // once.
-type Folder struct {
-	cfg    Config
-	into   Injector
-	kind   string        // what people know it as
-	memory *memory       // nil where files move away
-	left   map[look]bool // cannot be moved away: told once, then left alone; at most maxLeft
-	// others is what was found last that is none to take, by the reason, and told how
-	// many of them were told of.
-	others map[string]others
-	told   map[string]int
-
-	taken, refused int
-	counts         atomic.Pointer[Counts]
-	late           late
-	user           uint32 // that files belong to which the node makes in the folder
-	// heldUp: the network was full for so long that files in hand were given back.
-	heldUp bool
-	// held is why files wait that could not be moved away, by where to; at most maxHeld.
-	held map[string]string
-	// watcher tells what happens; nil where nothing does. unwatched: it was told that it
-	// does not for all sub-folders.
-	watcher   watcher
-	unwatched bool
-	// blind: it was told that nothing tells who writes to a file.
-	blind bool
-}
-
-// maxLeft is how many files that are left alone are remembered.
-const maxLeft = 10_000
+type Folder struct{ taker }
 
 // New makes the folder ready and checks that files can be moved in it. It
 // starts nothing.
@@ -144,7 +69,9 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	f := &Folder{cfg: cfg, into: into, kind: kind, left: make(map[look]bool), held: make(map[string]string), told: make(map[string]int)}
+	f := &Folder{}
+	f.cfg, f.kind, f.into = cfg, kind, into
+	f.left, f.reported, f.held = make(map[stat]bool), make(map[string]int), make(map[string]string)
 	if cfg.Memory != nil {
 		f.memory = newMemory(cfg.Memory, cfg.Owner, dir)
 		return f, f.checkList()
@@ -157,22 +84,6 @@ func New(cfg Config, into Injector) (*Folder, error) {
 	}
 	f.user, err = checkUse(dir)
 	return f, err
-}
-
-// Dir is the folder's absolute path.
-func (f *Folder) Dir() string { return f.cfg.Dir }
-
-// checkList says why the folder cannot be listed.
-func (f *Folder) checkList() error {
-	d, err := os.Open(f.cfg.Dir)
-	if err == nil {
-		_, err = d.Readdirnames(1)
-		d.Close() // only read
-	}
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("the %s %s cannot be listed: %w", f.kind, f.cfg.Dir, reason(err))
-	}
-	return nil
 }
 
 // checkUse says why the folder cannot be used: one must be able to write in it, since
@@ -190,42 +101,6 @@ func checkUse(dir string) (user uint32, err error) {
 	return user, nil
 }
 
-// ParseArgument reads what names a folder on a command line: DIR, or
-// DIR=Type:STATE for one whose every file is a packet of that state. A folder
-// with a '=' in its name is understood if it is there.
-func ParseArgument(arg string) (dir string, state packet.State, err error) {
-	at := strings.LastIndexByte(arg, '=')
-	if arg == "" {
-		return "", "", errors.New("no folder is named: expected DIR or DIR=Type:STATE")
-	}
-	if at < 0 {
-		return arg, "", nil
-	}
-	state, err = packet.ParseState(arg[at+1:])
-	if err == nil && at > 0 {
-		return arg[:at], state, nil
-	}
-	if info, failed := os.Stat(arg); failed == nil && info.IsDir() {
-		return arg, "", nil
-	}
-	if err == nil {
-		err = errors.New("there is no folder before the '='")
-	}
-	return "", "", fmt.Errorf("%q: expected DIR or DIR=Type:STATE: %w", arg, err)
-}
-
-// reason is what stands behind the operation and the path in err, where both
-// are told already.
-func reason(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
-// errGone says that the folder was removed, renamed, or cannot be listed.
-var errGone = errors.New("removed or renamed")
-
 // retryEvery is how often is looked whether a folder that went away is back.
 const retryEvery = time.Second
 
@@ -236,8 +111,8 @@ const retryEvery = time.Second
 func (f *Folder) Run(ctx context.Context) error {
 	if kind := netfs.Kind(f.cfg.Dir); kind != "" {
 		f.blind = true // a lease tells of this machine's programs alone
-		f.cfg.Log.Info(fmt.Sprintf("the %s is on a network file system (%s): files that other machines put there are seen within %v, and count as complete when they have not changed for %v; --rx-quiet sets how long",
-			f.kind, kind, lookEvery, f.cfg.Quiet), "dir", f.cfg.Dir)
+		f.cfg.Log.Info("the "+f.kind+" is on a network file system: what other machines put there is looked for, and counts as complete when it has not changed for a while; --rx-quiet sets how long",
+			"folder", f.cfg.Dir, "system", kind, "every", lookEvery, "quiet", f.cfg.Quiet)
 	}
 	if f.blind {
 		return f.whileHeld(ctx, f.takeFiles)
@@ -252,10 +127,11 @@ func (f *Folder) takeFiles(ctx context.Context) error {
 		w, err := watch(f.cfg.Dir)
 		if err == nil {
 			if gone {
-				f.cfg.Log.Info("the "+f.kind+" is back", "dir", f.cfg.Dir)
+				f.cfg.Log.Info("the "+f.kind+" is back", "folder", f.cfg.Dir)
 			}
 			if p, ok := w.(poller); ok && p.why != nil && !ever {
-				f.cfg.Log.Warn(fmt.Sprintf("the system does not tell what happens in the %s: it is looked through every %v", f.kind, pollEvery), "dir", f.cfg.Dir, "err", p.why)
+				f.cfg.Log.Warn("the system does not tell what happens in the "+f.kind+": it is looked through all the time",
+					"folder", f.cfg.Dir, "every", pollEvery, "error", p.why)
 			}
 			gone, ever = false, true
 			if err = f.follow(ctx, w); !errors.Is(err, errGone) {
@@ -267,7 +143,7 @@ func (f *Folder) takeFiles(ctx context.Context) error {
 		}
 		if !gone {
 			gone = true
-			f.cfg.Log.Error("the "+f.kind+" is gone; its files are taken again once it is back", "dir", f.cfg.Dir, "err", err)
+			f.cfg.Log.Error("the "+f.kind+" is gone; its files are taken again once it is back", "folder", f.cfg.Dir, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -292,10 +168,10 @@ func (f *Folder) follow(ctx context.Context, w watcher) error {
 // lives by. While a file is being taken no notice is, so that what a burst of
 // files tells stays where the system bounds it.
 func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) error {
-	s := newSettling(f.cfg.Quiet)
+	s := newCandidates(f.cfg.Quiet)
 	defer s.timer.Stop()
 	defer s.through.Stop()
-	defer f.tellLate()
+	defer f.reportLate()
 	// Whatever is told is not all: of what other machines do on a network file system
 	// nothing is.
 	if err := f.scan(ctx, s); err != nil {
@@ -309,9 +185,9 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 		case n := <-notices:
 			err = f.heed(ctx, s, n)
 		case <-s.timer.C:
-			err = f.settle(ctx, s)
+			err = f.takeDue(ctx, s)
 		case <-s.through.C:
-			f.tellLate()
+			f.reportLate()
 			err = f.scan(ctx, s)
 		}
 		if err != nil {
@@ -323,7 +199,7 @@ func (f *Folder) loop(ctx, watching context.Context, notices <-chan notice) erro
 }
 
 // heed deals with one notice.
-func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
+func (f *Folder) heed(ctx context.Context, s *candidates, n notice) error {
 	switch n.what {
 	case completed:
 		if l, ok := f.eligible(n.name); ok && f.isNew(ctx, l) {
@@ -343,8 +219,8 @@ func (f *Folder) heed(ctx context.Context, s *settling, n notice) error {
 	return nil
 }
 
-// settle takes the first file that is due, and what is due with it.
-func (f *Folder) settle(ctx context.Context, s *settling) error {
+// takeDue takes the first file that is due, and what is due with it.
+func (f *Folder) takeDue(ctx context.Context, s *candidates) error {
 	if l, ok := f.due(s); ok {
 		if err := f.take(ctx, s, l); err != nil {
 			return err
@@ -357,16 +233,14 @@ func (f *Folder) settle(ctx context.Context, s *settling) error {
 	return nil
 }
 
-// due takes out the first file that is due, if it is as it was.
-func (f *Folder) due(s *settling) (look, bool) {
-	seen, due := s.next()
-	if !due {
-		return look{}, false
+// count makes known how many files became what.
+func (f *Folder) count(s *candidates) {
+	left := 0
+	if f.memory == nil { // else those are bad
+		left = len(f.left)
 	}
-	now, ok := f.eligible(seen.name)
-	if ok && now != seen {
-		s.add(now)
-		s.changes(now.name)
+	for _, found := range f.others {
+		left += found.count
 	}
-	return now, ok && now == seen
+	f.publish(left, s.changing)
 }

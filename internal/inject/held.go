@@ -3,7 +3,6 @@ package inject
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/recap/pumpkin/internal/hold"
@@ -14,14 +13,14 @@ const holdEvery = 10 * time.Second
 
 // whileHeld runs do while the folder is this node's, until ctx ends or do fails: on a
 // share two machines would both take a file, since a lock tells of this machine alone.
-func (f *Folder) whileHeld(ctx context.Context, do func(context.Context) error) error {
-	told := ""
+func (f *tree) whileHeld(ctx context.Context, do func(context.Context) error) error {
+	reported := ""
 	for ctx.Err() == nil {
 		claim, err := hold.Take(ctx, f.cfg.Dir, nil)
 		if err != nil {
-			if why := f.notHeld(err); told != why && ctx.Err() == nil {
-				told = why
-				f.cfg.Log.Warn(why)
+			if why := err.Error(); reported != why && ctx.Err() == nil {
+				reported = why
+				f.reportNotHeld(err)
 			}
 			select {
 			case <-ctx.Done():
@@ -29,9 +28,9 @@ func (f *Folder) whileHeld(ctx context.Context, do func(context.Context) error) 
 			}
 			continue
 		}
-		if told != "" {
-			told = ""
-			f.cfg.Log.Info("this node takes the files of the rx folder " + f.cfg.Dir + " now")
+		if reported != "" {
+			reported = ""
+			f.cfg.Log.Info("this node takes the files of the rx folder now", "folder", f.cfg.Dir)
 		}
 		held, end := context.WithCancel(ctx)
 		stop := make(chan struct{})
@@ -53,10 +52,12 @@ func (f *Folder) whileHeld(ctx context.Context, do func(context.Context) error) 
 	return nil
 }
 
-// notHeld says why no file is taken, and what to do.
-func (f *Folder) notHeld(err error) string {
+// reportNotHeld says why no file is taken, and what to do.
+func (f *tree) reportNotHeld(err error) {
 	if used := (*hold.UsedError)(nil); errors.As(err, &used) {
-		return fmt.Sprintf("the files of the rx folder %s are taken by %s: this node takes them when that has ended; give each machine a folder of its own to have both take files", f.cfg.Dir, used.Who())
+		f.cfg.Log.Warn("another node takes the files of the rx folder, and this one does when that has ended; give each machine a folder of its own to have both take files",
+			"folder", f.cfg.Dir, "holder", used.Who())
+		return
 	}
-	return fmt.Sprintf("the rx folder %s cannot be kept from other machines, and no file is taken until it can: %v", f.cfg.Dir, err)
+	f.cfg.Log.Warn("the rx folder cannot be reserved for this node, and no file is taken until it can", "folder", f.cfg.Dir, "error", err)
 }

@@ -14,7 +14,7 @@ import (
 const idBytes = 64 << 10
 
 // contentOf is a file's begin and end: idBytes of each, or all of it.
-func contentOf(l look, file io.ReaderAt) ([]byte, error) {
+func contentOf(l stat, file io.ReaderAt) ([]byte, error) {
 	content := make([]byte, min(l.size, 2*idBytes))
 	first := min(len(content), idBytes)
 	for _, part := range []struct {
@@ -38,7 +38,7 @@ func contentOf(l look, file io.ReaderAt) ([]byte, error) {
 // times of change, and content. So a file that is read again, because the node died
 // before it was moved away, gives the packet that it gave before, and another one of
 // the same name another packet.
-func fileID(path string, l look, content []byte) packet.ID {
+func fileID(path string, l stat, content []byte) packet.ID {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return packet.HashID("file", path, strconv.FormatUint(l.inode, 10), number(l.size), number(l.changed), number(l.status), string(content))
 }

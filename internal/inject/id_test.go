@@ -23,7 +23,7 @@ func TestFileID(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	of := func(change func(*look)) packet.ID {
+	of := func(change func(*stat)) packet.ID {
 		file, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestFileID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := lookOf("x", info)
+		l := statOf("x", info)
 		if l.status == 0 || l.inode == 0 {
 			t.Fatalf("%+v", l)
 		}
@@ -62,9 +62,9 @@ func TestFileID(t *testing.T) {
 	}
 	write("tuesday")
 	differs("another content of the same size", of(nil))
-	differs("another time", of(func(l *look) { l.changed++ }))
-	differs("another time of status", of(func(l *look) { l.status++ }))
-	differs("another inode", of(func(l *look) { l.inode++ }))
+	differs("another time", of(func(l *stat) { l.changed++ }))
+	differs("another time of status", of(func(l *stat) { l.status++ }))
+	differs("another inode", of(func(l *stat) { l.inode++ }))
 	for _, size := range []int{0, 1, idBytes - 1, idBytes, idBytes + 1, 2*idBytes - 1, 2 * idBytes, 2*idBytes + 1, 10 * idBytes} {
 		text := bytes.Repeat([]byte("x"), size)
 		write(string(text))
@@ -81,7 +81,7 @@ func TestFileID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := contentOf(lookOf("x", info), strings.NewReader("short")); !errors.Is(err, errBusy) {
+	if _, err := contentOf(statOf("x", info), strings.NewReader("short")); !errors.Is(err, errBusy) {
 		t.Errorf("a file that has become shorter: %v", err)
 	}
 }

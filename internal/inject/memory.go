@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"os"
@@ -14,13 +13,6 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
-
-// Memory is where a folder remembers its files: a part of [store.Store].
-type Memory interface {
-	Commit(ctx context.Context, tx *store.Tx) error
-	Get(ctx context.Context, key store.Key) (value []byte, ok bool, err error)
-	Scan(ctx context.Context, table store.Table, prefix string, visit func(key string, value []byte) bool) error
-}
 
 // watchedTable remembers the files that were taken and stay where they are. A key is 16
 // bytes for the folder and 16 for the file's name. A value is, with times as nanoseconds
@@ -70,7 +62,7 @@ func newMemory(in Memory, owner, dir string) *memory {
 }
 
 // place is where the hash of a look is, if it is among the recent ones.
-func (m *memory) place(l look) (at *uint64, hash uint64) {
+func (m *memory) place(l stat) (at *uint64, hash uint64) {
 	hash = maphash.Comparable(m.seed, l)
 	return &m.recent[hash%maxRecent], hash
 }
@@ -116,66 +108,6 @@ func (m *memory) get(ctx context.Context, name string) (r remembered, ok bool, e
 	}
 	r, ok = readRemembered(value)
 	return r, ok && r.name == name, nil
-}
-
-// isNew tells whether a file is none that was taken, as far as can be told without reading
-// it. Where files move away, all are.
-func (f *Folder) isNew(ctx context.Context, l look) bool {
-	if f.memory == nil {
-		return true
-	}
-	at, hash := f.memory.place(l)
-	if *at == hash {
-		return false
-	}
-	r, ok, err := f.memory.get(ctx, l.name)
-	if f.memoryFails(ctx, err) {
-		return false // a later look will tell
-	}
-	if !ok || r.size != l.size || r.changed != l.changed || r.status != l.status {
-		return true
-	}
-	*at = hash
-	return false
-}
-
-// recognise tells whether a file that seems to be new or changed is one that was taken and
-// only had its names or rights changed, or its time, if all of its content is compared.
-// Else it gives the record that goes with its packet.
-func (f *Folder) recognise(ctx context.Context, l look, content []byte) (with []store.Record, known bool, err error) {
-	if f.memory == nil {
-		return nil, false, nil
-	}
-	r := remembered{size: l.size, changed: l.changed, status: l.status, content: packet.HashID("content", string(content)), name: l.name}
-	with = []store.Record{f.memory.record(&r)}
-	old, ok, err := f.memory.get(ctx, l.name)
-	if err == nil && ok && old.size == r.size && old.content == r.content && (old.changed == r.changed || int64(len(content)) == l.size) {
-		known, err = true, f.memory.in.Commit(ctx, &store.Tx{Put: with})
-	}
-	if f.memoryFails(ctx, err) {
-		return nil, false, errBusy
-	}
-	return with, known, nil
-}
-
-// memoryFails tells whether err is one, and says so once, until all is well again.
-func (f *Folder) memoryFails(ctx context.Context, err error) bool {
-	if err != nil && ctx.Err() == nil && !f.memory.failed {
-		f.cfg.Log.Warn(fmt.Sprintf("which files of the %s were taken cannot be read or written: they wait", f.kind), "dir", f.cfg.Dir, "err", err)
-	}
-	f.memory.failed = err != nil
-	return err != nil
-}
-
-// forget forgets files that are gone for long. It does so now and then.
-func (f *Folder) forget(ctx context.Context) {
-	if f.memory == nil || !f.memory.forgot.IsZero() && time.Since(f.memory.forgot) < forgetEvery {
-		return
-	}
-	f.memory.forgot = time.Now()
-	if err := f.memory.forget(ctx, time.Now().UnixNano(), f.path); err != nil {
-		f.memoryFails(ctx, err)
-	}
 }
 
 // forget looks for all files that are remembered, at their paths.

@@ -20,18 +20,18 @@ import (
 )
 
 // recalling is a network whose store lives longer than its folders.
-func recalling(t *testing.T) *taker {
+func recalling(t *testing.T) *network {
 	s := pebble.InMemory(pebble.Config{})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &taker{store: s}
+	return &network{store: s}
 }
 
 // remembers counts what is remembered.
-func (n *taker) remembers(t *testing.T) (count int) {
+func (n *network) remembers(t *testing.T) (count int) {
 	t.Helper()
 	err := n.store.Scan(t.Context(), watchedTable, "", func(string, []byte) bool {
 		count++
@@ -44,7 +44,7 @@ func (n *taker) remembers(t *testing.T) (count int) {
 }
 
 // wantNext waits and says what is wrong with what was taken since.
-func (n *taker) wantNext(t *testing.T, wait time.Duration, want ...string) {
+func (n *network) wantNext(t *testing.T, wait time.Duration, want ...string) {
 	t.Helper()
 	after(wait)
 	n.mu.Lock()
@@ -143,7 +143,7 @@ func status(t *testing.T, path string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lookOf("", info).status
+	return statOf("", info).status
 }
 
 // TestWhatWasNotTakenIsNotRemembered: a node that dies over a file takes it again, with the
@@ -154,7 +154,7 @@ func TestWhatWasNotTakenIsNotRemembered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := recalling(t)
 			put(t, filepath.Join(dir, "x"), text)
-			first := &taker{dies: true} // before the store has anything
+			first := &network{dies: true} // before the store has anything
 			f, _ := folder(t, Config{Dir: dir, State: state, Memory: n.store}, first)
 			_, stop := follow(t, f)
 			after(3 * time.Second)
@@ -268,14 +268,14 @@ func TestTheMemoryFails(t *testing.T) {
 		put(t, f.path("y"), "y")
 		_, stop := follow(t, f)
 		n.wantNext(t, time.Minute)
-		if got := j.Count("cannot be read or written: they wait"); got != 1 {
+		if got := j.Count("were taken cannot be read or written"); got != 1 {
 			t.Errorf("%d lines\n%s", got, j)
 		}
 		broken.is.Store(false)
 		n.wantNext(t, 23*time.Second, "x", "y")
 		broken.is.Store(true) // of files that are as they were it is not asked again
 		n.wantNext(t, time.Minute)
-		if got := j.Count("cannot be read or written: they wait"); got != 1 {
+		if got := j.Count("were taken cannot be read or written"); got != 1 {
 			t.Errorf("%d lines\n%s", got, j)
 		}
 		end(t, stop)

@@ -25,7 +25,7 @@ type ownDir struct {
 // a sub-folder move to. It is made when it is missing. It is no link, nor is any folder on
 // the way, and they belong to the node's user. The error is errAway if the sub-folder is
 // gone.
-func (f *Folder) own(name, sub string) (*ownDir, error) {
+func (f *tree) own(name, sub string) (*ownDir, error) {
 	o := &ownDir{path: f.path(path.Join(name, sub))}
 	var err error
 	if o.from, err = f.openBelow(sub); err != nil {

@@ -31,7 +31,7 @@ func one(data string) string {
 
 func TestPktFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, j := folder(t, Config{Group: "default"}, n)
 		id := packet.HashID("some id")
 		put(t, f.path("a.pkt"), classic("", "default:String:UNGREETED", "Mars"))
@@ -96,7 +96,7 @@ func TestBadPktFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := &taker{}
+				n := &network{}
 				f, j := folder(t, Config{Group: "default"}, n)
 				put(t, f.path("x.pkt"), c.text)
 				notices, stop := follow(t, f)

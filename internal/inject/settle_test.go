@@ -50,7 +50,7 @@ func end(t *testing.T, stop func() error) {
 
 func TestThereAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("a"), "newer")
 		put(t, f.path("b"), "older")
@@ -81,7 +81,7 @@ func TestThereAtTheStart(t *testing.T) {
 // TestAtOnce: where a file need not be seen unchanged, the notice is enough.
 func TestAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state, Quiet: atOnce}, n)
 		notices, stop := follow(t, f)
 		put(t, f.path("b"), "b")
@@ -100,7 +100,7 @@ func TestAtOnce(t *testing.T) {
 // touches one before it is written.
 func TestWrittenInSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		notices, stop := follow(t, f)
 		put(t, f.path("touched"), "")
@@ -133,7 +133,7 @@ func TestOpenForWriting(t *testing.T) {
 	leases(t)
 	for _, quiet := range []time.Duration{0, atOnce} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &taker{}
+			n := &network{}
 			f, _ := folder(t, Config{State: state, Quiet: quiet}, n)
 			file, err := os.Create(f.path("x"))
 			if err != nil {
@@ -196,7 +196,7 @@ func TestOpenedWhileItIsRead(t *testing.T) {
 
 // writer is a network that opens a file for writing before it reads it, once.
 type writer struct {
-	taker
+	network
 	path string
 	file *os.File
 }
@@ -209,7 +209,7 @@ func (n *writer) InjectData(ctx context.Context, p packet.Packet, r io.Reader, s
 		}
 		n.file = file
 	}
-	return n.taker.InjectData(ctx, p, r, size)
+	return n.network.InjectData(ctx, p, r, size)
 }
 
 // leases skips a test where the system does not tell who writes to a file.
@@ -231,7 +231,7 @@ func leases(t *testing.T) {
 // said once.
 func TestBlind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, j := folder(t, Config{State: state}, n)
 		pipe, writes, err := os.Pipe() // no lease on one
 		if err != nil {
@@ -253,7 +253,7 @@ func TestBlind(t *testing.T) {
 // TestChangedAfterItWasTaken: what is written to a file in .done is said, once.
 func TestChangedAfterItWasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, j := folder(t, Config{State: state}, n)
 		for _, name := range []string{"x", "same", "deleted"} {
 			put(t, f.path(name), "before")
@@ -296,12 +296,12 @@ func TestOddNames(t *testing.T) {
 func TestLateIsBounded(t *testing.T) {
 	var l late
 	for range 2 * maxLate {
-		l.add("/nowhere", look{})
+		l.add("/nowhere", stat{})
 	}
 	if len(l) != maxLate {
 		t.Errorf("%d files are remembered", len(l))
 	}
-	if l.look(func(string, look, look) { t.Error("a file that is gone has not changed") }); len(l) != 0 {
+	if l.check(func(string, stat, stat) { t.Error("a file that is gone has not changed") }); len(l) != 0 {
 		t.Errorf("%d files that are gone are remembered", len(l))
 	}
 }
@@ -310,7 +310,7 @@ func TestLateIsBounded(t *testing.T) {
 // were lost.
 func TestUnseen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		notices, stop := follow(t, f)
 		put(t, f.path("unseen"), "unseen")
@@ -334,7 +334,7 @@ func TestUnseen(t *testing.T) {
 
 func TestHardLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		notices, stop := follow(t, f)
 		outside := t.TempDir() + "/f"
@@ -355,7 +355,7 @@ func TestHardLink(t *testing.T) {
 
 func TestLockedFileWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("x"), "x")
 		other, err := f.lock("x")
@@ -378,29 +378,29 @@ func TestLockedFileWaits(t *testing.T) {
 }
 
 func TestMoreFilesThanRoom(t *testing.T) {
-	s := newSettling(time.Hour)
-	for i := range maxSettling {
-		if !s.add(look{name: fmt.Sprint(i)}) {
-			t.Fatalf("no room for file %d of %d", i, maxSettling)
+	s := newCandidates(time.Hour)
+	for i := range maxCandidates {
+		if !s.add(stat{name: fmt.Sprint(i)}) {
+			t.Fatalf("no room for file %d of %d", i, maxCandidates)
 		}
 	}
-	if s.add(look{name: "one more"}) || !s.more {
+	if s.add(stat{name: "one more"}) || !s.more {
 		t.Error("the list grows without bound")
 	}
-	if !s.add(look{name: "7"}) || len(s.queue) != maxSettling {
+	if !s.add(stat{name: "7"}) || len(s.queue) != maxCandidates {
 		t.Error("a file that is in the list was not known there")
 	}
 
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("left out"), "left out")
-		s := newSettling(time.Second)
-		s.add(look{name: "gone"})
+		s := newCandidates(time.Second)
+		s.add(stat{name: "gone"})
 		s.more = true
 		after(time.Second)
 		<-s.timer.C
-		if err := f.settle(t.Context(), s); err != nil || s.byName["left out"] == nil || s.more {
+		if err := f.takeDue(t.Context(), s); err != nil || s.byName["left out"] == nil || s.more {
 			t.Errorf("once the list is through (%v), what was left out is not in it", err)
 		}
 	})
@@ -408,14 +408,14 @@ func TestMoreFilesThanRoom(t *testing.T) {
 
 // gate is a network that is full until it is opened.
 type gate struct {
-	taker
+	network
 	open chan struct{}
 }
 
 func (g *gate) Inject(ctx context.Context, p packet.Packet) error {
 	select {
 	case <-g.open:
-		return g.taker.Inject(ctx, p)
+		return g.network.Inject(ctx, p)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -475,7 +475,7 @@ func TestSameIDsAfterARestart(t *testing.T) {
 		var first packet.ID
 		ids := map[packet.ID]bool{}
 		for run := range 3 {
-			n := &taker{dies: run == 0}
+			n := &network{dies: run == 0}
 			f, _ := folder(t, Config{Dir: dir, State: state}, n)
 			if run != 1 { // at first, and another file of the name
 				put(t, f.path("x"), "data")
@@ -540,7 +540,7 @@ func TestOwnFolders(t *testing.T) {
 		for _, sub := range []string{doneDir, badDir} {
 			t.Run(c.name+" as "+sub, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					n := &taker{}
+					n := &network{}
 					if sub == badDir {
 						n.most = 5
 					}
@@ -579,14 +579,15 @@ func TestUnreadableFile(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Root reads everything; a socket is what nobody can open.
 		at := socket(t)
-		f := Folder{cfg: Config{Dir: filepath.Dir(at)}}
+		f := Folder{}
+		f.cfg.Dir = filepath.Dir(at)
 		if _, err := f.lock(filepath.Base(at)); err == nil || errors.Is(err, errAway) {
 			t.Errorf("opened a socket: %v", err)
 		}
 		return
 	}
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		put(t, f.path("x"), "x")
 		if err := os.Chmod(f.path("x"), 0); err != nil {
@@ -614,7 +615,7 @@ func socket(t *testing.T) string {
 func TestPoller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir() + "/rx"
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{Dir: dir, State: state}, n)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

@@ -29,7 +29,7 @@ func putBelow(t *testing.T, path, text string) {
 // their name and where they move to, and what lies elsewhere is not looked into.
 func TestSubFolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{most: 5}
+		n := &network{most: 5}
 		dir, outside := t.TempDir(), t.TempDir()
 		f, _ := folder(t, Config{State: state, Dir: dir, Apart: []string{filepath.Join(dir, "apart")}}, n)
 		put(t, filepath.Join(outside, "secret"), "no")
@@ -88,7 +88,7 @@ func TestSubFolders(t *testing.T) {
 func TestAFolderBecomesALink(t *testing.T) {
 	for _, size := range []int{10, smallFile + 1} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &taker{}
+			n := &network{}
 			f, _ := folder(t, Config{State: state}, n)
 			outside := filepath.Join(t.TempDir(), "outside")
 			putBelow(t, f.path("s/x"), strings.Repeat("x", size))
@@ -169,14 +169,14 @@ func TestEventsOfSubFolders(t *testing.T) {
 // TestDeepFolders: beyond a depth nothing is looked into, and that is said.
 func TestDeepFolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, j := folder(t, Config{State: state}, n)
 		deep := strings.Repeat("d/", maxDepth)
 		putBelow(t, f.path(deep+"x"), "deep")
 		putBelow(t, f.path(deep+"d/x"), "too deep")
 		_, stop := follow(t, f)
 		after(3 * time.Second)
-		if got := n.data(); !slices.Equal(got, []string{"deep"}) || j.Count("left alone: it lies too deep") != 1 {
+		if got := n.data(); !slices.Equal(got, []string{"deep"}) || j.Count("left alone", "it lies too deep") != 1 {
 			t.Errorf("took %q\n%s", got, j)
 		}
 		end(t, stop)

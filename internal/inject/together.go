@@ -12,34 +12,26 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-const (
-	// smallFile is the size, in bytes, up to which files are taken together: each
-	// alone would wait for the disk.
-	smallFile = 16 << 10
-	// maxTogether is how many are, and are open at a time.
-	maxTogether = 256
-)
-
 // A claimed is a file whose packet is on its way into the network.
 type claimed struct {
-	look look
+	stat stat
 	file *os.File
 	id   packet.ID
 	with []store.Record // are stored with it
 }
 
 // small tells whether a file is taken together with others.
-func (f *Folder) small(l look) bool {
+func (f *taker) small(l stat) bool {
 	return f.cfg.State != "" && l.size <= min(smallFile, f.cfg.InMemory)
 }
 
 // takeTogether takes small files that are due, in their order: their packets go to the
 // disk at a time, and then the files are moved. Its error ends the folder.
-func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
+func (f *taker) takeTogether(ctx context.Context, s *candidates) error {
 	inHand, end := f.inHand(ctx)
 	defer end()
 	batch := f.into.Batch()
-	to := &doneDirs{folder: f}
+	to := &doneDirs{by: f}
 	defer to.close()
 	var files []claimed
 	defer func() {
@@ -81,7 +73,7 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		case errors.Is(err, packet.ErrTooLarge), errors.Is(err, packet.ErrTooLong):
 			failed = f.refuse(s, l, refusal{err}) // the network takes others
 		default:
-			f.stays(l, err)
+			f.reportStays(l, err)
 			failed = fmt.Errorf("inject %s: %w", f.path(l.name), err)
 		}
 	}
@@ -92,9 +84,9 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 		taken, left = f.sort(ctx, batch, files)
 		for _, c := range left {
 			if errors.Is(err, errHeldUp) {
-				s.again(c.look)
+				s.again(c.stat)
 			} else {
-				f.stays(c.look, err)
+				f.reportStays(c.stat, err)
 			}
 		}
 		if !errors.Is(err, errHeldUp) && len(left) > 0 {
@@ -105,11 +97,11 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 	for _, c := range taken {
 		var away *ownDir
 		if f.memory == nil {
-			if away = to.of(s, c.look); away == nil {
+			if away = to.of(s, c.stat); away == nil {
 				continue // said; it comes again with the same id
 			}
 		}
-		if err := f.done(c.look, c.file, c.id, away); err != nil {
+		if err := f.done(c.stat, c.file, c.id, away); err != nil {
 			return err
 		}
 	}
@@ -119,20 +111,16 @@ func (f *Folder) takeTogether(ctx context.Context, s *settling) error {
 	return failed
 }
 
-// errHeldUp is a network that is full for so long that the files in hand are better given
-// back: those of them that are taken would lie there all that time.
-var errHeldUp = errors.New("the network is full")
-
 // heldUpTime is how long files in hand wait for the others of their batch.
 const heldUpTime = 5 * time.Second
 
 // put puts a packet into the batch; bounded, it gives up with errHeldUp.
-func (f *Folder) put(ctx context.Context, batch Batch, p packet.Packet, with []store.Record, bounded bool) error {
+func (f *taker) put(ctx context.Context, batch Batch, p packet.Packet, with []store.Record, bounded bool) error {
 	return atMost(ctx, bounded, func(ctx context.Context) error { return batch.Put(ctx, p, with...) })
 }
 
 // flush flushes the batch; bounded, it gives up with errHeldUp.
-func (f *Folder) flush(ctx context.Context, batch Batch, bounded bool) error {
+func (f *taker) flush(ctx context.Context, batch Batch, bounded bool) error {
 	return atMost(ctx, bounded, batch.Flush)
 }
 
@@ -151,13 +139,13 @@ func atMost(ctx context.Context, bounded bool, do func(context.Context) error) e
 }
 
 // sort tells which files are taken of a batch that was not flushed.
-func (f *Folder) sort(ctx context.Context, batch Batch, files []claimed) (taken, left []claimed) {
+func (f *taker) sort(ctx context.Context, batch Batch, files []claimed) (taken, left []claimed) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heldUpTime)
 	defer cancel()
 	for _, c := range files {
 		stored, err := batch.Stored(ctx, c.id)
 		if err != nil {
-			f.cfg.Log.Debug("looking whether a file was taken", "file", f.path(c.look.name), "error", err)
+			f.cfg.Log.Debug("whether a file was taken could not be asked", "file", f.path(c.stat.name), "error", err)
 		}
 		if stored {
 			taken = append(taken, c)
@@ -171,16 +159,16 @@ func (f *Folder) sort(ctx context.Context, batch Batch, files []claimed) (taken,
 // doneDirs are the folders where files that are taken move to, of which the last one is
 // open: mostly files that are taken together lie together.
 type doneDirs struct {
-	folder *Folder
-	sub    string
-	dir    *ownDir
+	by  *taker
+	sub string
+	dir *ownDir
 }
 
-// of is [Folder.ownFor].
-func (d *doneDirs) of(s *settling, l look) *ownDir {
+// of is [taker.ownFor].
+func (d *doneDirs) of(s *candidates, l stat) *ownDir {
 	if sub := folderOf(l.name); d.dir == nil || d.sub != sub {
 		d.close()
-		d.sub, d.dir = sub, d.folder.ownFor(s, l, doneDir)
+		d.sub, d.dir = sub, d.by.ownFor(s, l, doneDir)
 	}
 	return d.dir
 }
@@ -194,7 +182,7 @@ func (d *doneDirs) close() {
 
 // read claims a small file and makes its packet. Its error is errAway, errBusy, errKnown
 // or a refusal.
-func (f *Folder) read(ctx context.Context, l look) (c claimed, p packet.Packet, err error) {
+func (f *taker) read(ctx context.Context, l stat) (c claimed, p packet.Packet, err error) {
 	file, err := f.claim(l.name)
 	switch {
 	case errors.Is(err, errAway), errors.Is(err, errBusy):
@@ -204,16 +192,16 @@ func (f *Folder) read(ctx context.Context, l look) (c claimed, p packet.Packet, 
 	}
 	p.State = f.cfg.State
 	c = claimed{file: file}
-	if c.look, err = f.look(file, l.name); err == nil && c.look.size > smallFile {
+	if c.stat, err = f.examine(file, l.name); err == nil && c.stat.size > smallFile {
 		err = errBusy // it has grown
 	}
 	if err == nil {
 		named(&p, l.name)
-		p.ID, c.with, err = f.know(ctx, c.look, file)
+		p.ID, c.with, err = f.know(ctx, c.stat, file)
 	}
 	if err == nil {
 		var data []byte
-		data, err = io.ReadAll(&steady{file: file, look: c.look, written: f.written})
+		data, err = io.ReadAll(&steady{file: file, stat: c.stat, written: f.written})
 		p.Data = string(data)
 	}
 	if err != nil {
@@ -222,26 +210,4 @@ func (f *Folder) read(ctx context.Context, l look) (c claimed, p packet.Packet, 
 	}
 	c.id = p.ID
 	return c, p, nil
-}
-
-// inHand is what the files in hand live by: once ctx has ended it goes on for the time
-// of grace, so that they are not cut off without need.
-func (f *Folder) inHand(ctx context.Context) (inHand context.Context, end func()) {
-	inHand, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(f.cfg.Grace):
-			cancel()
-		case <-inHand.Done():
-		}
-	})
-	return inHand, func() {
-		stop()
-		cancel()
-	}
-}
-
-// stays says that a file was not taken.
-func (f *Folder) stays(l look, err error) {
-	f.cfg.Log.Warn("a file stays in the "+f.kind+", not taken; its packet will have the same id at the next start", "file", f.path(l.name), "err", err)
 }

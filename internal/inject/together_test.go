@@ -18,7 +18,7 @@ import (
 )
 
 // forgetful is a network whose batches are never safe.
-type forgetful struct{ taker }
+type forgetful struct{ network }
 
 func (n *forgetful) Batch() Batch { return lost{alone(n.Inject)} }
 
@@ -32,7 +32,7 @@ func (lost) Stored(context.Context, packet.ID) (bool, error) { return false, nil
 // large; what is not known to be safe stays.
 func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &taker{}
+		n := &network{}
 		f, _ := folder(t, Config{State: state}, n)
 		var want []string
 		then := time.Unix(1e9, 0)
@@ -71,7 +71,7 @@ func TestTogether(t *testing.T) {
 // A renamer is a network in which a new version takes the place of a file once its
 // packet is on its way.
 type renamer struct {
-	taker
+	network
 	over func()
 }
 
@@ -112,7 +112,7 @@ func TestRenamedOver(t *testing.T) {
 
 // A full network takes some packets, and has the others wait until they are withdrawn.
 type full struct {
-	taker
+	network
 	room atomic.Int64
 }
 

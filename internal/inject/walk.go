@@ -2,7 +2,6 @@ package inject
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -18,16 +17,16 @@ const (
 // A walk looks at what lies in a folder and its sub-folders. It holds the names that it
 // has read of each folder on its way down, and no more.
 type walk struct {
-	folder *Folder
-	ctx    context.Context
+	of  *finder
+	ctx context.Context
 	// visit is told of each file: whether it is one to take, or else why it is left
 	// alone, "" for what nobody expects to be taken. It returns whether to go on.
-	visit func(l look, ok bool, why string) bool
+	visit func(l stat, ok bool, why string) bool
 }
 
 // below looks at a sub-folder, "" for the folder itself.
 func (w *walk) below(sub string) error {
-	dir, err := w.folder.openBelow(sub)
+	dir, err := w.of.openBelow(sub)
 	if err != nil {
 		return err
 	}
@@ -37,12 +36,12 @@ func (w *walk) below(sub string) error {
 
 // dir looks at a folder that is open, and closes it. It tells whether to go on.
 func (w *walk) dir(dir *os.File, sub string, depth int) (more bool, err error) {
-	defer dir.Close()     // only read
-	w.folder.observe(sub) // first: what comes from here on is told
+	defer dir.Close() // only read
+	w.of.observe(sub) // first: what comes from here on is told
 	for {
 		names, err := dir.Readdirnames(namesAtOnce)
 		for _, name := range names {
-			if w.ctx.Err() != nil || !w.look(dir, path.Join(sub, name), depth) {
+			if w.ctx.Err() != nil || !w.one(dir, path.Join(sub, name), depth) {
 				return false, nil
 			}
 		}
@@ -56,8 +55,8 @@ func (w *walk) dir(dir *os.File, sub string, depth int) (more bool, err error) {
 }
 
 // look looks at what has the name, in a folder that is open. It tells whether to go on.
-func (w *walk) look(in *os.File, name string, depth int) bool {
-	l, ok, why := w.folder.judge(name)
+func (w *walk) one(in *os.File, name string, depth int) bool {
+	l, ok, why := w.of.judge(name)
 	if !l.mode.IsDir() {
 		return w.visit(l, ok, why)
 	}
@@ -78,15 +77,4 @@ func (w *walk) look(in *os.File, name string, depth int) bool {
 		return w.visit(l, false, "a folder cannot be looked into: "+reason(err).Error())
 	}
 	return true
-}
-
-// observe has the watcher, if there is one, tell what happens in a sub-folder.
-func (f *Folder) observe(sub string) {
-	if f.watcher == nil {
-		return
-	}
-	if err := f.watcher.add(sub); err != nil && !f.unwatched {
-		f.unwatched = true
-		f.cfg.Log.Warn(fmt.Sprintf("the system does not tell what happens in all sub-folders of the %s: new files are found there within %v", f.kind, lookEvery), "dir", f.cfg.Dir, "such as", sub, "err", err)
-	}
 }

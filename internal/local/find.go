@@ -10,16 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/recap/pumpkin/packet"
 )
 
 // ErrNone says that no such node runs on this machine for this user.
 var ErrNone = errors.New("no node runs here")
-
-// dialTime is how long a connection to a socket of this machine may take.
-const dialTime = 2 * time.Second
 
 // A Peer is a node of this user that runs on this machine.
 type Peer struct {
@@ -161,23 +157,6 @@ func living(ctx context.Context, dir string) ([]Peer, error) {
 	return live, nil
 }
 
-// Folder is where the nodes of the group meet under that name. It makes what is
-// missing of it.
-func Folder(group, meet string) (string, error) {
-	if err := checkFolder(group, meet); err != nil {
-		return "", err
-	}
-	return Dir(group, meet)
-}
-
-// checkFolder refuses what would lead to another folder.
-func checkFolder(group, meet string) error {
-	if err := packet.CheckName("group", group); err != nil {
-		return err
-	}
-	return packet.CheckName("folder where nodes meet", meet)
-}
-
 // Sockets lists the sockets in a [Folder], by the names of their nodes, whether
 // or not somebody listens on them.
 func Sockets(dir string) ([]Peer, error) {
@@ -194,22 +173,4 @@ func Sockets(dir string) ([]Peer, error) {
 		peers = append(peers, Peer{Node: name, Path: filepath.Join(dir, e.Name())})
 	}
 	return peers, nil
-}
-
-// dial connects to the socket at path and refuses another user's.
-func dial(ctx context.Context, path string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTime}
-	var conn net.Conn
-	err := shorten(path, func(short string) (err error) {
-		conn, err = d.DialContext(ctx, "unix", short)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPeer(conn.(*net.UnixConn)); err != nil {
-		conn.Close() // the refusal is the error that counts
-		return nil, err
-	}
-	return conn, nil
 }

@@ -25,7 +25,7 @@ func shorten(path string, use func(path string) error) error {
 	defer dir.Close() // nothing was written
 	short := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
 	if len(short) > maxPath {
-		return tooLong(path)
+		return tooLong(path, maxPath)
 	}
 	return use(short)
 }

@@ -10,7 +10,7 @@ const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 // shorten calls use with the path, if that fits into a socket's address.
 func shorten(path string, use func(path string) error) error {
 	if len(path) > maxPath {
-		return tooLong(path)
+		return tooLong(path, maxPath)
 	}
 	return use(path)
 }

@@ -97,39 +97,6 @@ const (
 	MaxValue = 1 << 20
 )
 
-// Check says what is wrong with a transaction, before anything of it is done.
-func (tx *Tx) Check() error {
-	for i := range tx.Append {
-		if err := tx.Append[i].check(); err != nil {
-			return fmt.Errorf("append to %s: %w", tx.Append[i].To, err)
-		}
-	}
-	for i := range tx.Put {
-		if err := tx.Put[i].Check(); err != nil {
-			return err
-		}
-		if n := len(tx.Put[i].Value); n > MaxValue {
-			return fmt.Errorf("a record of %d bytes in the table %s; at most %d are allowed", n, tx.Put[i].In, MaxValue)
-		}
-	}
-	for i := range tx.Delete {
-		if err := tx.Delete[i].Check(); err != nil {
-			return err
-		}
-	}
-	for _, r := range tx.Remove {
-		if err := r.At.Check(); err != nil {
-			return fmt.Errorf("remove frame %d: %w", r.Number, err)
-		}
-	}
-	for _, q := range tx.Clear {
-		if err := q.Check(); err != nil {
-			return fmt.Errorf("clear: %w", err)
-		}
-	}
-	return nil
-}
-
 // Check says what is wrong with a key.
 func (k Key) Check() error {
 	if err := k.In.Check(); err != nil {
@@ -145,23 +112,6 @@ func (k Key) Check() error {
 func (t Table) Check() error {
 	if len(t) < 1 || len(t) > MaxTable || strings.Trim(string(t), "abcdefghijklmnopqrstuvwxyz") != "" {
 		return fmt.Errorf("table %q: expected 1 to %d lower-case letters", string(t), MaxTable)
-	}
-	return nil
-}
-
-func (a *Append) check() error {
-	if err := a.To.Check(); err != nil {
-		return err
-	}
-	switch {
-	case a.Packets < 1 || a.Packets > MaxPackets:
-		return fmt.Errorf("a frame of %d packets; expected 1 to %d", a.Packets, MaxPackets)
-	case len(a.Data) == 0 || len(a.Data) > MaxFrame:
-		return fmt.Errorf("a frame of %d bytes; expected 1 to %d", len(a.Data), MaxFrame)
-	case a.After < 0 || a.After > MaxDelay:
-		return fmt.Errorf("a frame that is delayed for %v; expected 0 to %v", a.After, MaxDelay)
-	case len(a.Blobs) > a.Packets:
-		return fmt.Errorf("a frame of %d packets names %d pieces of large data; each packet has one at most", a.Packets, len(a.Blobs))
 	}
 	return nil
 }

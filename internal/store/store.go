@@ -16,7 +16,7 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// A Store keeps frames in queues and records in tables. It is safe for
+// A Store has frames in queues and records in tables. It is safe for
 // concurrent use.
 //
 // Invariant: a frame that was appended is delayed, free, leased, or
@@ -69,52 +69,6 @@ type Store interface {
 	Close() error
 }
 
-// A Tx is a transaction: what changes together. A store that is not atomic
-// does it in the order of these fields, and what Durable says after each, so
-// that a transaction which was cut off repeats and loses nothing.
-type Tx struct {
-	// Append puts frames at the ends of queues, in this order.
-	Append []Append
-	// Put writes records, Delete removes them. No key stands in both.
-	Put    []Record
-	Delete []Key
-	// Ack ends leases of this store and their frames.
-	Ack []Lease
-	// Remove takes frames out, whether they are leased or not. It is no
-	// error if there is none.
-	Remove []Ref
-	// Clear takes all frames out of queues that nobody pulls from.
-	Clear []Queue
-	// Durable has Commit wait for the disk: somebody outside will be told of it. It
-	// waits for what was committed before, too, so that a Tx which is only durable
-	// does that for a run of others.
-	Durable bool
-}
-
-// An Append puts one frame into one queue.
-type Append struct {
-	To Queue
-	Frame
-}
-
-// A Frame is what is appended.
-type Frame struct {
-	Data []byte
-	// Packets is how many packets the frame holds, 1 to [MaxPackets]; it is
-	// what [Count] adds up.
-	Packets int
-	// Rank says how far into the reserve the frame may go.
-	Rank Rank
-	// After is how long the frame is delayed: until then nobody can lease it.
-	// It is at most [MaxDelay].
-	After time.Duration
-	// Blobs is the large data that the frame names; see [Blobs].
-	Blobs []packet.Sum
-}
-
-// MaxDelay is the longest that a frame can be delayed.
-const MaxDelay = 30 * 24 * time.Hour
-
 // A Hurrier is a store that lets delayed frames go before their time.
 type Hurrier interface {
 	// Hurry has delayed frames of a queue be free now, those of whose data which says so,
@@ -134,54 +88,6 @@ type Shared interface {
 	// waits until the next may go on; it may be called more than once.
 	Exclusive(ctx context.Context, name string) (held context.Context, release func(), err error)
 }
-
-// A Lease is one frame that its holder alone works on. The store renews it for
-// as long as the process lives and it was neither acknowledged nor released;
-// when the process dies, the frame is free again within [MaxLapse]. It is safe
-// for concurrent use.
-type Lease interface {
-	// Data is the frame. Nobody changes it after the pull, nor may the holder:
-	// it may be the store's only copy. It stays valid when the lease ends.
-	Data() []byte
-	// Number is the frame's number in its queue: unique there, for ever, and
-	// in the order of the appends.
-	Number() uint64
-	// Deliveries counts how often the frame was leased, this time included. Of
-	// leases by processes that have died a store may count only those whose
-	// holders had begun to work on the frame, and one more for all others.
-	Deliveries() int
-	// Ack ends the lease and the frame, as a transaction of its own. It does
-	// not wait for the disk: after a crash the frame may come again.
-	Ack() error
-	// Release gives the frame back. It can be leased again after the delay.
-	// It does nothing to a lease that has ended.
-	Release(after time.Duration) error
-}
-
-// MaxLapse is how long after its holder's death a frame can be leased again.
-const MaxLapse = 10 * time.Second
-
-// The bounds of a frame. A packet whose data exceeds [MaxInline] is stored by
-// reference, so that one packet always fits.
-const (
-	MaxPackets = 256
-	MaxBytes   = 512 << 10 // packets are added to a frame while it is below
-	MaxInline  = 256 << 10
-	// MaxFrame is the most bytes that one frame may have.
-	MaxFrame = 1 << 20
-)
-
-// A Rank says whose room a frame may take.
-type Rank uint8
-
-const (
-	// Root frames come from outside. They are refused when the store's size
-	// is reached.
-	Root Rank = iota
-	// Descendant frames are what runs gave, errors and moves. They may use
-	// the reserve too, because they are what empties the store.
-	Descendant
-)
 
 // A Stored is one frame that was looked at.
 type Stored struct {

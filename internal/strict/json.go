@@ -18,31 +18,6 @@ const (
 	MaxValues = 100_000 // values in all
 )
 
-// An Error is what is wrong with a text, and where.
-type Error struct {
-	Line int // counted from 1
-	Msg  string
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
-
-// A Value is one JSON value and where it stands.
-type Value struct {
-	// Name is the way to the value, for errors: parameters[0].state. It is
-	// "" for the outermost.
-	Name string
-	// Line is where the value begins, counted from 1.
-	Line int
-
-	data any // nil, bool, json.Number, string, []Value or []Field
-}
-
-// A Field is one member of an object, in the order of the text.
-type Field struct {
-	Key   string
-	Value Value
-}
-
 // Parse reads one JSON value. Beyond what JSON itself asks, it refuses an
 // object that names a key twice, bytes that are not UTF-8, half a surrogate
 // pair (both of which would be read as something else without a word), and

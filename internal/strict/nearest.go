@@ -12,9 +12,9 @@ const maxWord = 256
 
 // Nearest is the known name that word is most likely a slip of the pen for:
 // the one with the fewest letters inserted, dropped or exchanged, if they are
-// no more than a third; two neighbours in the wrong order count as one. Upper and lower case are the same to it, and so is
-// what both have in common up to a colon, which says nothing of how near they
-// are. Of equally near names it is the first.
+// no more than a third; two neighbours in the wrong order count as one. Upper and lower case are
+// the same to it, and so is what both have in common up to a colon, which says nothing of how near
+// they are. Of equally near names it is the first.
 func Nearest(word string, known []string) (string, bool) {
 	if len(word) > maxWord {
 		return "", false

@@ -207,3 +207,28 @@ func clip(s string) string {
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
+
+// An Error is what is wrong with a text, and where.
+type Error struct {
+	Line int // counted from 1
+	Msg  string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
+
+// A Value is one JSON value and where it stands.
+type Value struct {
+	// Name is the way to the value, for errors: parameters[0].state. It is
+	// "" for the outermost.
+	Name string
+	// Line is where the value begins, counted from 1.
+	Line int
+
+	data any // nil, bool, json.Number, string, []Value or []Field
+}
+
+// A Field is one member of an object, in the order of the text.
+type Field struct {
+	Key   string
+	Value Value
+}

@@ -12,23 +12,59 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
+// module is what the paths of its packages begin with.
+const module = "github.com/recap/pumpkin"
+
+// unfinished are the folders whose files still refer to each other in a circle.
+var unfinished = []string{
+	"internal/cli",
+	"internal/mesh/beacon",
+	"internal/mesh/circle",
+	"internal/mesh/hub",
+	"internal/mesh/key",
+	"internal/mesh/link",
+	"internal/runner/python",
+	"internal/runner/supervise",
+	"internal/runner/worker",
+	"internal/runner/worker/wire",
+}
+
 // TestNoCircles: the files of a folder point one way, so that each can be read with nothing
 // but those below it.
 func TestNoCircles(t *testing.T) {
-	for _, path := range []string{
-		"internal/node", "internal/api", "internal/api/sum", "internal/web", "internal/web/front", "internal/web/metrics", "internal/cli/top",
-	} {
-		cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports}
-		loaded, err := packages.Load(cfg, "github.com/recap/pumpkin/"+path)
-		if err != nil || len(loaded) != 1 || len(loaded[0].Errors) > 0 {
-			t.Fatalf("%s: %d packages, %v", path, len(loaded), err)
+	cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax |
+		packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports}
+	loaded, err := packages.Load(cfg, module+"/...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]bool{}
+	for _, p := range loaded {
+		path := strings.TrimPrefix(strings.TrimPrefix(p.PkgPath, module), "/")
+		if path == "" {
+			path = "."
 		}
-		arrows := arrowsOf(loaded[0])
-		if len(arrows) == 0 {
-			t.Fatalf("no file of %s points to another; they were not read", path)
+		if strings.HasPrefix(path, "tests/") {
+			continue // these are a module of their own
 		}
-		for _, circle := range circles(arrows) {
+		if len(p.Errors) > 0 {
+			t.Fatalf("%s: %v", path, p.Errors)
+		}
+		read[path] = true
+		found := circles(arrowsOf(p))
+		if slices.Contains(unfinished, path) {
+			if len(found) == 0 {
+				t.Errorf("%s has no circle any more: take it out of the list", path)
+			}
+			continue
+		}
+		for _, circle := range found {
 			t.Errorf("%s: these files refer to each other: %s", path, strings.Join(circle, ", "))
+		}
+	}
+	for _, path := range append([]string{".", "internal/node"}, unfinished...) {
+		if !read[path] {
+			t.Errorf("%s was not read", path)
 		}
 	}
 }
@@ -83,16 +119,16 @@ func circles(arrows map[string]map[string]bool) (out [][]string) {
 			}
 		}
 	}
-	told := map[string]bool{}
+	listed := map[string]bool{}
 	for _, from := range slices.Sorted(maps.Keys(reach)) {
-		if !reach[from][from] || told[from] {
+		if !reach[from][from] || listed[from] {
 			continue
 		}
 		var circle []string
 		for _, to := range slices.Sorted(maps.Keys(reach[from])) {
 			if reach[to][from] {
 				circle = append(circle, to)
-				told[to] = true
+				listed[to] = true
 			}
 		}
 		out = append(out, circle)

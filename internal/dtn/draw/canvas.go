@@ -2,6 +2,7 @@ package draw
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // The sides of a cell that a line touches.
@@ -152,3 +153,5 @@ func (c *canvas) lines() []string {
 	}
 	return out
 }
+
+func columns(s string) int { return utf8.RuneCountInString(s) }

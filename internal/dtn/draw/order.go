@@ -27,7 +27,7 @@ func (l *layout) arrange() {
 			if !forward {
 				at = len(l.layers) - 1 - i
 			}
-			l.settle(l.layers[at], forward, place)
+			l.sortLayer(l.layers[at], forward, place)
 		}
 		if count := l.crossings(place); count < least {
 			best, least = l.copyOrder(), count
@@ -44,8 +44,8 @@ func (l *layout) copyOrder() [][]int {
 	return layers
 }
 
-// settle sorts one layer by where its items' neighbours are.
-func (l *layout) settle(layer []int, forward bool, place []int) {
+// sortLayer sorts one layer by where its items' neighbours are.
+func (l *layout) sortLayer(layer []int, forward bool, place []int) {
 	middle := make(map[int]float64, len(layer))
 	for i, at := range layer {
 		joints := l.items[at].next

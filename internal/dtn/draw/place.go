@@ -114,7 +114,7 @@ func (l *layout) pull(layer []int, before, after bool) {
 			offset += l.apart(layer[i-1], at)
 		}
 		offsets[i] = offset
-		want, weight := l.wish(at, before, after)
+		want, weight := l.wanted(at, before, after)
 		b := block{sum: (want - float64(offset)) * weight, weight: weight, count: 1}
 		for len(blocks) > 0 {
 			last := blocks[len(blocks)-1]
@@ -144,9 +144,9 @@ const (
 	failureWeight = 0.05
 )
 
-// wish is where an item's neighbours, those before it, those after it or all
+// wanted is where an item's neighbours, those before it, those after it or all
 // of them, want it, and how much that counts.
-func (l *layout) wish(at int, before, after bool) (pos, weight float64) {
+func (l *layout) wanted(at int, before, after bool) (pos, weight float64) {
 	it := &l.items[at]
 	sum := 0.0
 	pull := func(net, other, from, to int) {

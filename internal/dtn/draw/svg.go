@@ -91,7 +91,7 @@ type svg struct {
 
 func (s *svg) part(g *graph) {
 	s.top = s.height + svgMargin
-	l, ok := lay(g, svgMetrics())
+	l, ok := newLayout(g, svgMetrics())
 	if !ok {
 		s.list(g)
 		return

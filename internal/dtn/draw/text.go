@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/recap/pumpkin/internal/dtn"
 )
@@ -58,13 +57,13 @@ func toASCII(line string, ascii bool) string {
 
 // drawPart draws one connected part in the first form that fits.
 func drawPart(g *graph, width int, ascii bool) []string {
-	if l, ok := lay(g, rightward()); ok && l.length <= width {
+	if l, ok := newLayout(g, rightward()); ok && l.length <= width {
 		return drawLayout(l, false, ascii).lines()
 	}
 	// How much of a layer's room its lines will take is known only
 	// afterwards: try again with less.
 	for most := width; most >= width/4; most -= width / 8 {
-		if l, ok := lay(g, downward(most, width)); ok && l.breadth <= width {
+		if l, ok := newLayout(g, downward(most, width)); ok && l.breadth <= width {
 			return drawLayout(l, true, ascii).lines()
 		}
 	}
@@ -114,8 +113,6 @@ func downward(most, limit int) metrics {
 		most: most, limit: limit,
 	}
 }
-
-func columns(s string) int { return utf8.RuneCountInString(s) }
 
 // A pen draws a layout on a canvas, whichever way its main axis goes.
 type pen struct {

@@ -28,7 +28,7 @@ func TestDrawingsSayWhatIsSo(t *testing.T) {
 				}
 				checkDrawing(t, &g, metrics, down)
 			}
-			if _, ok := lay(&g, svgMetrics()); !ok {
+			if _, ok := newLayout(&g, svgMetrics()); !ok {
 				t.Fatal("no layout for SVG")
 			}
 		}
@@ -36,7 +36,7 @@ func TestDrawingsSayWhatIsSo(t *testing.T) {
 }
 
 func checkDrawing(t *rapid.T, g *graph, m metrics, down bool) {
-	l, ok := lay(g, m)
+	l, ok := newLayout(g, m)
 	if !ok {
 		t.Fatalf("no layout (down: %t)", down)
 	}

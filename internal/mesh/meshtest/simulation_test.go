@@ -180,7 +180,7 @@ func TestFullMesh(t *testing.T) {
 			// with other work, on which connections are missed and met again.
 			for i := range n {
 				w.node(i)
-				testenv.Eventually(t, 2*time.Minute, "the new node and all others have met", func() bool {
+				testenv.Eventually(t, 5*time.Minute, "the new node and all others have met", func() bool {
 					for _, h := range w.hosts {
 						if len(h.Peers()) != i {
 							return false
@@ -209,6 +209,6 @@ func TestThousand(t *testing.T) {
 	for i := range n {
 		w.light(i + 1)
 	}
-	testenv.Eventually(t, 2*time.Minute, "the node has met everybody", func() bool { return len(w.hosts[0].Peers()) == n })
+	testenv.Eventually(t, 5*time.Minute, "the node has met everybody", func() bool { return len(w.hosts[0].Peers()) == n })
 	w.report(2, began)
 }

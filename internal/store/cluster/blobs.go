@@ -18,7 +18,7 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// Blobs keep large data in the cluster's object store, for all nodes of the
+// Blobs store large data in the cluster's object store, for all nodes of the
 // group.
 //
 // No node knows who else needs a blob, so none is removed because somebody lets
@@ -33,11 +33,10 @@ import (
 // frame names is therefore never removed; what none names any more lies there
 // for about the grace.
 type Blobs struct {
-	s       *Store
+	s       *locks
 	grace   time.Duration
 	index   jetstream.KeyValue
-	objects jetstream.ObjectStore
-	bucket  string
+	objects objectStore
 
 	mu   sync.Mutex
 	used map[packet.Sum]time.Time // when its entry was last renewed from here
@@ -55,40 +54,38 @@ type entry struct {
 	Size   int64  `json:"size"`
 }
 
-// errNoBlob is large data that the store does not have.
-var errNoBlob = errors.New("the store does not have it")
-
-// openBlobs opens the large data of the group.
-func (s *Store) openBlobs(ctx context.Context) error {
-	b := &Blobs{s: s, grace: s.cfg.Grace, used: map[packet.Sum]time.Time{}, bucket: "pmk_" + s.cfg.Group + "_data"}
+// newBlobs are the large data of the group; open opens them.
+func newBlobs(s *locks) *Blobs {
+	b := &Blobs{s: s, grace: s.cfg.Grace, used: map[packet.Sum]time.Time{}}
+	b.objects.link, b.objects.bucket = &s.link, "pmk_"+s.cfg.Group+"_data"
 	if b.grace <= 0 {
 		b.grace = defaultGrace
 	}
-	s.blobs = b
-	var err error
+	return b
+}
+
+func (b *Blobs) open(ctx context.Context) (err error) {
+	s, o := b.s, &b.objects
 	if b.index, err = s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_large"}); err != nil {
 		return err
 	}
-	b.objects, err = s.js.ObjectStore(ctx, b.bucket)
+	o.kv, err = s.js.ObjectStore(ctx, o.bucket)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
 		return err
 	}
 	err = s.withReplicas(func(replicas int) error {
-		b.objects, err = s.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: b.bucket, Replicas: replicas})
+		o.kv, err = s.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: o.bucket, Replicas: replicas})
 		return err
 	})
 	if errors.Is(err, jetstream.ErrBucketExists) { // another node made it
-		b.objects, err = s.js.ObjectStore(ctx, b.bucket)
+		o.kv, err = s.js.ObjectStore(ctx, o.bucket)
 	}
 	return err
 }
 
-// Blobs are the large data of the group. They end with the store.
-func (s *Store) Blobs() *Blobs { return s.blobs }
-
 // Put stores what r gives, at most limit bytes. See [store.Blobs].
 func (b *Blobs) Put(ctx context.Context, r io.Reader, limit int64) (packet.Blob, error) {
-	u := upload{b: b, object: nuid.Next()}
+	u := upload{to: &b.objects, object: nuid.Next()}
 	blob, err := u.run(ctx, r, limit)
 	if err != nil {
 		u.discard()
@@ -171,7 +168,7 @@ func (b *Blobs) renew(ctx context.Context, sum packet.Sum) error {
 func (b *Blobs) named(ctx context.Context, sums []packet.Sum) error {
 	for _, sum := range sums {
 		if err := b.touch(ctx, sum); err != nil && !errors.Is(err, errNoBlob) {
-			return b.s.asked(ctx, err)
+			return b.s.unanswered(ctx, err)
 		}
 	}
 	return nil
@@ -219,14 +216,14 @@ func (b *Blobs) note(sum packet.Sum) {
 // Open reads a blob from the cluster into a file that has no name and is gone
 // when it is closed. See [store.Blobs].
 func (b *Blobs) Open(blob packet.Blob) (*os.File, error) {
-	file, err := b.open(b.s.ctx, blob)
+	file, err := b.openFile(b.s.ctx, blob)
 	if err != nil {
 		return nil, fmt.Errorf("large data %x: %w", blob.Sum[:8], err)
 	}
 	return file, nil
 }
 
-func (b *Blobs) open(ctx context.Context, blob packet.Blob) (*os.File, error) {
+func (b *Blobs) openFile(ctx context.Context, blob packet.Blob) (*os.File, error) {
 	if err := b.touch(ctx, blob.Sum); err != nil {
 		return nil, err
 	}
@@ -255,7 +252,7 @@ func (b *Blobs) open(ctx context.Context, blob packet.Blob) (*os.File, error) {
 // that goes meanwhile is no reason to fail: another has the object too.
 func (b *Blobs) fetch(ctx context.Context, e entry, blob packet.Blob, file *os.File) error {
 	for try := 1; ; try++ {
-		err := b.download(ctx, e, blob, file)
+		err := b.objects.download(ctx, e.Object, blob, file)
 		_, back := file.Seek(0, io.SeekStart)
 		if back != nil {
 			return errors.Join(err, back)

@@ -121,11 +121,11 @@ func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 // objects counts what has chunks in the bucket, described or not.
 func objects(t *testing.T, b *Blobs) int {
 	t.Helper()
-	stream, err := b.s.js.Stream(t.Context(), "OBJ_"+b.bucket)
+	stream, err := b.s.js.Stream(t.Context(), "OBJ_"+b.objects.bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(subjectsOf(t, stream, "$O."+b.bucket+".M.>"))
+	return len(subjectsOf(t, stream, "$O."+b.objects.bucket+".M.>"))
 }
 
 // TestBlobMemory puts more than memory should hold at a time.
@@ -202,7 +202,7 @@ func TestCollect(t *testing.T) {
 	}
 	unnamed := put(3)
 	// A node that died while it put something.
-	if _, err := one.js.Publish(t.Context(), "$O."+one.Blobs().bucket+".C.stray", []byte("x")); err != nil {
+	if _, err := one.js.Publish(t.Context(), "$O."+one.Blobs().objects.bucket+".C.stray", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	gone := func(blob packet.Blob) bool {
@@ -213,11 +213,11 @@ func TestCollect(t *testing.T) {
 		return err != nil
 	}
 	testenv.Eventually(t, 20*time.Second, "what no frame names is gone, and the chunk of nothing", func() bool {
-		stream, err := one.js.Stream(t.Context(), "OBJ_"+one.Blobs().bucket)
+		stream, err := one.js.Stream(t.Context(), "OBJ_"+one.Blobs().objects.bucket)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return gone(unnamed) && len(subjectsOf(t, stream, "$O."+one.Blobs().bucket+".C.>")) == 2
+		return gone(unnamed) && len(subjectsOf(t, stream, "$O."+one.Blobs().objects.bucket+".C.>")) == 2
 	})
 	for _, blob := range []packet.Blob{named, leased} {
 		if got := readBlob(t, two.Blobs(), blob); len(got) != chunk+1 {

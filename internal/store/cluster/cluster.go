@@ -20,84 +20,24 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/packet"
 )
 
-// Config says how to reach the cluster, and what to do there.
-type Config struct {
-	// URLs are servers of the cluster: nats://host:4222, also with user and
-	// password, or tls://. One that answers is enough; it names the others.
-	URLs []string
-	// Creds is the file with a user's credentials, as nsc writes it. "" is none.
-	Creds string
-	// TLS says how the servers are known, and how this node is.
-	TLS TLS
-	// Group is whose packets these are. "" means "default".
-	Group string
-	// Size bounds the bytes of the frames of all nodes that roots may take; 0
-	// is no bound but the cluster's own limits. Each node counts once a second,
-	// so several that append at once can exceed it by what they do meanwhile.
-	Size int64
-	// Reserve is what descendants may take beyond that. 0 is a fifth of Size,
-	// and at least 1 GiB.
-	Reserve int64
-	// Log gets what happens to the connection. nil is no log.
-	Log *slog.Logger
-	// Grace is how long large data stays that nobody has used. 0 means an
-	// hour. All nodes of a group have to have the same.
-	Grace time.Duration
-}
-
-// TLS names files in PEM form. Without any, servers of tls:// addresses are
-// checked against the system's authorities.
-type TLS struct {
-	CA        string // the authority of the servers
-	Cert, Key string // this node's certificate, for servers that ask for one
-}
-
-// A Store keeps frames in a cluster. It is safe for concurrent use.
+// A Store has its frames in a cluster. It is safe for concurrent use.
+//
+// It consists of layers, each of which holds the one below and knows nothing of those above: the
+// connection, the replicas, the queues, the counter of what lies there, what is leased, the locks,
+// the tables, and what does transactions over these and large data.
 type Store struct {
-	cfg  Config
-	log  *slog.Logger
-	nc   *nats.Conn
-	js   jetstream.JetStream
-	room *room
+	committer
 
-	ctx    context.Context // ends with Close
-	stop   context.CancelFunc
-	wg     sync.WaitGroup // the goroutines that end with ctx
-	strays sync.WaitGroup // the subscriptions that are drained
-
-	wanted atomic.Int32 // replicas of a stream that is made
-	least  atomic.Int32 // the fewest that a stream of the group has
-	acks   atomic.Uint64
-
-	mu      sync.Mutex
-	closed  bool
-	down    error         // why nothing can be stored
-	misses  int           // how many counts in a row have failed
-	denied  error         // what the server last said this user may not do
-	refused func()        // ends what waits for that while the store is opened
-	changed chan struct{} // closed when a queue was made, or the connection is another
-	queues  map[store.Queue]*queue
-	leases  leases
-	ackTo   string // where acknowledgements are confirmed
-
+	wg      sync.WaitGroup // the goroutines that end with ctx
 	closing sync.Once
-
-	locks jetstream.KeyValue
-	blobs *Blobs
-
-	records      jetstream.Stream
-	recordPrefix string // of the subjects in it
-	clock        atomic.Pointer[clock]
 }
 
 var (
@@ -108,10 +48,12 @@ var (
 // maxReplicas is how many servers have each frame, where there are as many.
 const maxReplicas = 3
 
-// Open connects to the cluster and sees that it can keep packets. Its errors
+// Open connects to the cluster and sees that it can store packets. Its errors
 // name the server and what to do.
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
-	s := &Store{cfg: cfg, log: cfg.Log, changed: make(chan struct{}), queues: map[store.Queue]*queue{}}
+	s := &Store{}
+	s.cfg, s.log, s.changed, s.reached = cfg, cfg.Log, make(chan struct{}), s.resend
+	s.byName = map[store.Queue]*queue{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -122,9 +64,10 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	s.leases.init()
-	s.room = newRoom(s.cfg.Size, s.cfg.Reserve)
+	s.space = newSpace(s.cfg.Size, s.cfg.Reserve)
 	s.wanted.Store(maxReplicas)
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.blobs = newBlobs(&s.locks)
 	if err := s.connect(ctx); err != nil {
 		s.stop()
 		return nil, err
@@ -153,7 +96,7 @@ func (s *Store) begin(ctx context.Context) error {
 	s.mu.Lock()
 	s.refused = cancel
 	s.mu.Unlock()
-	for _, step := range []func(context.Context) error{s.askJetStream, s.openLocks, s.openBlobs, s.openRecords, s.probe} {
+	for _, step := range []func(context.Context) error{s.askJetStream, s.openLocks, s.blobs.open, s.openRecords, s.probe} {
 		if err := s.answered(ctx, step); err != nil {
 			return s.explain(err)
 		}
@@ -213,6 +156,9 @@ func (s *Store) At() string { return s.where() }
 // than this node would.
 func (s *Store) Replicas() int { return int(s.least.Load()) }
 
+// Blobs are the large data of the group. They end with the store.
+func (s *Store) Blobs() *Blobs { return s.blobs }
+
 // Promise is what the store holds to. With less than two replicas, the power cut
 // of the one server is covered by its own setting only.
 func (s *Store) Promise() store.Promise {
@@ -224,7 +170,7 @@ func (s *Store) Promise() store.Promise {
 func (s *Store) State() store.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return store.State{Used: s.room.amount(), Size: s.room.size, Reserve: s.room.reserve, Err: s.down}
+	return store.State{Used: s.space.amount(), Size: s.space.size, Reserve: s.space.reserve, Err: s.down}
 }
 
 // Close gives all leases back, waits for what was acknowledged, and ends the
@@ -249,33 +195,4 @@ func (s *Store) Close() error {
 		s.nc.Close()
 	})
 	return err
-}
-
-// closeWait is how long Close waits for the cluster.
-const closeWait = 5 * time.Second
-
-// announce wakes whoever waits for a queue or for the connection.
-func (s *Store) announce() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
-// current is a channel that is closed when another look is worth it, and an
-// error once the store is closed.
-func (s *Store) current() (<-chan struct{}, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, store.ErrClosed
-	}
-	return s.changed, nil
-}
-
-// within is a context that ends with the store as well, and after d.
-func (s *Store) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
 }

@@ -38,7 +38,7 @@ func (b *Blobs) collect() {
 		}
 		removed, err := b.collectOnce(held)
 		if held.Err() == nil && err != nil {
-			b.s.log.Warn("looking for large data that no packet needs any more: it stays", "error", err)
+			b.s.log.Warn("large data that no packet needs could not be looked for, and stays", "error", err)
 		}
 		if removed > 0 {
 			b.s.log.Debug("large data that no packet needs any more was removed", "blobs", removed)
@@ -78,7 +78,7 @@ func (b *Blobs) collectOnce(ctx context.Context) (removed int, err error) {
 	if err := b.orphans(ctx, long); err != nil {
 		return removed, err
 	}
-	// What the index keeps of entries that were removed.
+	// What the index has of entries that were removed.
 	return removed, b.index.PurgeDeletes(ctx, jetstream.DeleteMarkersOlderThan(b.grace))
 }
 
@@ -136,7 +136,7 @@ func (b *Blobs) unused(ctx context.Context, then time.Time) (map[packet.Sum]jets
 // one queue to another meanwhile is appended, and that renews what it names, so
 // it does not matter where it is seen.
 func (b *Blobs) spare(ctx context.Context, old map[packet.Sum]jetstream.KeyValueEntry) error {
-	streams, err := b.s.streams(ctx)
+	streams, err := b.s.listStreams(ctx)
 	if err != nil {
 		return err
 	}
@@ -193,17 +193,17 @@ func (b *Blobs) remove(ctx context.Context, kv jetstream.KeyValueEntry) (bool, e
 	if err != nil {
 		return false, err
 	}
-	return true, b.purge(calls, e.Object)
+	return true, b.objects.purge(calls, e.Object)
 }
 
 // orphans deletes objects, and chunks of objects, that are older than then and
 // that the index does not name: they are left of a node that died on the way.
 func (b *Blobs) orphans(ctx context.Context, then time.Time) error {
-	stream, err := b.s.js.Stream(ctx, "OBJ_"+b.bucket)
+	stream, err := b.s.js.Stream(ctx, "OBJ_"+b.objects.bucket)
 	if err != nil {
 		return err
 	}
-	prefix := b.chunksOf("")
+	prefix := b.objects.chunksOf("")
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (b *Blobs) orphans(ctx context.Context, then time.Time) error {
 			continue
 		}
 		if err == nil {
-			err = b.purge(ctx, object)
+			err = b.objects.purge(ctx, object)
 		}
 		if err != nil {
 			return err

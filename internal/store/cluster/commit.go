@@ -2,43 +2,33 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/recap/pumpkin/internal/store"
 )
 
-// A commit is one transaction at work. The cluster has none, so its steps are
-// done one after the other: what was cut off is repeated as a whole and loses
-// nothing, since a frame is acknowledged last.
-type commit struct {
-	s   *Store
-	ctx context.Context
-	tx  *store.Tx
-	// done says that something of it was done, or may have been. Then the
-	// caller is not waited for any more, but the cluster.
-	done atomic.Bool
+// A committer does transactions.
+type committer struct {
+	tables
+	blobs *Blobs
 }
 
 // Commit does the steps of tx in their order, and stops at the first error. See
 // [store.Store]. Every step is confirmed by a quorum before the next begins; of
 // acknowledgements only a durable transaction waits for that.
-func (s *Store) Commit(ctx context.Context, tx *store.Tx) error {
-	c := &commit{s: s, ctx: ctx, tx: tx}
+func (s *committer) Commit(ctx context.Context, tx *store.Tx) error {
+	c := &commit{s: &s.tables, blobs: s.blobs, ctx: ctx, tx: tx}
 	if err := c.check(); err != nil {
 		return err
 	}
-	taken, err := c.takeRoom()
+	taken, err := c.reserve()
 	if err != nil {
 		return err
 	}
-	// The first step is the only one that uses the room.
+	// The first step is the only one that uses the space.
 	err = c.append()
-	s.room.finished(taken, err == nil)
+	s.space.finished(taken, err == nil)
 	for _, step := range []func() error{c.putRecords, c.acknowledge, c.remove, c.clear} {
 		if err != nil {
 			break
@@ -74,11 +64,11 @@ func (c *commit) check() error {
 	return c.checkLeases()
 }
 
-// checkLeases says which lease has ended. The store's lock is held.
+// checkLeases says which lease has ended. The lock is held.
 func (c *commit) checkLeases() error {
 	for _, l := range c.tx.Ack {
 		own, ok := l.(*lease)
-		if !ok || own.s != c.s {
+		if !ok || own.s != &c.s.holder {
 			return fmt.Errorf("acknowledge a frame: a lease of another store (%T)", l)
 		}
 		if own.over {
@@ -88,13 +78,13 @@ func (c *commit) checkLeases() error {
 	return nil
 }
 
-// takeRoom reserves room for all frames together, and renews the large data that
+// reserve reserves space for all frames together, and renews the large data that
 // they name.
-func (c *commit) takeRoom() (taken int64, err error) {
+func (c *commit) reserve() (taken int64, err error) {
 	var roots, all int64
 	for i := range c.tx.Append {
 		a := &c.tx.Append[i]
-		if err := c.s.blobs.named(c.ctx, a.Blobs); err != nil {
+		if err := c.blobs.named(c.ctx, a.Blobs); err != nil {
 			return 0, fmt.Errorf("append to %s: %w", a.To, err)
 		}
 		all += int64(len(a.Data))
@@ -105,7 +95,7 @@ func (c *commit) takeRoom() (taken int64, err error) {
 	if all == 0 {
 		return 0, nil
 	}
-	if err := c.s.take(c.ctx, roots, all); err != nil {
+	if err := c.s.reserveSpace(c.ctx, roots, all); err != nil {
 		return 0, fmt.Errorf("append to %s: %w", c.tx.Append[0].To, err)
 	}
 	return all, nil
@@ -164,36 +154,9 @@ func (c *commit) remove() error {
 			l.end() // whatever its holder says of it now has no meaning
 		}
 		c.s.mu.Unlock()
-		c.s.room.doubt()
+		c.s.space.doubt()
 	}
 	return nil
-}
-
-// remove deletes a frame; it is no error if there is none.
-func (s *Store) remove(ctx context.Context, q *queue, number uint64) error {
-	stream, err := s.js.Stream(ctx, q.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	// What is not there is known before: the server says so in too many ways.
-	_, err = stream.GetMsg(ctx, number)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	failed := stream.DeleteMsg(ctx, number)
-	if failed == nil {
-		return nil
-	}
-	if _, err := stream.GetMsg(ctx, number); errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // another was faster
-	}
-	return failed
 }
 
 // clear deletes the streams of queues.
@@ -204,10 +167,10 @@ func (c *commit) clear() error {
 		if err != nil {
 			return fmt.Errorf("clear %s: %w", name, err)
 		}
-		c.s.room.doubt()
+		c.s.space.doubt()
 		c.s.mu.Lock()
-		if c.s.queues[name] == q {
-			delete(c.s.queues, name)
+		if c.s.byName[name] == q {
+			delete(c.s.byName, name)
 		}
 		for _, e := range c.s.leases.asked {
 			if e.key.at == name {
@@ -223,17 +186,4 @@ func (c *commit) clear() error {
 		q.close()
 	}
 	return nil
-}
-
-// repeat does what may be done twice until it succeeds.
-func (c *commit) repeat(part func(ctx context.Context) error) error {
-	return c.try(func(ctx, sent context.Context) (again bool, err error) {
-		if ctx.Err() != nil {
-			return true, ctx.Err()
-		}
-		c.done.Store(true)
-		calls, cancel := context.WithTimeout(sent, callWait)
-		defer cancel()
-		return true, part(calls)
-	})
 }

@@ -19,17 +19,6 @@ import (
 // that another node gave back: clocks of several servers differ.
 const delaySlack = 250 * time.Millisecond
 
-// A clock tells the time of the cluster.
-type clock struct{ here, there time.Time }
-
-// now is the cluster's time.
-func (s *Store) now() time.Time {
-	if c := s.clock.Load(); c != nil {
-		return c.there.Add(time.Since(c.here))
-	}
-	return time.Now()
-}
-
 // remaining is how long a delayed frame still has to wait, as the cluster's time
 // says.
 func remaining(after time.Duration, stored, now time.Time) time.Duration {
@@ -63,9 +52,9 @@ func (d delivery) giveBack() (wait time.Duration, due bool) {
 
 // delay gives a delayed frame back that was delivered before it was due; then
 // due is false. The lock is held.
-func (s *Store) delay(k key, reply string, nth uint64, after time.Duration, stored time.Time) (due bool) {
+func (s *holder) delay(k key, reply string, nth uint64, after time.Duration, stored time.Time) (due bool) {
 	here := time.Now()
-	wait, due := delivery{nth: nth, after: after, stored: stored, now: s.now(), due: s.leases.delayed[k], here: here}.giveBack()
+	wait, due := delivery{nth: nth, after: after, stored: stored, now: s.clock.now(), due: s.leases.delayed[k], here: here}.giveBack()
 	if due {
 		delete(s.leases.delayed, k)
 		return true
@@ -77,7 +66,7 @@ func (s *Store) delay(k key, reply string, nth uint64, after time.Duration, stor
 
 // forgetDelayed forgets what is due and was not delivered here again. The lock is
 // held.
-func (s *Store) forgetDelayed() {
+func (s *holder) forgetDelayed() {
 	for k, due := range s.leases.delayed {
 		if time.Since(due) > store.MaxLapse {
 			delete(s.leases.delayed, k)

@@ -13,6 +13,12 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
+// The locks of the group are what one node at a time has.
+type locks struct {
+	holder
+	kv jetstream.KeyValue
+}
+
 const (
 	// lockLapse is how long after its last renewal a lock is free. Its holder is
 	// told before, after lockTold without one.
@@ -25,31 +31,14 @@ const (
 )
 
 // openLocks opens the bucket of the group's locks, or makes it.
-func (s *Store) openLocks(ctx context.Context) (err error) {
-	s.locks, err = s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_locks", TTL: lockLapse})
+func (s *locks) openLocks(ctx context.Context) (err error) {
+	s.kv, err = s.bucket(ctx, jetstream.KeyValueConfig{Bucket: "pmk_" + s.cfg.Group + "_locks", TTL: lockLapse})
 	return err
-}
-
-// bucket opens a bucket or makes it.
-func (s *Store) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	kv, err := s.js.KeyValue(ctx, cfg.Bucket)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, err
-	}
-	err = s.withReplicas(func(replicas int) error {
-		cfg.Replicas = replicas
-		kv, err = s.js.CreateKeyValue(ctx, cfg)
-		return err
-	})
-	if errors.Is(err, jetstream.ErrBucketExists) { // another node made it, with other replicas
-		return s.js.KeyValue(ctx, cfg.Bucket)
-	}
-	return kv, err
 }
 
 // Exclusive waits until no other node does what the name stands for. See
 // [store.Shared].
-func (s *Store) Exclusive(ctx context.Context, name string) (context.Context, func(), error) {
+func (s *locks) Exclusive(ctx context.Context, name string) (context.Context, func(), error) {
 	if err := packet.CheckName("name of a lock", name); err != nil {
 		return nil, nil, err
 	}
@@ -60,7 +49,7 @@ func (s *Store) Exclusive(ctx context.Context, name string) (context.Context, fu
 		start := time.Now()
 		token := []byte(nuid.Next())
 		calls, cancel := s.within(ctx, callWait)
-		revision, err := s.locks.Create(calls, name, token)
+		revision, err := s.kv.Create(calls, name, token)
 		cancel()
 		if err == nil {
 			held, release := s.hold(ctx, name, token, revision, start)
@@ -79,7 +68,7 @@ func (s *Store) Exclusive(ctx context.Context, name string) (context.Context, fu
 }
 
 // hold renews a lock until it is released or lost.
-func (s *Store) hold(ctx context.Context, name string, token []byte, revision uint64, since time.Time) (context.Context, func()) {
+func (s *locks) hold(ctx context.Context, name string, token []byte, revision uint64, since time.Time) (context.Context, func()) {
 	held, lose := context.WithCancel(ctx)
 	stopped := context.AfterFunc(s.ctx, lose)
 	done := make(chan struct{})
@@ -92,14 +81,14 @@ func (s *Store) hold(ctx context.Context, name string, token []byte, revision ui
 		// revision, and then nothing is deleted.
 		calls, cancel := context.WithTimeout(context.Background(), lockRenew)
 		defer cancel()
-		_ = s.locks.Delete(calls, name, jetstream.LastRevision(last)) // else it lapses
+		_ = s.kv.Delete(calls, name, jetstream.LastRevision(last)) // else it lapses
 	}()
 	return held, func() { lose(); <-done }
 }
 
 // renewLock renews a lock until held ends or it is lost, and gives its last
 // revision.
-func (s *Store) renewLock(held context.Context, name string, token []byte, revision uint64, since time.Time) uint64 {
+func (s *locks) renewLock(held context.Context, name string, token []byte, revision uint64, since time.Time) uint64 {
 	for {
 		lost := time.NewTimer(time.Until(since.Add(lockTold)))
 		again := time.NewTimer(lockRenew)
@@ -115,10 +104,10 @@ func (s *Store) renewLock(held context.Context, name string, token []byte, revis
 		}
 		start := time.Now()
 		calls, cancel := context.WithTimeout(held, lockRenew)
-		next, err := s.locks.Update(calls, name, token, revision)
+		next, err := s.kv.Update(calls, name, token, revision)
 		var now jetstream.KeyValueEntry
 		if errors.Is(err, jetstream.ErrKeyExists) {
-			now, _ = s.locks.Get(calls, name) // whatever is wrong, it is not ours
+			now, _ = s.kv.Get(calls, name) // whatever is wrong, it is not ours
 		}
 		cancel()
 		switch {

@@ -1,10 +1,11 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,13 +25,22 @@ const (
 	maxUnconfirmed = 8 << 20
 )
 
+// A holder is what this process has leased.
+type holder struct {
+	counter
+	leases leases // under mu
+	acks   atomic.Uint64
+	ackTo  string         // where acknowledgements are confirmed
+	strays sync.WaitGroup // the subscriptions that are drained
+}
+
 // A key is one frame of the store.
 type key struct {
 	at     store.Queue
 	number uint64
 }
 
-// leases is what this process holds. It is guarded by the store's lock.
+// leases is what this process holds. It is guarded by the link's lock.
 //
 // Invariant: a frame is held, ending, or neither; never both.
 type leases struct {
@@ -57,12 +67,12 @@ func (l *leases) init() {
 
 // A lease is one frame that somebody here works on.
 type lease struct {
-	s          *Store
+	s          *holder
 	key        key
 	data       []byte
 	deliveries int
 
-	// Guarded by the store's lock.
+	// Guarded by the link's lock.
 	reply string // where the server wants to hear of it
 	over  bool
 }
@@ -74,7 +84,7 @@ type ending struct {
 	id    uint64 // in asked
 	since time.Time
 
-	reply string // guarded by the store's lock
+	reply string // guarded by the link's lock
 	// over is closed when the frame is gone, which confirmed says, or may not be.
 	over      chan struct{}
 	confirmed bool
@@ -84,8 +94,10 @@ type ending struct {
 // well.
 func (e *ending) weight() int64 { return e.size + 1<<10 }
 
-func (l *lease) Data() []byte    { return l.data }
-func (l *lease) Number() uint64  { return l.key.number }
+func (l *lease) Data() []byte { return l.data }
+
+func (l *lease) Number() uint64 { return l.key.number }
+
 func (l *lease) Deliveries() int { return l.deliveries }
 
 // Ack ends the lease and the frame.
@@ -100,12 +112,12 @@ func (l *lease) Ack() error {
 }
 
 // acknowledge ends a lease and its frame. The lock is held.
-func (s *Store) acknowledge(l *lease) *ending {
+func (s *holder) acknowledge(l *lease) *ending {
 	l.end()
 	e := &ending{key: l.key, reply: l.reply, size: int64(len(l.data)), id: s.acks.Add(1), since: time.Now(), over: make(chan struct{})}
 	s.leases.ending[e.key], s.leases.asked[e.id] = e, e
 	s.leases.unconfirmed += e.weight()
-	s.room.gone(e.size)
+	s.space.gone(e.size)
 	s.sendAck(e)
 	return e
 }
@@ -139,13 +151,13 @@ func (l *lease) ended() error {
 }
 
 // giveBack frees a frame after the delay. The lock is held.
-func (s *Store) giveBack(l *lease, after time.Duration) {
+func (s *holder) giveBack(l *lease, after time.Duration) {
 	l.end()
 	s.nak(l.reply, after)
 }
 
 // nak tells the server that a frame is to be delivered again after the delay.
-func (s *Store) nak(reply string, after time.Duration) {
+func (s *holder) nak(reply string, after time.Duration) {
 	nak := []byte("-NAK")
 	if after > 0 {
 		nak = fmt.Appendf(nak, ` {"delay": %d}`, after.Nanoseconds())
@@ -156,13 +168,13 @@ func (s *Store) nak(reply string, after time.Duration) {
 
 // sendAck tells the server that a frame is done with, and where to confirm it.
 // The lock is held.
-func (s *Store) sendAck(e *ending) {
+func (s *holder) sendAck(e *ending) {
 	// What does not get through is sent again.
 	_ = s.nc.PublishRequest(e.reply, s.ackTo+"."+strconv.FormatUint(e.id, 36), []byte("+ACK"))
 }
 
 // confirmed takes the server's word that an acknowledgement is done.
-func (s *Store) confirmed(msg *nats.Msg) {
+func (s *holder) confirmed(msg *nats.Msg) {
 	if msg.Header.Get("Status") != "" {
 		return // nobody listens for the moment
 	}
@@ -178,7 +190,7 @@ func (s *Store) confirmed(msg *nats.Msg) {
 }
 
 // finish forgets a frame that was acknowledged. The lock is held.
-func (s *Store) finish(e *ending, confirmed bool) {
+func (s *holder) finish(e *ending, confirmed bool) {
 	e.confirmed = confirmed
 	close(e.over)
 	delete(s.leases.asked, e.id)
@@ -188,126 +200,4 @@ func (s *Store) finish(e *ending, confirmed bool) {
 	s.leases.unconfirmed -= e.weight()
 	close(s.leases.fewer)
 	s.leases.fewer = make(chan struct{})
-}
-
-// awaitConfirmed waits while too much is acknowledged and not yet confirmed.
-func (s *Store) awaitConfirmed(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		few, fewer := s.leases.unconfirmed <= maxUnconfirmed, s.leases.fewer
-		s.mu.Unlock()
-		if few {
-			return nil
-		}
-		select {
-		case <-fewer:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.ctx.Done():
-			return nil
-		}
-	}
-}
-
-// awaitAcks waits until the server confirmed every acknowledgement, but not longer
-// than most.
-func (s *Store) awaitAcks(ctx context.Context, most time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		left, fewer := len(s.leases.asked), s.leases.fewer
-		s.mu.Unlock()
-		if left == 0 || !s.nc.IsConnected() {
-			return
-		}
-		select {
-		case <-fewer:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// arrive is a frame that the server delivered. It is nil when the frame is not
-// to be handed out: it is held already, or done with.
-func (s *Store) arrive(q *queue, msg *nats.Msg) store.Lease {
-	meta, err := msg.Metadata()
-	if err != nil {
-		s.log.Error("a message that is no frame", "queue", q.name, "error", err)
-		return nil
-	}
-	k := key{q.name, meta.Sequence.Stream}
-	_, after := parseSubject(msg.Subject)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l := s.leases.held[k]; l != nil {
-		l.reply = msg.Reply
-		return nil
-	}
-	if e := s.leases.ending[k]; e != nil {
-		e.reply = msg.Reply
-		s.sendAck(e)
-		return nil
-	}
-	nth := meta.NumDelivered
-	if after > 0 {
-		if !s.delay(k, msg.Reply, nth, after, meta.Timestamp) {
-			return nil
-		}
-		nth-- // the first was none
-	}
-	l := &lease{s: s, key: k, data: msg.Data, reply: msg.Reply, deliveries: int(nth)} //nolint:gosec // a small number
-	s.leases.held[k] = l
-	return l
-}
-
-// giveAllBack releases whatever is held, at the end.
-func (s *Store) giveAllBack() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.leases.held {
-		s.giveBack(l, 0)
-	}
-}
-
-// renew keeps what is held, and sends again what was not confirmed.
-func (s *Store) renew() {
-	tick := time.NewTicker(renewEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		s.mu.Lock()
-		s.forgetDelayed()
-		replies := make([]string, 0, len(s.leases.held))
-		for _, l := range s.leases.held {
-			replies = append(replies, l.reply)
-		}
-		s.mu.Unlock()
-		for _, reply := range replies {
-			if s.nc.Publish(reply, []byte("+WPI")) != nil {
-				break // without a connection the next round tries again
-			}
-		}
-		s.resend()
-	}
-}
-
-// resend sends acknowledgements again that were not confirmed for a while: they
-// may have gone to a server that is no more.
-func (s *Store) resend() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.leases.asked {
-		switch age := time.Since(e.since); {
-		case age > ackTries:
-			s.finish(e, false)
-		case age > renewEvery/2:
-			s.sendAck(e)
-		}
-	}
 }

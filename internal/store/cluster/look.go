@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,24 +16,15 @@ import (
 // acksWait is how long a count waits for acknowledgements under way.
 const acksWait = time.Second
 
-// queueOf is the queue of the group whose stream has this name, if any.
-func (s *Store) queueOf(stream string) (store.Queue, bool) {
-	name, ok := strings.CutPrefix(stream, groupPrefix(s.cfg.Group))
-	if !ok {
-		return "", false
-	}
-	return queueOf(name)
-}
-
 // Queues counts what lies in every queue. See [store.Store].
-func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
+func (s *holder) Queues(ctx context.Context) ([]store.Count, error) {
 	if _, err := s.current(); err != nil {
 		return nil, fmt.Errorf("count the queues: %w", err)
 	}
 	s.awaitAcks(ctx, acksWait)
 	streams, err := s.listAll(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("count the queues: %w", s.asked(ctx, err))
+		return nil, fmt.Errorf("count the queues: %w", s.unanswered(ctx, err))
 	}
 	var all []store.Count
 	for _, st := range streams {
@@ -43,7 +33,7 @@ func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
 		}
 		c, err := s.count(ctx, s.lookUp(st.queue))
 		if err != nil {
-			return nil, fmt.Errorf("count the frames of %s: %w", st.queue, s.asked(ctx, err))
+			return nil, fmt.Errorf("count the frames of %s: %w", st.queue, s.unanswered(ctx, err))
 		}
 		if c.Frames > 0 {
 			all = append(all, c)
@@ -55,16 +45,16 @@ func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
 
 // listAll lists the streams of all queues. One that elects a leader does not
 // answer for a moment, and is waited for.
-func (s *Store) listAll(ctx context.Context) (all []listed, err error) {
+func (s *holder) listAll(ctx context.Context) (all []listed, err error) {
 	err = s.untilAnswered(ctx, func(ctx context.Context) error {
-		all, err = s.streams(ctx)
+		all, err = s.listStreams(ctx)
 		return err
 	})
 	return all, err
 }
 
 // subjects are those of all frames of a queue, and how many each has.
-func (s *Store) subjects(ctx context.Context, q *queue) (map[string]uint64, error) {
+func (s *holder) subjects(ctx context.Context, q *queue) (map[string]uint64, error) {
 	info, err := s.info(ctx, q)
 	if err != nil || info == nil {
 		return nil, err
@@ -72,24 +62,8 @@ func (s *Store) subjects(ctx context.Context, q *queue) (map[string]uint64, erro
 	return info.State.Subjects, nil
 }
 
-// info asks about a queue's stream, its subjects included; it is nil if there is
-// none.
-func (s *Store) info(ctx context.Context, q *queue) (info *jetstream.StreamInfo, err error) {
-	err = s.untilAnswered(ctx, func(ctx context.Context) error {
-		stream, err := s.js.Stream(ctx, q.stream)
-		if err == nil {
-			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(filter(s.cfg.Group, q.name)))
-		}
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			info, err = nil, nil
-		}
-		return err
-	})
-	return info, err
-}
-
 // count is what lies in one queue; nothing if it was cleared meanwhile.
-func (s *Store) count(ctx context.Context, q *queue) (store.Count, error) {
+func (s *holder) count(ctx context.Context, q *queue) (store.Count, error) {
 	info, err := s.info(ctx, q)
 	if err != nil || info == nil {
 		return store.Count{}, err
@@ -103,17 +77,8 @@ func (s *Store) count(ctx context.Context, q *queue) (store.Count, error) {
 	}, nil
 }
 
-// asked is what the caller is told of an error of the cluster: unless it gave
-// up, why the cluster cannot be asked.
-func (s *Store) asked(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return s.broken(err)
-}
-
 // Look shows the frames of a queue. See [store.Store].
-func (s *Store) Look(ctx context.Context, at store.Queue, from uint64, visit func(store.Stored) bool) error {
+func (s *holder) Look(ctx context.Context, at store.Queue, from uint64, visit func(store.Stored) bool) error {
 	if _, err := s.current(); err != nil {
 		return fmt.Errorf("look at %s: %w", at, err)
 	}
@@ -133,14 +98,14 @@ func (s *Store) Look(ctx context.Context, at store.Queue, from uint64, visit fun
 		err = s.lookDelayed(ctx, q, visit)
 	}
 	if err != nil {
-		return fmt.Errorf("look at %s: %w", at, s.asked(ctx, err))
+		return fmt.Errorf("look at %s: %w", at, s.unanswered(ctx, err))
 	}
 	return nil
 }
 
 // lookDelayed shows the frames of a queue that are delayed, in the order in which
 // they are due. What they hold is read again, since it may be more than memory.
-func (s *Store) lookDelayed(ctx context.Context, q *queue, visit func(store.Stored) bool) error {
+func (s *holder) lookDelayed(ctx context.Context, q *queue, visit func(store.Stored) bool) error {
 	subjects, err := s.subjects(ctx, q)
 	if err != nil {
 		return err
@@ -187,7 +152,7 @@ func (s *Store) lookDelayed(ctx context.Context, q *queue, visit func(store.Stor
 // read reads the frames of a queue under the subjects that filter matches, also
 // those whose acknowledgement is on its way. NotBefore is that of those that are
 // delayed, by the clock of this machine.
-func (s *Store) read(ctx context.Context, q *queue, filter string, from uint64, visit func(store.Stored) bool) error {
+func (s *holder) read(ctx context.Context, q *queue, filter string, from uint64, visit func(store.Stored) bool) error {
 	var stream jetstream.Stream
 	err := s.untilAnswered(ctx, func(ctx context.Context) (err error) {
 		stream, err = s.js.Stream(ctx, q.stream)
@@ -211,7 +176,7 @@ func (s *Store) read(ctx context.Context, q *queue, filter string, from uint64, 
 		next = msg.Sequence + 1
 		r := store.Stored{Number: msg.Sequence, Data: msg.Data, Since: msg.Time}
 		if _, after := parseSubject(msg.Subject); after > 0 {
-			if wait := remaining(after, msg.Time, s.now()); wait > 0 {
+			if wait := remaining(after, msg.Time, s.clock.now()); wait > 0 {
 				r.NotBefore = time.Now().Add(wait)
 			}
 		}
@@ -222,19 +187,8 @@ func (s *Store) read(ctx context.Context, q *queue, filter string, from uint64, 
 	return err
 }
 
-func (s *Store) isEnding(k key) bool {
+func (s *holder) isEnding(k key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.leases.ending[k] != nil
-}
-
-// deleteStream deletes a queue's stream; it is no error if there is none.
-func (s *Store) deleteStream(ctx context.Context, q *queue) error {
-	q.make.Lock()
-	defer q.make.Unlock()
-	if err := s.js.DeleteStream(ctx, q.stream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return err
-	}
-	q.made, q.pulled = false, false
-	return nil
 }

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// maxBatch is how many frames one request asks for.
-	maxBatch = 32
 	// pullWait is how long a request stays open. The server
 	// says every pullBeat that it is; one that is not heard of for twice that is
 	// lost, with the server that had it.
@@ -23,15 +21,12 @@ const (
 	// lookAgain is when a queue that did not exist is looked for again: nodes
 	// tell each other of new ones, but a message can be lost.
 	lookAgain = 5 * time.Second
-	// maxIdle is how many subscriptions of a queue are kept for later pulls.
+	// maxIdle is how many subscriptions of a queue stay for later pulls.
 	maxIdle = 4
-	// maxWaiting bounds the messages of one subscription that nobody has read:
-	// a batch, and what the server says about it.
-	maxWaiting = 4 * maxBatch
 )
 
 // Pull leases frames of a queue. See [store.Store].
-func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
+func (s *holder) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	if most < 1 {
 		return nil, fmt.Errorf("pull from %s: %d frames; expected at least one", from, most)
 	}
@@ -75,7 +70,7 @@ func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 }
 
 // pullFrom takes what is there, or waits a while for the first frame.
-func (s *Store) pullFrom(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
+func (s *holder) pullFrom(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
 	calls, cancel := s.within(ctx, callWait)
 	err := s.ensureConsumer(calls, q)
 	cancel()
@@ -101,7 +96,7 @@ func (s *Store) pullFrom(ctx context.Context, q *queue, most int) ([]store.Lease
 
 // A request is one question for frames at a time.
 type request struct {
-	s       *Store
+	s       *holder
 	q       *queue
 	sub     *nats.Subscription
 	left    int  // how many frames may still come; 0 when it has ended
@@ -140,7 +135,7 @@ func (r *request) ask(ctx context.Context, most int, oneShot bool) (got []store.
 			}
 			return got, fmt.Errorf("wait for frames: %w", err)
 		}
-		l, status := r.take(msg)
+		l, status := r.receive(msg)
 		switch {
 		case l != nil:
 			got = append(got, l)
@@ -153,9 +148,9 @@ func (r *request) ask(ctx context.Context, most int, oneShot bool) (got []store.
 	return got, nil
 }
 
-// take takes what came for the request: a frame, if it is to be handed out, or
+// receive is what came for the request: a frame, if it is to be handed out, or
 // how the server ended it.
-func (r *request) take(msg *nats.Msg) (l store.Lease, status string) {
+func (r *request) receive(msg *nats.Msg) (l store.Lease, status string) {
 	if status = msg.Header.Get("Status"); len(msg.Data) > 0 || status == "" {
 		r.left--
 		return r.s.arrive(r.q, msg), ""
@@ -167,16 +162,16 @@ func (r *request) take(msg *nats.Msg) (l store.Lease, status string) {
 	return nil, status + " " + msg.Header.Get("Description")
 }
 
-// end keeps the subscription for the next request, or, if more may come, sees to
+// end leaves the subscription to the next request or, if more may come, sees to
 // that.
 func (r *request) end() {
 	r.q.mu.Lock()
-	keep := r.left == 0 && len(r.q.idle) < maxIdle
-	if keep {
+	reuse := r.left == 0 && len(r.q.idle) < maxIdle
+	if reuse {
 		r.q.idle = append(r.q.idle, r.sub)
 	}
 	r.q.mu.Unlock()
-	if keep {
+	if reuse {
 		return
 	}
 	r.s.mu.Lock()
@@ -219,7 +214,7 @@ func (r *request) strand() {
 
 // refuse gives back what came.
 func (r *request) refuse(msg *nats.Msg) {
-	l, _ := r.take(msg)
+	l, _ := r.receive(msg)
 	if l == nil {
 		return
 	}
@@ -229,7 +224,7 @@ func (r *request) refuse(msg *nats.Msg) {
 }
 
 // subscription is one for the answers to requests.
-func (s *Store) subscription(q *queue) (*nats.Subscription, error) {
+func (s *holder) subscription(q *queue) (*nats.Subscription, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if n := len(q.idle); n > 0 {
@@ -247,14 +242,4 @@ func (s *Store) subscription(q *queue) (*nats.Subscription, error) {
 		return nil, errors.Join(fmt.Errorf("ask for frames: %w", err), sub.Unsubscribe())
 	}
 	return sub, nil
-}
-
-// close ends the subscriptions that are kept for later pulls.
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, sub := range q.idle {
-		_ = sub.Unsubscribe() // it has ended with the connection if not now
-	}
-	q.idle = nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,6 +15,13 @@ import (
 
 	"github.com/recap/pumpkin/internal/store"
 )
+
+// The tables are the records of the group.
+type tables struct {
+	locks
+	records      jetstream.Stream
+	recordPrefix string // of the subjects in it
+}
 
 // The records of all tables of a group are in one key-value bucket. A key there
 // is
@@ -34,7 +40,7 @@ const (
 )
 
 // openRecords opens the bucket, or makes it.
-func (s *Store) openRecords(ctx context.Context) error {
+func (s *tables) openRecords(ctx context.Context) error {
 	s.recordPrefix = "$KV.pmk_" + s.cfg.Group + "_records."
 	name := "KV_pmk_" + s.cfg.Group + "_records"
 	var err error
@@ -67,7 +73,7 @@ func (s *Store) openRecords(ctx context.Context) error {
 
 // probe sees that the cluster takes the longest key: a server ends the connection
 // of whoever sends a line that is too long for it.
-func (s *Store) probe(ctx context.Context) error {
+func (s *tables) probe(ctx context.Context) error {
 	longest := s.recordSubject(store.Key{In: store.Table(strings.Repeat("t", store.MaxTable)), Key: strings.Repeat("k", store.MaxKey)})
 	err := s.nc.PublishRequest(s.madeSubject()+"."+strings.Repeat("k", len(longest)), nats.NewInbox(), nil)
 	if err == nil {
@@ -80,7 +86,7 @@ func (s *Store) probe(ctx context.Context) error {
 }
 
 // recordSubject is where a record is stored.
-func (s *Store) recordSubject(k store.Key) string {
+func (s *tables) recordSubject(k store.Key) string {
 	return s.recordPrefix + string(k.In) + "." + tokens(k.Key) + "x" + hex.EncodeToString([]byte(k.Key[len(k.Key)/tokenBytes*tokenBytes:]))
 }
 
@@ -95,7 +101,7 @@ func tokens(key string) string {
 }
 
 // keyOf is the key of the record in the table that is stored there.
-func (s *Store) keyOf(table store.Table, subject string) (string, bool) {
+func (s *tables) keyOf(table store.Table, subject string) (string, bool) {
 	rest, ok := strings.CutPrefix(subject, s.recordPrefix+string(table)+".")
 	i := strings.LastIndexByte(rest, '.') + 1
 	last, marked := strings.CutPrefix(rest[i:], "x")
@@ -103,47 +109,8 @@ func (s *Store) keyOf(table store.Table, subject string) (string, bool) {
 	return string(key), ok && marked && err == nil
 }
 
-// putRecords writes and deletes the records. Of several for one key the last
-// counts.
-func (c *commit) putRecords() error {
-	last := make(map[store.Key]int, len(c.tx.Put))
-	for i := range c.tx.Put {
-		last[c.tx.Put[i].Key] = i
-	}
-	var all errgroup.Group
-	all.SetLimit(maxAtOnce)
-	for i := range c.tx.Put {
-		r := &c.tx.Put[i]
-		if last[r.Key] != i {
-			continue
-		}
-		all.Go(func() error {
-			err := c.repeat(func(ctx context.Context) error {
-				_, err := c.s.js.Publish(ctx, c.s.recordSubject(r.Key), r.Value, jetstream.WithRetryAttempts(0))
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("write a record of the table %s: %w", r.In, err)
-			}
-			return nil
-		})
-	}
-	for _, k := range c.tx.Delete {
-		all.Go(func() error {
-			err := c.repeat(func(ctx context.Context) error {
-				return c.s.records.Purge(ctx, jetstream.WithPurgeSubject(c.s.recordSubject(k)))
-			})
-			if err != nil {
-				return fmt.Errorf("delete a record of the table %s: %w", k.In, err)
-			}
-			return nil
-		})
-	}
-	return all.Wait()
-}
-
 // Get is the record under a key. See [store.Store].
-func (s *Store) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
+func (s *tables) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
 	if _, err := s.current(); err != nil {
 		return nil, false, err
 	}
@@ -152,14 +119,14 @@ func (s *Store) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
 	}
 	value, ok, err := s.record(ctx, s.recordSubject(key))
 	if err != nil {
-		return nil, false, fmt.Errorf("read a record of the table %s: %w", key.In, s.asked(ctx, err))
+		return nil, false, fmt.Errorf("read a record of the table %s: %w", key.In, s.unanswered(ctx, err))
 	}
 	return value, ok, nil
 }
 
 // record reads what is stored under a subject. A leader that is being elected is
 // waited for.
-func (s *Store) record(ctx context.Context, subject string) (value []byte, ok bool, err error) {
+func (s *tables) record(ctx context.Context, subject string) (value []byte, ok bool, err error) {
 	err = s.untilAnswered(ctx, func(ctx context.Context) error {
 		msg, err := s.records.GetLastMsgForSubject(ctx, subject)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -175,7 +142,7 @@ func (s *Store) record(ctx context.Context, subject string) (value []byte, ok bo
 
 // Scan shows the records whose keys begin with prefix. See [store.Store]. It asks
 // for their keys first, and then for the records, some at a time.
-func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visit func(key string, value []byte) bool) error {
+func (s *tables) Scan(ctx context.Context, table store.Table, prefix string, visit func(key string, value []byte) bool) error {
 	if _, err := s.current(); err != nil {
 		return err
 	}
@@ -184,7 +151,7 @@ func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visi
 	}
 	keys, err := s.keys(ctx, table, prefix)
 	if err != nil {
-		return fmt.Errorf("list the keys of the table %s: %w", table, s.asked(ctx, err))
+		return fmt.Errorf("list the keys of the table %s: %w", table, s.unanswered(ctx, err))
 	}
 	for some := range slices.Chunk(keys, scanAhead) {
 		values, there := make([][]byte, len(some)), make([]bool, len(some))
@@ -196,7 +163,7 @@ func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visi
 			})
 		}
 		if err := all.Wait(); err != nil {
-			return fmt.Errorf("read the records of the table %s: %w", table, s.asked(ctx, err))
+			return fmt.Errorf("read the records of the table %s: %w", table, s.unanswered(ctx, err))
 		}
 		for i, key := range some {
 			if there[i] && !visit(key, values[i]) {
@@ -208,7 +175,7 @@ func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visi
 }
 
 // keys are the keys of a table that begin with prefix, in their order.
-func (s *Store) keys(ctx context.Context, table store.Table, prefix string) ([]string, error) {
+func (s *tables) keys(ctx context.Context, table store.Table, prefix string) ([]string, error) {
 	var info *jetstream.StreamInfo
 	filter := s.recordPrefix + string(table) + "." + tokens(prefix) + ">"
 	err := s.untilAnswered(ctx, func(ctx context.Context) (err error) {
@@ -226,23 +193,4 @@ func (s *Store) keys(ctx context.Context, table store.Table, prefix string) ([]s
 	}
 	slices.SortFunc(keys, cmp.Compare[string])
 	return keys, nil
-}
-
-// untilAnswered asks the cluster something until it is answered, for a while.
-func (s *Store) untilAnswered(ctx context.Context, ask func(ctx context.Context) error) error {
-	waits, cancel := s.within(ctx, stepWait)
-	defer cancel()
-	for {
-		calls, cancel := context.WithTimeout(waits, callWait)
-		err := ask(calls)
-		cancel()
-		if err == nil || waits.Err() != nil {
-			return err
-		}
-		select {
-		case <-waits.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
 }

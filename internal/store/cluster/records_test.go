@@ -98,7 +98,7 @@ func TestRecords(t *testing.T) {
 // The subject of a record tells its key, whatever the key is.
 func TestRecordSubjects(t *testing.T) {
 	t.Parallel()
-	s := &Store{recordPrefix: "$KV.pmk_g_records."}
+	s := &tables{recordPrefix: "$KV.pmk_g_records."}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
 		key := make([]byte, 1+random.IntN(40))

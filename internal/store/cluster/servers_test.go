@@ -130,7 +130,8 @@ func subjectsOf(t testing.TB, stream jetstream.Stream, filter string) map[string
 // opening all the same.
 func TestOpeningAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{ctx: t.Context()}
+		s := &Store{}
+		s.ctx = t.Context()
 		asked := 0
 		lost := func(n int) func(context.Context) error {
 			asked = 0

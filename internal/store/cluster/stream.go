@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +12,12 @@ import (
 
 	"github.com/recap/pumpkin/internal/store"
 )
+
+// The queues are those that this process knows.
+type queues struct {
+	replicas
+	byName map[store.Queue]*queue // under mu
+}
 
 const (
 	// consumer is the name of every stream's consumer.
@@ -29,14 +34,6 @@ const (
 // errNoQueue is a queue that does not exist.
 var errNoQueue = errors.New("no such queue")
 
-// What the server's errors are called by number.
-const (
-	codeNoPeers     jetstream.ErrorCode = 10005
-	codeUnavailable jetstream.ErrorCode = 10008
-	codeNotClusterd jetstream.ErrorCode = 10074
-	codeWrongLast   jetstream.ErrorCode = 10071
-)
-
 // A queue is what is known here of a stream.
 type queue struct {
 	name   store.Queue
@@ -51,24 +48,24 @@ type queue struct {
 }
 
 // queue is what is known of a queue that exists, or is about to.
-func (s *Store) queue(at store.Queue) *queue {
+func (s *queues) queue(at store.Queue) *queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.known(at)
-	s.queues[at] = q
+	s.byName[at] = q
 	return q
 }
 
 // lookUp is queue for one that need not exist: of that nothing stays in memory.
-func (s *Store) lookUp(at store.Queue) *queue {
+func (s *queues) lookUp(at store.Queue) *queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.known(at)
 }
 
 // known is what is known of a queue. The lock is held.
-func (s *Store) known(at store.Queue) *queue {
-	if q := s.queues[at]; q != nil {
+func (s *queues) known(at store.Queue) *queue {
+	if q := s.byName[at]; q != nil {
 		return q
 	}
 	return &queue{name: at, stream: groupPrefix(s.cfg.Group) + streamName(at)}
@@ -86,7 +83,7 @@ func (q *queue) check() error {
 }
 
 // ensure makes the queue's stream, once, and tells the other nodes.
-func (s *Store) ensure(ctx context.Context, q *queue) error {
+func (s *queues) ensure(ctx context.Context, q *queue) error {
 	q.make.Lock()
 	defer q.make.Unlock()
 	if q.made {
@@ -120,12 +117,12 @@ func (s *Store) ensure(ctx context.Context, q *queue) error {
 	return nil
 }
 
-func (s *Store) streamConfig(q *queue, replicas int) jetstream.StreamConfig {
+func (s *queues) streamConfig(q *queue, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: q.stream,
 		// A queue that was cleared has another stream afterwards, whose frames
 		// must not get the numbers of earlier ones.
-		FirstSeq:    uint64(s.now().UnixMicro()), //nolint:gosec // after 1970
+		FirstSeq:    uint64(s.clock.now().UnixMicro()), //nolint:gosec // after 1970
 		Subjects:    []string{filter(s.cfg.Group, q.name)},
 		Retention:   jetstream.WorkQueuePolicy,
 		Discard:     jetstream.DiscardNew,
@@ -139,76 +136,11 @@ func (s *Store) streamConfig(q *queue, replicas int) jetstream.StreamConfig {
 	}
 }
 
-// withReplicas makes something with as many replicas as the cluster has servers
-// for, at most three. What the cluster cannot do because a server is down is
-// done with fewer, and made up for by [Store.strengthen].
-func (s *Store) withReplicas(create func(replicas int) error) error {
-	for n := int(s.wanted.Load()); ; n-- {
-		err := create(n)
-		switch {
-		case isCode(err, codeNotClusterd):
-			s.wanted.Store(1)
-			n = 2
-		case isCode(err, codeNoPeers) && n > 1:
-			if !strings.Contains(err.Error(), "offline") {
-				s.wanted.Store(int32(n - 1)) //nolint:gosec // at most 3
-			}
-		default:
-			return err
-		}
-	}
-}
-
-// noteReplicas notes how many replicas the streams of the group have, and which
-// have fewer than they should. The lock on counting is held.
-func (s *Store) noteReplicas(streams []jetstream.StreamConfig) {
-	least := 0
-	s.room.weak = s.room.weak[:0]
-	for i := range streams {
-		n := max(streams[i].Replicas, 1)
-		if least == 0 || n < least {
-			least = n
-		}
-		if n < int(s.wanted.Load()) && len(s.room.weak) < maxStrengthen {
-			s.room.weak = append(s.room.weak, streams[i])
-		}
-	}
-	s.least.Store(int32(least)) //nolint:gosec // at most 5
-}
-
-// maxStrengthen is how many streams get more replicas after a count.
-const maxStrengthen = 8
-
-// strengthen gives streams that were made while a server was down the replicas
-// that they lack. All nodes may try: it is the same change.
-func (s *Store) strengthen(ctx context.Context) {
-	s.room.counting.Lock()
-	weak := s.room.weak
-	s.room.weak = nil
-	s.room.counting.Unlock()
-	for _, cfg := range weak {
-		err := s.withReplicas(func(replicas int) error {
-			if replicas <= cfg.Replicas {
-				return nil
-			}
-			cfg.Replicas = replicas
-			calls, cancel := s.within(ctx, callWait)
-			defer cancel()
-			_, err := s.js.UpdateStream(calls, cfg)
-			return err
-		})
-		if err != nil { // the next count tries again
-			s.log.Debug("a stream has fewer replicas than it should", "stream", cfg.Name, "error", err)
-			return
-		}
-	}
-}
-
 // madeSubject is where nodes tell each other of a queue that was made.
-func (s *Store) madeSubject() string { return "pmk." + s.cfg.Group + ".made" }
+func (s *queues) madeSubject() string { return "pmk." + s.cfg.Group + ".made" }
 
 // ensureConsumer makes the consumer of a queue that exists, once.
-func (s *Store) ensureConsumer(ctx context.Context, q *queue) error {
+func (s *queues) ensureConsumer(ctx context.Context, q *queue) error {
 	q.make.Lock()
 	defer q.make.Unlock()
 	if q.pulled {
@@ -250,22 +182,66 @@ func (q *queue) forget() {
 	q.made, q.pulled = false, false
 }
 
-// isCode tells whether err is the server's error with this number.
-func isCode(err error, codes ...jetstream.ErrorCode) bool {
-	var api jetstream.JetStreamError
-	if !errors.As(err, &api) || api.APIError() == nil {
-		return false
+// deleteStream deletes a queue's stream; it is no error if there is none.
+func (s *queues) deleteStream(ctx context.Context, q *queue) error {
+	q.make.Lock()
+	defer q.make.Unlock()
+	if err := s.js.DeleteStream(ctx, q.stream); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
 	}
-	for _, c := range codes {
-		if api.APIError().ErrorCode == c {
-			return true
-		}
-	}
-	return false
+	q.made, q.pulled = false, false
+	return nil
 }
 
-// isFull tells whether err says that a limit of the cluster is reached: of
-// memory, storage, streams or messages, of the servers or of the account.
-func isFull(err error) bool {
-	return isCode(err, 10002, 10023, 10027, 10028, 10047, 10077, 10110, 10120, 10122)
+// info asks about a queue's stream, its subjects included; it is nil if there is
+// none.
+func (s *queues) info(ctx context.Context, q *queue) (info *jetstream.StreamInfo, err error) {
+	err = s.untilAnswered(ctx, func(ctx context.Context) error {
+		stream, err := s.js.Stream(ctx, q.stream)
+		if err == nil {
+			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(filter(s.cfg.Group, q.name)))
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			info, err = nil, nil
+		}
+		return err
+	})
+	return info, err
+}
+
+// close ends the subscriptions that are kept for later pulls.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, sub := range q.idle {
+		_ = sub.Unsubscribe() // it has ended with the connection if not now
+	}
+	q.idle = nil
+}
+
+// remove deletes a frame; it is no error if there is none.
+func (s *queues) remove(ctx context.Context, q *queue, number uint64) error {
+	stream, err := s.js.Stream(ctx, q.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// What is not there is known before: the server says so in too many ways.
+	_, err = stream.GetMsg(ctx, number)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	failed := stream.DeleteMsg(ctx, number)
+	if failed == nil {
+		return nil
+	}
+	if _, err := stream.GetMsg(ctx, number); errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil // another was faster
+	}
+	return failed
 }

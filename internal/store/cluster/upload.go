@@ -3,13 +3,11 @@ package cluster
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,7 +31,7 @@ const (
 // clients have agreed on: chunks, then a message that describes them. Its
 // chunks have the object's own name, since it is drawn.
 type upload struct {
-	b      *Blobs
+	to     *objectStore
 	object string
 	flying []jetstream.PubAckFuture
 }
@@ -52,7 +50,7 @@ func (u *upload) run(ctx context.Context, r io.Reader, limit int64) (packet.Blob
 			if size += int64(n); size > limit {
 				return packet.Blob{}, fmt.Errorf("%w: more than %d bytes", store.ErrTooLarge, limit)
 			}
-			if err := u.send(ctx, &nats.Msg{Subject: u.b.chunksOf(u.object), Data: data[:n]}); err != nil {
+			if err := u.send(ctx, &nats.Msg{Subject: u.to.chunksOf(u.object), Data: data[:n]}); err != nil {
 				return packet.Blob{}, err
 			}
 			sent++
@@ -78,13 +76,13 @@ func (u *upload) run(ctx context.Context, r io.Reader, limit int64) (packet.Blob
 func (u *upload) describe(ctx context.Context, size int64, chunks uint32, sum hash.Hash) error {
 	about, err := json.Marshal(jetstream.ObjectInfo{
 		ObjectMeta: jetstream.ObjectMeta{Name: u.object, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}},
-		Bucket:     u.b.bucket, NUID: u.object, Size: uint64(size), Chunks: chunks, //nolint:gosec // not negative
+		Bucket:     u.to.bucket, NUID: u.object, Size: uint64(size), Chunks: chunks, //nolint:gosec // not negative
 		Digest: jetstream.GetObjectDigestValue(sum),
 	})
 	if err != nil {
 		return err
 	}
-	if err := u.send(ctx, &nats.Msg{Subject: u.b.metaOf(u.object), Data: about, Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}}); err != nil {
+	if err := u.send(ctx, &nats.Msg{Subject: u.to.metaOf(u.object), Data: about, Header: nats.Header{jetstream.MsgRollup: {jetstream.MsgRollupSubject}}}); err != nil {
 		return err
 	}
 	return u.landed(ctx, 0)
@@ -95,7 +93,7 @@ func (u *upload) send(ctx context.Context, msg *nats.Msg) error {
 	if err := u.landed(ctx, window-1); err != nil {
 		return err
 	}
-	f, err := u.b.s.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	f, err := u.to.link.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return u.failed(ctx, err)
 	}
@@ -115,7 +113,7 @@ func (u *upload) landed(ctx context.Context, left int) error {
 			err = context.DeadlineExceeded
 		case <-ctx.Done():
 			err = ctx.Err()
-		case <-u.b.s.ctx.Done():
+		case <-u.to.link.ctx.Done():
 			err = store.ErrClosed
 		}
 		late.Stop()
@@ -135,7 +133,7 @@ func (u *upload) failed(ctx context.Context, err error) error {
 	case isFull(err):
 		return fmt.Errorf("store large data: %w: the cluster says: %w", store.ErrFull, err)
 	}
-	return fmt.Errorf("store large data: %w", u.b.s.broken(err))
+	return fmt.Errorf("store large data: %w", u.to.link.broken(err))
 }
 
 // discard deletes an object that the index does not name, or the chunks of one
@@ -144,66 +142,7 @@ func (u *upload) failed(ctx context.Context, err error) error {
 func (u *upload) discard() {
 	ctx, cancel := context.WithTimeout(context.Background(), callWait)
 	defer cancel()
-	if err := u.b.purge(ctx, u.object); err != nil {
-		u.b.s.log.Debug("an object that is not needed stays for a while", "error", err)
+	if err := u.to.purge(ctx, u.object); err != nil {
+		u.to.link.log.Debug("an object that is not needed stays for a while", "error", err)
 	}
-}
-
-// purge deletes an object, whether it is whole or not. Unlike the client's own
-// Delete it leaves no message that says so.
-func (b *Blobs) purge(ctx context.Context, object string) error {
-	stream, err := b.s.js.Stream(ctx, "OBJ_"+b.bucket)
-	if err != nil {
-		return err
-	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(b.metaOf(object))); err != nil {
-		return err
-	}
-	return stream.Purge(ctx, jetstream.WithPurgeSubject(b.chunksOf(object)))
-}
-
-// chunksOf and metaOf are the subjects of an object.
-func (b *Blobs) chunksOf(object string) string { return "$O." + b.bucket + ".C." + object }
-
-func (b *Blobs) metaOf(object string) string {
-	return "$O." + b.bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(object))
-}
-
-// download writes an object into a file and checks it.
-func (b *Blobs) download(ctx context.Context, e entry, blob packet.Blob, file *os.File) error {
-	// As long as something comes, it may take as long as it takes.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	idle := time.AfterFunc(chunkWait, func() { cancel(context.DeadlineExceeded) })
-	defer idle.Stop()
-	object, err := b.objects.Get(ctx, e.Object)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return errNoBlob
-	}
-	if err != nil {
-		return b.s.asked(ctx, err)
-	}
-	defer object.Close() // only read
-	_, err = io.Copy(file, packet.Verify(blob, &alive{object, idle}))
-	switch {
-	case err == nil, errors.Is(err, packet.ErrDamagedBlob):
-		return err
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return fmt.Errorf("%w: the cluster gave nothing more of it for %v", store.ErrBroken, chunkWait)
-	}
-	return err
-}
-
-// alive puts off the end of a download whenever something came.
-type alive struct {
-	r    io.Reader
-	idle *time.Timer
-}
-
-func (a *alive) Read(p []byte) (int, error) {
-	n, err := a.r.Read(p)
-	if n > 0 {
-		a.idle.Reset(chunkWait)
-	}
-	return n, err
 }

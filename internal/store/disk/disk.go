@@ -201,7 +201,7 @@ func (d *Disk) end() {
 	if d.waiting--; d.waiting == 0 && d.why != nil {
 		d.why = nil
 		if !d.ended {
-			d.cfg.Log.Info(fmt.Sprintf("writes to %s go on", d.cfg.Dir))
+			d.cfg.Log.Info("writes to the disk go on", "folder", d.cfg.Dir)
 		}
 	}
 	d.wake()
@@ -249,7 +249,7 @@ func (d *Disk) note(why *Error) (changed <-chan struct{}, err error) {
 		return nil, why
 	}
 	if d.why == nil {
-		d.cfg.Log.Warn("writes wait: " + why.Error())
+		d.cfg.Log.Warn("writes wait for the disk", "error", why)
 	}
 	d.why = why
 	return d.changed, nil
@@ -268,3 +268,6 @@ func (d *Disk) hold(err error) error {
 	<-d.closed
 	return why
 }
+
+// Explain says what an error means. What it does not know is a failing disk.
+func (d *Disk) Explain(err error) *Error { return explain(d.cfg.Dir, err) }

@@ -86,15 +86,15 @@ func ofFile(err error) bool {
 	return errors.As(err, &no) && no != syscall.EBADF && no != syscall.EINVAL
 }
 
-// Explain says what an error means. What it does not know is a failing disk.
-func (d *Disk) Explain(err error) *Error {
-	e := &Error{Problem: Failing, Dir: d.cfg.Dir, Err: err}
+// explain says what an error means for the folder that was written.
+func explain(dir string, err error) *Error {
+	e := &Error{Problem: Failing, Dir: dir, Err: err}
 	var no syscall.Errno
 	if !errors.As(err, &no) || problems[no] == 0 {
 		return e
 	}
 	e.Problem = problems[no]
-	if e.Problem == Full && noInodes(d.cfg.Dir) {
+	if e.Problem == Full && noInodes(dir) {
 		e.Problem = NoInodes
 	}
 	return e

@@ -26,7 +26,7 @@ type Report struct {
 	Damage  []Damage
 }
 
-// Check reads all that a store keeps in the data folder, which the caller has
+// Check reads all that is stored in the data folder, which the caller has
 // locked, and changes nothing: the checksums of all its files, the layout of all
 // it stores, and whether what it counts is there. verify is asked about each
 // frame that can be read, since a store does not look into frames; its error is

@@ -12,8 +12,8 @@ import (
 // was committed when it is called, and of each later transaction all or nothing.
 // Files that do not change any more are hard links where that can be. Commits go on
 // meanwhile.
-func (s *Store) Checkpoint(dir string) error {
-	if s.memory() {
+func (s *storage) Checkpoint(dir string) error {
+	if s.memory {
 		return errors.New("copy the store: it is in memory")
 	}
 	if err := s.trouble(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	engine "github.com/cockroachdb/pebble/v2"
@@ -16,12 +17,18 @@ import (
 // Delayed frames lie in a table by the time when they are due. A timer waits
 // for the first; nothing is held of the others.
 
+// The delays move delayed frames to their queues.
+type delays struct {
+	committer
+	moving sync.Mutex // held while they are read and moved
+}
+
 // maxMoved is how many delayed frames become free in one transaction.
 const maxMoved = 64
 
 // freeDelayed moves delayed frames to their queues when they are due, until the
 // store ends.
-func (s *Store) freeDelayed() {
+func (s *delays) freeDelayed() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -33,7 +40,7 @@ func (s *Store) freeDelayed() {
 		}
 		wait, err := s.moveDue()
 		if err != nil && s.ctx.Err() == nil {
-			s.log.Debug("moving delayed frames to their queues", "error", err)
+			s.log.Debug("delayed frames could not be moved to their queues", "error", err)
 			wait = time.Second
 		}
 		if wait >= 0 {
@@ -44,7 +51,7 @@ func (s *Store) freeDelayed() {
 
 // moveDue moves what is due, and returns how long it is until the next is; -1 if
 // there is none.
-func (s *Store) moveDue() (time.Duration, error) {
+func (s *delays) moveDue() (time.Duration, error) {
 	for s.ctx.Err() == nil {
 		s.expectDue(math.MaxInt64) // whatever comes from here on is news
 		moved, next, err := s.moveFirst()
@@ -60,20 +67,20 @@ func (s *Store) moveDue() (time.Duration, error) {
 
 // moveFirst moves the first of what is due, and tells how many that were, or how long it
 // is until the next is due.
-func (s *Store) moveFirst() (moved int, next time.Duration, err error) {
+func (s *delays) moveFirst() (moved int, next time.Duration, err error) {
 	s.moving.Lock()
 	defer s.moving.Unlock()
 	due, next, err := s.firstDelayed()
 	if err != nil || len(due) == 0 {
 		return 0, next, err
 	}
-	return len(due), -1, s.writer.submit(context.Background(), &request{moves: due})
+	return len(due), -1, s.submit(context.Background(), &request{moves: due})
 }
 
-var _ store.Hurrier = (*Store)(nil)
+var _ store.Hurrier = (*delays)(nil)
 
 // Hurry has delayed frames of a queue be free now, those of whose data which says so.
-func (s *Store) Hurry(ctx context.Context, at store.Queue, which func(data []byte) bool) (int, error) {
+func (s *delays) Hurry(ctx context.Context, at store.Queue, which func(data []byte) bool) (int, error) {
 	s.moving.Lock()
 	defer s.moving.Unlock()
 	var some []*delayed
@@ -85,7 +92,7 @@ func (s *Store) Hurry(ctx context.Context, at store.Queue, which func(data []byt
 		count += len(some)
 		moves := some
 		some = nil
-		return s.writer.submit(context.Background(), &request{moves: moves})
+		return s.submit(context.Background(), &request{moves: moves})
 	}
 	var failed error
 	err := s.each(ctx, []byte{keyDelayed}, []byte{keyDelayed + 1}, func(key, value []byte) bool {
@@ -103,29 +110,9 @@ func (s *Store) Hurry(ctx context.Context, at store.Queue, which func(data []byt
 	return count, errors.Join(err, failed)
 }
 
-// expectDue notes when the first delayed frame is due.
-func (s *Store) expectDue(at int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.firstDue = at
-}
-
-// delayedUntil notes a frame that is delayed, and wakes the timer if it is the
-// first that is due. The caller holds the lock.
-func (s *Store) delayedUntil(due int64) {
-	if due >= s.firstDue {
-		return
-	}
-	s.firstDue = due
-	select {
-	case s.due <- struct{}{}:
-	default:
-	}
-}
-
 // firstDelayed are the first delayed frames that are due, or how long it is
 // until the first is.
-func (s *Store) firstDelayed() (due []*delayed, next time.Duration, err error) {
+func (s *delays) firstDelayed() (due []*delayed, next time.Duration, err error) {
 	it, err := s.db.NewIter(&engine.IterOptions{LowerBound: []byte{keyDelayed}, UpperBound: []byte{keyDelayed + 1}})
 	if err != nil {
 		return nil, -1, err
@@ -149,7 +136,7 @@ func (s *Store) firstDelayed() (due []*delayed, next time.Duration, err error) {
 // distrust lets no delayed frame wait longer than its delay: what an earlier
 // process stored with a clock that ran ahead gets a new time. That is done once,
 // since the new time comes from this clock.
-func (s *Store) distrust() error {
+func (s *storage) distrust() error {
 	it, err := s.db.NewIter(&engine.IterOptions{LowerBound: []byte{keyDelayed}, UpperBound: []byte{keyDelayed + 1}})
 	if err != nil {
 		return err

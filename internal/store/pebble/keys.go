@@ -34,7 +34,7 @@ import (
 //	8 bytes   when it was appended, in ns since 1970
 //	number    packets
 //	number    blobs, and 32 bytes of each
-//	the rest  the frame's data, which has a checksum of its own
+//	          the frame's data, which has a checksum of its own
 //
 // In a store in memory the engine holds records and delayed frames alone: all other
 // frames are in the lists of their queues.
@@ -96,15 +96,27 @@ func after(prefix []byte) []byte {
 
 var errLayout = errors.New("it is not what was stored")
 
+// A content is what is stored of a frame.
+type content struct {
+	number  uint64 // in its key
+	data    []byte
+	packets int
+	since   int64 // ns since 1970
+	blobs   []packet.Sum
+}
+
+// size is about what the frame takes.
+func (f *content) size() int64 { return int64(len(f.data)) + overhead }
+
 // valueSize is how long the value of a frame is.
-func (f *frame) valueSize() int {
+func (f *content) valueSize() int {
 	var n [2 * binary.MaxVarintLen64]byte
 	head := binary.PutUvarint(n[:], uint64(f.packets)) + binary.PutUvarint(n[:], uint64(len(f.blobs)))
 	return 8 + head + len(f.blobs)*len(packet.Sum{}) + len(f.data)
 }
 
 // appendValue writes the value of a frame.
-func (f *frame) appendValue(buf []byte) []byte {
+func (f *content) appendValue(buf []byte) []byte {
 	buf = binary.LittleEndian.AppendUint64(buf, uint64(f.since)) //nolint:gosec // back again in parseFrame
 	buf = binary.AppendUvarint(buf, uint64(f.packets))
 	buf = binary.AppendUvarint(buf, uint64(len(f.blobs)))
@@ -114,16 +126,16 @@ func (f *frame) appendValue(buf []byte) []byte {
 	return append(buf, f.data...)
 }
 
-// parseFrame reads the value of a frame. The data is a part of value.
-func parseFrame(value []byte) (*frame, error) {
+// parseFrame reads the value of a frame, without its number. The data is a part of value.
+func parseFrame(value []byte) (content, error) {
 	if len(value) < 8 {
-		return nil, errLayout
+		return content{}, errLayout
 	}
-	f := &frame{since: int64(binary.LittleEndian.Uint64(value))} //nolint:gosec // as it was written
+	f := content{since: int64(binary.LittleEndian.Uint64(value))} //nolint:gosec // as it was written
 	r := reader{value[8:], nil}
 	packets, blobs := r.number(), r.number()
 	if r.err != nil || packets < 1 || packets > store.MaxPackets || blobs > packets {
-		return nil, errLayout
+		return content{}, errLayout
 	}
 	f.packets = int(packets) //nolint:gosec // bounded
 	for range blobs {
@@ -133,7 +145,7 @@ func parseFrame(value []byte) (*frame, error) {
 	}
 	f.data = r.left
 	if r.err != nil || len(f.data) == 0 || len(f.data) > store.MaxFrame {
-		return nil, errLayout
+		return content{}, errLayout
 	}
 	return f, nil
 }
@@ -148,7 +160,7 @@ type delayed struct {
 	due, after int64
 	number     uint64
 	to         store.Queue
-	frame      *frame
+	frame      content // whose number is 0
 }
 
 func (d *delayed) key() []byte { return delayedKey(nil, d.due, d.number) }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -79,8 +78,6 @@ func readChunk(log []byte, at int, number uint32) (c chunk, ok, last bool) {
 	c.bad = binary.LittleEndian.Uint32(left) != (sum>>15|sum<<17)+0xa282ead8
 	return c, true, false
 }
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A logRead is what was read of a log, or of a manifest.
 type logRead struct {
@@ -315,12 +312,4 @@ func writeLog(records [][]byte) ([]byte, error) {
 	}
 	err := w.Close()
 	return log.Bytes(), err
-}
-
-// reason is an error without the path, which is said beside it.
-func reason(err error) string {
-	if e, ok := err.(*fs.PathError); ok { //nolint:errorlint // only that itself
-		return e.Err.Error()
-	}
-	return err.Error()
 }

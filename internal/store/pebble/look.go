@@ -14,15 +14,15 @@ import (
 )
 
 // Queues counts what lies in every queue.
-func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
+func (s *storage) Queues(ctx context.Context) ([]store.Count, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil, store.ErrClosed
 	}
-	counts := make([]store.Count, 0, len(s.queues))
+	counts := make([]store.Count, 0, len(s.byName))
 	var unknown []int // whose oldest frame is not in memory
-	for _, q := range s.queues {
+	for _, q := range s.byName {
 		if q.frames == 0 {
 			continue
 		}
@@ -43,7 +43,7 @@ func (s *Store) Queues(ctx context.Context) ([]store.Count, error) {
 }
 
 // oldest sets since when there are frames in those of the counts.
-func (s *Store) oldest(ctx context.Context, counts []store.Count, which []int) error {
+func (s *storage) oldest(ctx context.Context, counts []store.Count, which []int) error {
 	if len(which) == 0 {
 		return nil
 	}
@@ -87,24 +87,14 @@ func (s *Store) oldest(ctx context.Context, counts []store.Count, which []int) e
 	return nil
 }
 
-// low is a number below which a queue has no frames.
-func (s *Store) low(name store.Queue) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if q := s.queues[name]; q != nil {
-		return q.low
-	}
-	return 0
-}
-
 // Look shows the frames that are there when it is called.
-func (s *Store) Look(ctx context.Context, at store.Queue, from uint64, visit func(store.Stored) bool) error {
+func (s *storage) Look(ctx context.Context, at store.Queue, from uint64, visit func(store.Stored) bool) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.reads.Done()
 	s.mu.Lock()
-	q := s.queues[at]
+	q := s.byName[at]
 	low, delayed := uint64(0), false
 	if q != nil {
 		low, delayed = q.low, q.delayed > 0
@@ -153,7 +143,7 @@ func (s *Store) Look(ctx context.Context, at store.Queue, from uint64, visit fun
 // held are the frames of a queue whose list is all that there is, from that number
 // on; their numbers, data and times never change. The caller holds the lock.
 func (q *queue) held(from uint64) (frames []*frame) {
-	if !q.store.memory() {
+	if !q.shared.memory {
 		return nil
 	}
 	for f := q.first; f != nil; f = f.next {
@@ -166,12 +156,12 @@ func (q *queue) held(from uint64) (frames []*frame) {
 
 // each shows what lies from one key to before another. The caller has begun a
 // read.
-func (s *Store) each(ctx context.Context, from, to []byte, visit func(key, value []byte) bool) error {
+func (s *storage) each(ctx context.Context, from, to []byte, visit func(key, value []byte) bool) error {
 	return s.eachOf(ctx, s.db, from, to, visit)
 }
 
 // eachOf is each of the engine, or of a snapshot of it.
-func (s *Store) eachOf(ctx context.Context, of engine.Reader, from, to []byte, visit func(key, value []byte) bool) error {
+func (s *storage) eachOf(ctx context.Context, of engine.Reader, from, to []byte, visit func(key, value []byte) bool) error {
 	it, err := of.NewIterWithContext(ctx, &engine.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return err
@@ -192,7 +182,7 @@ func (s *Store) eachOf(ctx context.Context, of engine.Reader, from, to []byte, v
 }
 
 // Get is one record.
-func (s *Store) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
+func (s *storage) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
 	if err := errors.Join(ctx.Err(), key.Check()); err != nil {
 		return nil, false, err
 	}
@@ -212,7 +202,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) ([]byte, bool, error) {
 }
 
 // Scan shows records.
-func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visit func(string, []byte) bool) error {
+func (s *storage) Scan(ctx context.Context, table store.Table, prefix string, visit func(string, []byte) bool) error {
 	if err := errors.Join(ctx.Err(), table.Check()); err != nil {
 		return err
 	}
@@ -228,7 +218,7 @@ func (s *Store) Scan(ctx context.Context, table store.Table, prefix string, visi
 }
 
 // Blobs shows the large data that frames name, once for each frame.
-func (s *Store) Blobs(ctx context.Context, visit func(packet.Sum)) error {
+func (s *storage) Blobs(ctx context.Context, visit func(packet.Sum)) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -245,24 +235,13 @@ func (s *Store) Blobs(ctx context.Context, visit func(packet.Sum)) error {
 }
 
 // heldBlobs is what the frames name that are in the lists of their queues alone.
-func (s *Store) heldBlobs() (sums []packet.Sum) {
+func (s *storage) heldBlobs() (sums []packet.Sum) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, q := range s.queues {
+	for _, q := range s.byName {
 		for _, f := range q.held(0) {
 			sums = append(sums, f.blobs...)
 		}
 	}
 	return sums
-}
-
-// begin counts a read, which Close waits for; s.reads.Done ends it.
-func (s *Store) begin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return store.ErrClosed
-	}
-	s.reads.Add(1)
-	return nil
 }

@@ -2,157 +2,66 @@ package pebble
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"maps"
-	"slices"
 
 	engine "github.com/cockroachdb/pebble/v2"
 
 	"github.com/recap/pumpkin/internal/store"
 )
 
-// How often a frame was leased by processes that have ended is known without a
-// record for each lease. A queue has a mark: the highest number that was ever
-// leased. A frame that is still there and not above it was perhaps leased, which
-// counts once, however many processes it was. Who leases such a frame says when
-// work on it begins, see [Store.Begin]; each process that ends after that counts.
-// So what was only pulled ahead while processes came and went is not blamed for
-// it, and whoever is leased for the first time waits for nothing.
-
-// A leased is what is known of earlier leases of a queue's frames.
-type leased struct {
-	mark uint64
-	// earlier is what the mark was when this process began.
-	earlier uint64
-	// deaths are processes that have ended, or will have if this one does, while
-	// work on a frame was under way; by the frame's number.
-	deaths map[uint64]int
-}
-
-// before is how many leases by earlier processes a frame has, as far as they
-// count.
-func (l *leased) before(number uint64) int {
-	n := l.deaths[number]
-	if number <= l.earlier {
-		n++
-	}
-	return n
-}
-
-// count counts a process in or out.
-func (l *leased) count(number uint64, by int) {
-	if l.deaths == nil {
-		l.deaths = map[uint64]int{}
-	}
-	if l.deaths[number] += by; l.deaths[number] <= 0 {
-		delete(l.deaths, number)
-	}
-}
-
-// value is what is stored: the mark, then for each number its deaths. Frames below
-// low are gone.
-func (l *leased) value(low uint64) []byte {
-	value := binary.AppendUvarint(nil, l.mark)
-	for _, number := range slices.Sorted(maps.Keys(l.deaths)) {
-		if number < low {
-			delete(l.deaths, number)
-			continue
-		}
-		value = binary.AppendUvarint(value, number)
-		value = binary.AppendUvarint(value, uint64(l.deaths[number])) //nolint:gosec // positive
-	}
-	return value
-}
-
-func parseLeased(value []byte) (leased, error) {
-	r := reader{value, nil}
-	l := leased{mark: r.number()}
-	l.earlier = l.mark
-	for r.err == nil && len(r.left) > 0 {
-		number, deaths := r.number(), r.number()
-		if deaths == 0 || deaths > 1<<31 {
-			r.err = errLayout
-		}
-		l.count(number, int(deaths)) //nolint:gosec // checked
-	}
-	return l, r.err
-}
-
 // Begin notes that work on the frames of leases begins, and returns once the disk
 // has it: if the process ends before the frames do, that counts as a delivery of
 // theirs. Only frames with earlier deliveries need it.
-func (s *Store) Begin(ctx context.Context, leases []store.Lease) error {
-	if s.memory() {
+func (c *committer) Begin(ctx context.Context, leases []store.Lease) error {
+	if c.memory {
 		return nil
 	}
-	s.mu.Lock()
+	c.mu.Lock()
 	for _, l := range leases {
 		own, ok := l.(*lease)
-		if !ok || own.queue.store != s {
-			s.mu.Unlock()
+		if !ok || own.queue.shared != &c.shared {
+			c.mu.Unlock()
 			return errors.New("begin with a frame: its lease is one of another store")
 		}
 		if own.deliveries > 1 && own.held() && !own.frame.begun {
 			own.frame.begun = true
 			own.queue.leased.count(own.frame.number, 1)
-			s.marked[own.queue] = true
+			c.marked[own.queue] = true
 		}
 	}
-	s.mu.Unlock()
-	return s.writer.submit(ctx, &request{tx: &store.Tx{Durable: true}})
-}
-
-// mark has it written down what was leased of the queue.
-func (s *Store) mark(q *queue) {
-	if s.memory() {
-		return
-	}
-	s.marked[q] = true
-	select {
-	case s.leasedNew <- struct{}{}:
-	default:
-	}
+	c.mu.Unlock()
+	return c.submit(ctx, &request{tx: &store.Tx{Durable: true}})
 }
 
 // writeMarks has marks written that no commit has taken along, until the store
 // ends.
-func (s *Store) writeMarks() {
+func (c *committer) writeMarks() {
 	for {
 		select {
-		case <-s.leasedNew:
-		case <-s.ctx.Done():
+		case <-c.toMark:
+		case <-c.ctx.Done():
 			return
 		}
-		if err := s.writer.submit(s.ctx, &request{}); err != nil && s.ctx.Err() == nil {
-			s.log.Debug("writing down what was leased", "error", err)
+		if err := c.submit(c.ctx, &request{}); err != nil && c.ctx.Err() == nil {
+			c.log.Debug("what was leased could not be noted", "error", err)
 		}
-	}
-}
-
-// fillMarks writes the marks that have changed.
-func (s *Store) fillMarks(b *engine.Batch) {
-	for q := range s.marked {
-		q.noted = true
-		_ = b.Set(queueKey(keyLeased, q.name), q.leased.value(q.low), nil) // a batch in memory does not fail
-		delete(s.marked, q)
 	}
 }
 
 // writeReturned gives all leases back: the store ends well.
-func (s *Store) writeReturned() error {
-	batch := s.db.NewBatch()
+func (c *committer) writeReturned() error {
+	batch := c.db.NewBatch()
 	defer batch.Close()
-	s.mu.Lock()
-	for _, q := range s.queues {
-		if s.memory() {
+	c.mu.Lock()
+	for _, q := range c.byName {
+		if c.memory {
 			continue
 		}
 		for _, f := range q.inMemory {
 			q.unbegin(f)
 		}
 	}
-	s.fillMarks(batch)
-	s.mu.Unlock()
+	c.fillMarks(batch)
+	c.mu.Unlock()
 	return batch.Commit(engine.NoSync)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Pull leases frames, and waits for the first.
-func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
+func (s *storage) Pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	leases, err := s.pull(ctx, from, most)
 	if err != nil {
 		return nil, fmt.Errorf("pull from %s: %w", from, err)
@@ -21,7 +21,7 @@ func (s *Store) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	return leases, nil
 }
 
-func (s *Store) pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
+func (s *storage) pull(ctx context.Context, from store.Queue, most int) ([]store.Lease, error) {
 	if most < 1 {
 		return nil, fmt.Errorf("at most %d frames were asked for; expected 1 or more", most)
 	}
@@ -60,7 +60,7 @@ func (s *Store) pull(ctx context.Context, from store.Queue, most int) ([]store.L
 
 // await takes frames as soon as there are any; none when ctx or the store ended.
 // The caller holds the lock, which is given up meanwhile.
-func (s *Store) await(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
+func (s *storage) await(ctx context.Context, q *queue, most int) ([]store.Lease, error) {
 	w := make(waiter, 1)
 	q.waiters = append(q.waiters, w)
 	for {
@@ -80,14 +80,14 @@ func (s *Store) await(ctx context.Context, q *queue, most int) ([]store.Lease, e
 		if s.closed || ctx.Err() != nil {
 			return nil, nil
 		}
-		q.waiters = slices.Insert(q.waiters, 0, w) // somebody was faster; it keeps its turn
+		q.waiters = slices.Insert(q.waiters, 0, w) // somebody was faster; it stays the next
 	}
 }
 
 // takeOrRead leases what is in memory, or reads frames of the backlog and
 // leases those. The caller holds the lock, which is given up while they are
 // read.
-func (s *Store) takeOrRead(q *queue, most int) ([]store.Lease, error) {
+func (s *storage) takeOrRead(q *queue, most int) ([]store.Lease, error) {
 	for q.free == 0 && q.backlog && !q.reading && !s.closed {
 		if err := s.readBacklog(q, most); err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ const (
 
 // readBacklog reads the next frames of the backlog into memory. The caller holds
 // the lock, which is given up meanwhile.
-func (s *Store) readBacklog(q *queue, most int) error {
+func (s *storage) readBacklog(q *queue, most int) error {
 	from, to := q.backlogFrom, q.backlogTo
 	q.reading = true
 	var found []*frame
@@ -122,11 +122,11 @@ func (q *queue) read(do func()) (removed map[uint64]bool) {
 	if q.readers++; q.readers == 1 {
 		q.readFrom = q.backlogFrom
 	}
-	q.store.reads.Add(1)
-	q.store.mu.Unlock()
+	q.shared.reads.Add(1)
+	q.shared.mu.Unlock()
 	do()
-	q.store.reads.Done()
-	q.store.mu.Lock()
+	q.shared.reads.Done()
+	q.shared.mu.Lock()
 	removed = q.removed
 	if q.readers--; q.readers == 0 {
 		q.removed = nil
@@ -154,7 +154,7 @@ func (q *queue) addRead(found []*frame, next uint64) {
 		}
 		delete(q.ahead, f.number)
 		q.link(f)
-		if f.holder == nil && f.in == nil {
+		if f.holder == 0 && f.in == nil {
 			q.setFree(f)
 		}
 	}
@@ -166,7 +166,7 @@ func (q *queue) addRead(found []*frame, next uint64) {
 
 // readFrames reads at most most frames with numbers from from to to. next is
 // the number to go on with.
-func (s *Store) readFrames(name store.Queue, from, to uint64, most int) (found []*frame, next uint64, err error) {
+func (s *storage) readFrames(name store.Queue, from, to uint64, most int) (found []*frame, next uint64, err error) {
 	it, err := s.db.NewIter(&engine.IterOptions{
 		LowerBound: frameKey(nil, name, from), UpperBound: after(frameKey(nil, name, to)),
 	})
@@ -188,7 +188,7 @@ func (s *Store) readFrames(name store.Queue, from, to uint64, most int) (found [
 			continue
 		}
 		f.number = number
-		found = append(found, f)
+		found = append(found, &frame{content: f})
 		size += len(f.data)
 	}
 	if err := it.Error(); err != nil {
@@ -198,7 +198,7 @@ func (s *Store) readFrames(name store.Queue, from, to uint64, most int) (found [
 }
 
 // skip finds where a queue can be read again behind a place that is damaged.
-func (s *Store) skip(name store.Queue, from, to uint64, why error) uint64 {
+func (s *storage) skip(name store.Queue, from, to uint64, why error) uint64 {
 	next := to + 1
 	for step := uint64(1); from+step <= to; step *= 2 {
 		it, err := s.db.NewIter(&engine.IterOptions{LowerBound: frameKey(nil, name, from+step), UpperBound: after(frameKey(nil, name, to))})

@@ -2,42 +2,43 @@ package pebble
 
 import (
 	"container/heap"
+	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/recap/pumpkin/internal/store"
-	"github.com/recap/pumpkin/packet"
 )
 
-// A frame that is held in memory: one that was appended last, or was read to be
-// leased, or is leased. It is in its queue's list, or in ahead, until it is gone; where
-// else says which of these it is:
-//
-//	fresh    it was never leased
-//	leased   holder is the lease
-//	back     it was released: it is in the queue's heap back
-//	resting  it was released with a delay: it is in the heap later until it is due
-type frame struct {
-	number  uint64
-	data    []byte
-	packets int
-	since   int64 // ns since 1970
-	blobs   []packet.Sum
+// A shared is what the queues of one store have in common.
+type shared struct {
+	memory bool // the store is in memory
+	// commit does a transaction of the store, for a lease that is acknowledged by itself.
+	commit func(context.Context, *store.Tx) error
 
-	prev, next *frame
-	deliveries int
-	begun      bool // see Begin
-	fresh      bool
-	holder     *lease
-	in         *frameHeap // one of the queue's heaps, or nil
-	at         int        // where in it
-	due        time.Time
+	mu     sync.Mutex // for the following, and for each queue
+	closed bool
+	held   int64           // bytes of fresh frames in memory
+	leases uint64          // how many there have been; the last one's id
+	marked map[*queue]bool // whose mark is to be written
+	toMark chan struct{}   // has an element when one is
+	reads  sync.WaitGroup  // reads under way; begun under mu while not closed
 }
 
-func (f *frame) size() int64 { return int64(len(f.data)) + overhead }
+// mark has what was leased of the queue written down. The caller holds the lock.
+func (s *shared) mark(q *queue) {
+	if s.memory {
+		return
+	}
+	s.marked[q] = true
+	select {
+	case s.toMark <- struct{}{}:
+	default:
+	}
+}
 
 // A queue is what this process knows of one queue. All of it is under the
-// store's lock; counts is changed by the writer alone.
+// lock in shared; counts is changed by the writer alone.
 //
 // Frames are leased in the order of their numbers. The lowest are in memory,
 // in the list from first on; if backlog is set, those from backlogFrom to
@@ -45,8 +46,8 @@ func (f *frame) size() int64 { return int64(len(f.data)) + overhead }
 // those that were leased by their numbers are in memory as well, in ahead. One that is
 // released waits there until the backlog has been read up to it.
 type queue struct {
-	store *Store
-	name  store.Queue
+	shared *shared
+	name   store.Queue
 	counts
 
 	first, last *frame
@@ -73,7 +74,7 @@ type queue struct {
 	// Invariant: if there are waiters and something for them to take, then
 	// one that was here has been woken and comes for it.
 	waiters []waiter
-	pulls   int // that wait, woken ones included: they keep the queue
+	pulls   int // that wait, woken ones included: the queue stays while there are any
 
 	changed bool // by the group that is being written
 }
@@ -82,31 +83,11 @@ type queue struct {
 // token each time it is taken from its queue's waiters.
 type waiter chan struct{}
 
-func newQueue(s *Store, name store.Queue) *queue {
+func newQueue(s *shared, name store.Queue) *queue {
 	return &queue{
-		store: s, name: name, inMemory: map[uint64]*frame{}, ahead: map[uint64]*frame{},
+		shared: s, name: name, inMemory: map[uint64]*frame{}, ahead: map[uint64]*frame{},
 		back:  frameHeap{before: func(a, b *frame) bool { return a.number < b.number }},
 		later: frameHeap{before: func(a, b *frame) bool { return a.due.Before(b.due) }},
-	}
-}
-
-// queue is the queue of that name, which is made if need be. The caller holds
-// the lock, and calls tidy when it may have left the queue empty.
-func (s *Store) queue(name store.Queue) *queue {
-	q := s.queues[name]
-	if q == nil {
-		q = newQueue(s, name)
-		s.queues[name] = q
-	}
-	return q
-}
-
-// tidy forgets an empty queue. The caller holds the lock.
-func (s *Store) tidy(q *queue) {
-	if q.frames == 0 && q.pulls == 0 && !q.reading && !q.changed {
-		q.stopTimer()
-		delete(s.queues, q.name)
-		delete(s.marked, q)
 	}
 }
 
@@ -116,7 +97,7 @@ const maxHeld = 8 << 20
 
 // appended puts a frame at the end that was just stored.
 func (q *queue) appended(f *frame) {
-	if q.store.memory() || !q.backlog && q.store.held+f.size() <= maxHeld {
+	if q.shared.memory || !q.backlog && q.shared.held+f.size() <= maxHeld {
 		q.add(f)
 		return
 	}
@@ -135,7 +116,7 @@ func (q *queue) add(f *frame) {
 		q.fresh = f
 	}
 	q.free++
-	q.store.held += f.size()
+	q.shared.held += f.size()
 }
 
 // link puts a frame at the end of the list.
@@ -157,7 +138,7 @@ func (q *queue) unfresh(f *frame) {
 		q.fresh = q.fresh.next
 	}
 	q.free--
-	q.store.held -= f.size()
+	q.shared.held -= f.size()
 }
 
 // drop takes a frame out of memory, whatever it is.
@@ -165,8 +146,8 @@ func (q *queue) drop(f *frame) {
 	switch {
 	case f.fresh:
 		q.unfresh(f)
-	case f.holder != nil:
-		f.holder = nil
+	case f.holder != 0:
+		f.holder = 0
 	default:
 		q.unheap(f)
 	}
@@ -206,7 +187,7 @@ func (q *queue) unlink(f *frame) {
 	f.prev, f.next = nil, nil // who holds on to f holds no other
 }
 
-// gone tells those who read the backlog of a frame that is not there any more.
+// gone notes, for those who read the backlog, a frame that is not there any more.
 func (q *queue) gone(number uint64) {
 	if q.readers == 0 || number < q.readFrom {
 		return
@@ -229,51 +210,9 @@ func (q *queue) lowest(next uint64) uint64 {
 	return next
 }
 
-// take leases up to most frames.
-func (q *queue) take(most int) []store.Lease {
-	most = min(most, q.free)
-	if most == 0 {
-		return nil
-	}
-	leases := make([]store.Lease, most)
-	for i := range leases {
-		f := q.fresh
-		if q.back.Len() > 0 && (f == nil || q.back.list[0].number < f.number) {
-			f = q.back.list[0]
-		}
-		leases[i] = q.takeFrame(f)
-	}
-	return leases
-}
-
-// takeFrame leases a frame that is in memory; nil if somebody has.
-func (q *queue) takeFrame(f *frame) *lease {
-	switch {
-	case f.holder != nil:
-		return nil
-	case f.fresh:
-		q.unfresh(f)
-	default:
-		q.unheap(f)
-	}
-	return q.lease(f)
-}
-
-// lease leases a frame that was taken out of where it was.
-func (q *queue) lease(f *frame) *lease {
-	f.deliveries++
-	if f.number > q.leased.mark {
-		q.leased.mark = f.number
-		q.store.mark(q)
-	}
-	// Not all of them in one array: one would keep the data of all.
-	f.holder = &lease{queue: q, frame: f, deliveries: f.deliveries}
-	return f.holder
-}
-
 // release takes a leased frame back, to be leased again after the delay.
 func (q *queue) release(f *frame, after time.Duration) {
-	f.holder = nil
+	f.holder = 0
 	q.unbegin(f)
 	if after <= 0 {
 		q.setFree(f)
@@ -291,7 +230,7 @@ func (q *queue) unbegin(f *frame) {
 	if f.begun {
 		f.begun = false
 		q.leased.count(f.number, -1)
-		q.store.mark(q)
+		q.shared.mark(q)
 	}
 }
 
@@ -319,9 +258,9 @@ func (q *queue) setTimer() {
 }
 
 func (q *queue) freeDue() {
-	q.store.mu.Lock()
-	defer q.store.mu.Unlock()
-	if q.store.closed {
+	q.shared.mu.Lock()
+	defer q.shared.mu.Unlock()
+	if q.shared.closed {
 		return
 	}
 	now := time.Now()
@@ -360,33 +299,4 @@ func (q *queue) end() {
 		w <- struct{}{}
 	}
 	q.waiters = nil
-}
-
-// A frameHeap is a heap of frames that knows where each of them is.
-type frameHeap struct {
-	list   []*frame
-	before func(a, b *frame) bool
-}
-
-func (h *frameHeap) Len() int           { return len(h.list) }
-func (h *frameHeap) Less(i, j int) bool { return h.before(h.list[i], h.list[j]) }
-
-func (h *frameHeap) Swap(i, j int) {
-	h.list[i], h.list[j] = h.list[j], h.list[i]
-	h.list[i].at, h.list[j].at = i, j
-}
-
-func (h *frameHeap) Push(x any) {
-	f := x.(*frame)
-	f.in, f.at = h, len(h.list)
-	h.list = append(h.list, f)
-}
-
-func (h *frameHeap) Pop() any {
-	last := len(h.list) - 1
-	f := h.list[last]
-	h.list[last] = nil
-	h.list = h.list[:last]
-	f.in = nil
-	return f
 }

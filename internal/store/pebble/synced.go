@@ -236,7 +236,8 @@ func (f *notedFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *notedFile) Sync() error     { return f.synced(f.File.Sync()) }
+func (f *notedFile) Sync() error { return f.synced(f.File.Sync()) }
+
 func (f *notedFile) SyncData() error { return f.synced(f.File.SyncData()) }
 
 func (f *notedFile) synced(err error) error {
@@ -245,3 +246,5 @@ func (f *notedFile) synced(err error) error {
 	}
 	return err
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -13,7 +13,7 @@ import (
 // Take leases these frames, wherever they are in their queues, in this order; nil
 // stands for one that is not there, or that somebody has leased. With an error none is
 // leased.
-func (s *Store) Take(frames []store.Ref) ([]store.Lease, error) {
+func (s *storage) Take(frames []store.Ref) ([]store.Lease, error) {
 	leases := make([]store.Lease, len(frames))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,11 +42,11 @@ func untake(leases []store.Lease) {
 
 // takeOne leases one frame; nil if it cannot be. The caller holds the lock, which is
 // given up while the frame is read.
-func (s *Store) takeOne(ref store.Ref) (*lease, error) {
+func (s *storage) takeOne(ref store.Ref) (*lease, error) {
 	if s.closed {
 		return nil, store.ErrClosed
 	}
-	q := s.queues[ref.At]
+	q := s.byName[ref.At]
 	if q == nil {
 		return nil, nil
 	}
@@ -56,7 +56,7 @@ func (s *Store) takeOne(ref store.Ref) (*lease, error) {
 	if !q.inBacklog(ref.Number) {
 		return nil, nil
 	}
-	q.pulls++ // it keeps the queue
+	q.pulls++ // so that the queue stays
 	defer func() {
 		q.pulls--
 		s.tidy(q)
@@ -85,18 +85,18 @@ func (q *queue) inBacklog(number uint64) bool {
 }
 
 // readFrame reads one frame; nil if it is not there, or damaged.
-func (s *Store) readFrame(ref store.Ref) (*frame, error) {
+func (s *storage) readFrame(ref store.Ref) (*frame, error) {
 	value, done, err := s.db.Get(frameKey(nil, ref.At, ref.Number))
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil, nil
 	}
 	if err == nil {
-		var f *frame
+		var f content
 		f, err = parseFrame(slices.Clone(value))
 		_ = done.Close() // only read
 		if err == nil {
 			f.number = ref.Number
-			return f, nil
+			return &frame{content: f}, nil
 		}
 	} else if !engine.IsCorruptionError(err) {
 		return nil, err

@@ -16,7 +16,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
 	"golang.org/x/sync/errgroup"
 
 	"github.com/recap/pumpkin/internal/store"
@@ -65,10 +64,10 @@ func reopened(t *testing.T, cfg Config, frames, size int) (s *Store, first uint6
 func (s *Store) inMemory() (frames, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.queues["in.a"].inMemory {
+	for _, f := range s.byName["in.a"].inMemory {
 		bytes += len(f.data)
 	}
-	return len(s.queues["in.a"].inMemory), bytes
+	return len(s.byName["in.a"].inMemory), bytes
 }
 
 // TestTakeReadsWhatItLeases: a frame behind many others is read alone.
@@ -95,7 +94,7 @@ func TestTakeReadsWhatItLeases(t *testing.T) {
 			}
 		}
 		s.mu.Lock()
-		q, held := s.queues["in.b"], s.held
+		q, held := s.byName["in.b"], s.held
 		last := q.last.number
 		s.mu.Unlock()
 		if _, err := s.Take([]store.Ref{{At: "in.b", Number: last}}); err != nil {
@@ -103,7 +102,7 @@ func TestTakeReadsWhatItLeases(t *testing.T) {
 		}
 		bytes := 0
 		for _, f := range q.inMemory {
-			if f.holder == nil {
+			if f.holder == 0 {
 				bytes += len(f.data)
 			}
 		}
@@ -268,7 +267,7 @@ func TestTakeAmongOthers(t *testing.T) {
 		}
 		numbers = numbers[len(got):]
 	}
-	if n := s.queues["in.a"].frames; n == 0 {
+	if n := s.byName["in.a"].frames; n == 0 {
 		t.Error("the frames are not counted")
 	}
 }

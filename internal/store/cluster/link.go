@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,11 +17,38 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 )
 
+// A link is the connection to the cluster.
+type link struct {
+	cfg     Config
+	log     *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	clock   clock
+	reached func() // is called when the connection is made anew
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+
+	mu      sync.Mutex // also for what the layers above say of it
+	closed  bool
+	down    error         // why nothing can be stored
+	denied  error         // what the server last said this user may not do
+	refused func()        // ends what waits for that while the store is opened
+	changed chan struct{} // closed when a queue was made, or the connection is another
+}
+
+// maxWaiting bounds the messages of one subscription that nobody has read: a batch, and
+// what the server says about it.
+const maxWaiting = 4 * maxBatch
+
+// maxBatch is how many frames one request asks for.
+const maxBatch = 32
+
 // dialWait bounds the connection to one server.
 const dialWait = 5 * time.Second
 
 // connect dials the cluster. Later the connection is made anew for ever.
-func (s *Store) connect(ctx context.Context) error {
+func (s *link) connect(ctx context.Context) error {
 	if len(s.cfg.URLs) == 0 {
 		return errors.New("open the store: no server is named; name one, such as nats://host:4222")
 	}
@@ -82,7 +111,7 @@ func (s *Store) connect(ctx context.Context) error {
 const callWait = 5 * time.Second
 
 // where names the servers without their passwords.
-func (s *Store) where() string {
+func (s *link) where() string {
 	if s.nc != nil && s.nc.IsConnected() {
 		return Redacted(s.nc.ConnectedUrl())
 	}
@@ -91,7 +120,7 @@ func (s *Store) where() string {
 
 // explain says what went wrong between this node and the cluster, and what to
 // do about it.
-func (s *Store) explain(err error) error {
+func (s *link) explain(err error) error {
 	s.mu.Lock()
 	denied := s.denied
 	s.mu.Unlock()
@@ -128,7 +157,7 @@ func (s *Store) explain(err error) error {
 }
 
 // lost is told that the connection is gone.
-func (s *Store) lost(err error) {
+func (s *link) lost(err error) {
 	if err == nil {
 		err = errors.New("the server closed the connection")
 	}
@@ -142,7 +171,7 @@ func (s *Store) lost(err error) {
 }
 
 // nodeURLs are the named servers without passwords.
-func (s *Store) nodeURLs() []string {
+func (s *link) nodeURLs() []string {
 	var all []string
 	for _, raw := range s.cfg.URLs {
 		all = append(all, Redacted(raw))
@@ -164,17 +193,17 @@ func Redacted(server string) string {
 }
 
 // back is told that there is a connection again.
-func (s *Store) back() {
+func (s *link) back() {
 	s.mu.Lock()
 	s.down = nil
 	s.mu.Unlock()
 	s.log.Info("the store is reached again", "server", s.where())
 	s.announce()
-	s.resend()
+	s.reached()
 }
 
 // asyncError is told what the server says without being asked.
-func (s *Store) asyncError(err error) {
+func (s *link) asyncError(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		s.mu.Lock()
 		s.denied = err
@@ -185,4 +214,86 @@ func (s *Store) asyncError(err error) {
 		}
 	}
 	s.log.Warn("the store's server reports an error", "error", err)
+}
+
+const (
+	// stepWait is how long a step of a transaction waits for a cluster that
+	// elects a leader (a busy one for 4 to 9 s, and perhaps again) or a connection that
+	// is made anew, before it is ErrBroken.
+	stepWait = 20 * time.Second
+	// pause is waited before something is tried again.
+	pause = 50 * time.Millisecond
+	// maxAtOnce is how many calls a transaction has under way at a time.
+	maxAtOnce = 16
+)
+
+// closeWait is how long Close waits for the cluster.
+const closeWait = 5 * time.Second
+
+// announce wakes whoever waits for a queue or for the connection.
+func (s *link) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// current is a channel that is closed when another look is worth it, and an
+// error once the store is closed.
+func (s *link) current() (<-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, store.ErrClosed
+	}
+	return s.changed, nil
+}
+
+// within is a context that ends with the store as well, and after d.
+func (s *link) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// untilAnswered asks the cluster something until it is answered, for a while.
+func (s *link) untilAnswered(ctx context.Context, ask func(ctx context.Context) error) error {
+	waits, cancel := s.within(ctx, stepWait)
+	defer cancel()
+	for {
+		calls, cancel := context.WithTimeout(waits, callWait)
+		err := ask(calls)
+		cancel()
+		if err == nil || waits.Err() != nil {
+			return err
+		}
+		select {
+		case <-waits.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// broken is what the caller is told of an error of the cluster.
+func (s *link) broken(err error) error {
+	s.mu.Lock()
+	down, closed := s.down, s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return store.ErrClosed
+	case down != nil:
+		err = down
+	}
+	return fmt.Errorf("%w: %w", store.ErrBroken, err)
+}
+
+// unanswered is what the caller is told of an error of the cluster: unless it gave
+// up, why the cluster cannot be asked.
+func (s *link) unanswered(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.broken(err)
 }

@@ -8,7 +8,7 @@ import (
 const (
 	// maxSettling bounds the files that wait to be seen unchanged. Where there are
 	// more, the folder is read again once these are through.
-	maxSettling = 1 << 16
+	maxCandidates = 1 << 16
 	// emptyQuiet is how long an empty file must not have changed: most are made
 	// before they are written.
 	emptyQuiet = time.Minute
@@ -17,9 +17,9 @@ const (
 	busyPause = 2 * time.Second
 )
 
-// settling is the files that wait to be seen unchanged, those that are due
-// first in front. It is used by one goroutine.
-type settling struct {
+// The candidates are the files that wait to be seen unchanged, those that are due
+// first in front. They are used by one goroutine.
+type candidates struct {
 	quiet    time.Duration
 	timer    *time.Timer // fires when the first of queue is due
 	queue    dueQueue
@@ -36,7 +36,7 @@ type settling struct {
 
 // A candidate is a file as it was seen, and when it is to be looked at again.
 type candidate struct {
-	seen   look
+	seen   stat
 	due    time.Time
 	number uint64 // of two that are due at the same time, the one that was added first is first
 	at     int    // in the queue
@@ -44,18 +44,18 @@ type candidate struct {
 	changing bool
 }
 
-func newSettling(quiet time.Duration) *settling {
+func newCandidates(quiet time.Duration) *candidates {
 	stopped := func() *time.Timer {
 		timer := time.NewTimer(time.Hour)
 		timer.Stop()
 		return timer
 	}
-	return &settling{quiet: quiet, timer: stopped(), through: stopped(), byName: make(map[string]*candidate)}
+	return &candidates{quiet: quiet, timer: stopped(), through: stopped(), byName: make(map[string]*candidate)}
 }
 
 // add makes the file, as it was just seen, a candidate. One that is a candidate
 // keeps its time unless it has changed. It tells whether there was room.
-func (s *settling) add(seen look) bool {
+func (s *candidates) add(seen stat) bool {
 	wait := s.quiet
 	if seen.size == 0 {
 		wait = max(wait, emptyQuiet)
@@ -64,7 +64,7 @@ func (s *settling) add(seen look) bool {
 }
 
 // again makes a file that is in use a candidate.
-func (s *settling) again(seen look) bool {
+func (s *candidates) again(seen stat) bool {
 	wait := s.quiet
 	if wait == 0 {
 		wait = busyPause
@@ -75,14 +75,14 @@ func (s *settling) again(seen look) bool {
 }
 
 // changes notes that a candidate is written to.
-func (s *settling) changes(name string) {
+func (s *candidates) changes(name string) {
 	if c := s.byName[name]; c != nil && !c.changing {
 		c.changing = true
 		s.changing++
 	}
 }
 
-func (s *settling) put(seen look, wait time.Duration) bool {
+func (s *candidates) put(seen stat, wait time.Duration) bool {
 	due := time.Now().Add(wait)
 	switch c := s.byName[seen.name]; {
 	case c != nil && c.seen == seen:
@@ -90,7 +90,7 @@ func (s *settling) put(seen look, wait time.Duration) bool {
 	case c != nil:
 		c.seen, c.due = seen, due
 		heap.Fix(&s.queue, c.at)
-	case len(s.queue) >= maxSettling:
+	case len(s.queue) >= maxCandidates:
 		s.more = true
 		return false
 	default:
@@ -104,10 +104,10 @@ func (s *settling) put(seen look, wait time.Duration) bool {
 }
 
 // next takes out the first candidate if it is due.
-func (s *settling) next() (seen look, ok bool) {
+func (s *candidates) next() (seen stat, ok bool) {
 	defer s.set()
 	if !s.isDue() {
-		return look{}, false
+		return stat{}, false
 	}
 	c := heap.Pop(&s.queue).(*candidate)
 	delete(s.byName, c.seen.name)
@@ -118,10 +118,10 @@ func (s *settling) next() (seen look, ok bool) {
 }
 
 // isDue tells whether the first candidate is.
-func (s *settling) isDue() bool { return len(s.queue) > 0 && time.Until(s.queue[0].due) <= 0 }
+func (s *candidates) isDue() bool { return len(s.queue) > 0 && time.Until(s.queue[0].due) <= 0 }
 
 // back puts a candidate that was taken out in front again.
-func (s *settling) back(seen look) {
+func (s *candidates) back(seen stat) {
 	c := &candidate{seen: seen} // due since ever
 	s.byName[seen.name] = c
 	heap.Push(&s.queue, c)
@@ -129,7 +129,7 @@ func (s *settling) back(seen look) {
 }
 
 // set sets the timer for the first candidate.
-func (s *settling) set() {
+func (s *candidates) set() {
 	if len(s.queue) > 0 {
 		s.timer.Reset(time.Until(s.queue[0].due))
 	} else {

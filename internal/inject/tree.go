@@ -2,6 +2,8 @@ package inject
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -10,6 +12,13 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// A tree is a folder with its sub-folders.
+type tree struct {
+	cfg  Config
+	kind string // what people know it as
+	user uint32 // that files belong to which the node makes in the folder
+}
 
 // openDir opens a folder in another, and follows no link to it.
 func openDir(in *os.File, name string) (*os.File, error) {
@@ -23,7 +32,7 @@ func openDir(in *os.File, name string) (*os.File, error) {
 
 // openBelow opens a sub-folder of the folder, "" for that itself. Whoever may write there
 // could have put a link in the place of any folder on the way: none is followed.
-func (f *Folder) openBelow(sub string) (*os.File, error) {
+func (f *tree) openBelow(sub string) (*os.File, error) {
 	dir, err := os.Open(f.cfg.Dir)
 	if err != nil || sub == "" {
 		return dir, err
@@ -54,7 +63,7 @@ func folderOf(name string) string {
 }
 
 // open opens a file of the folder for reading.
-func (f *Folder) open(name string) (*os.File, error) {
+func (f *tree) open(name string) (*os.File, error) {
 	// Without O_NONBLOCK a pipe that was put there meanwhile would hold us.
 	const how = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	sub := folderOf(name)
@@ -71,4 +80,23 @@ func (f *Folder) open(name string) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: f.path(name), Err: err}
 	}
 	return os.NewFile(uintptr(fd), f.path(name)), nil
+}
+
+// path is the whole path of a file of the folder.
+func (f *tree) path(name string) string { return filepath.Join(f.cfg.Dir, name) }
+
+// Dir is the folder's absolute path.
+func (f *tree) Dir() string { return f.cfg.Dir }
+
+// checkList says why the folder cannot be listed.
+func (f *tree) checkList() error {
+	d, err := os.Open(f.cfg.Dir)
+	if err == nil {
+		_, err = d.Readdirnames(1)
+		d.Close() // only read
+	}
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("the %s %s cannot be listed: %w", f.kind, f.cfg.Dir, reason(err))
+	}
+	return nil
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 )
 
-// load reads which queues there are.
-func (s *Store) load() error {
-	w := &s.writer
+// readQueues reads which queues there are.
+func (w *filler) readQueues() error {
 	w.next = 1
-	switch value, done, err := s.db.Get(keyNext); {
+	switch value, done, err := w.db.Get(keyNext); {
 	case errors.Is(err, engine.ErrNotFound):
 	case err != nil:
 		return err
@@ -33,31 +32,31 @@ func (s *Store) load() error {
 	// again after a crash that loses their frames.
 	w.reserved = w.next + reserve
 	sync := engine.Sync
-	if s.memory() {
+	if w.memory {
 		sync = engine.NoSync
 	}
-	if err := s.db.Set(keyNext, binary.LittleEndian.AppendUint64(nil, w.reserved), sync); err != nil {
+	if err := w.db.Set(keyNext, binary.LittleEndian.AppendUint64(nil, w.reserved), sync); err != nil {
 		return err
 	}
-	err := s.each(context.Background(), []byte{keyCount}, []byte{keyCount + 1}, func(key, value []byte) bool {
-		q := s.queue(store.Queue(key[1:]))
+	err := w.each(context.Background(), []byte{keyCount}, []byte{keyCount + 1}, func(key, value []byte) bool {
+		q := w.queue(store.Queue(key[1:]))
 		var err error
 		if q.counts, err = parseCounts(value); err != nil {
-			s.damage.add(fmt.Sprintf("the counts of %s: %v", q.name, err))
+			w.damage.add(fmt.Sprintf("the counts of %s: %v", q.name, err))
 		}
 		q.backlog, q.backlogFrom, q.backlogTo = true, q.low, w.next-1
-		s.room.used.Add(q.bytes + int64(q.frames)*overhead)
+		w.space.used.Add(q.bytes + int64(q.frames)*overhead)
 		return true
 	})
 	if err != nil {
 		return err
 	}
-	err = s.each(context.Background(), []byte{keyLeased}, []byte{keyLeased + 1}, func(key, value []byte) bool {
-		if q := s.queues[store.Queue(key[1:])]; q != nil {
+	err = w.each(context.Background(), []byte{keyLeased}, []byte{keyLeased + 1}, func(key, value []byte) bool {
+		if q := w.byName[store.Queue(key[1:])]; q != nil {
 			q.noted = true
 			var err error
 			if q.leased, err = parseLeased(value); err != nil {
-				s.damage.add(fmt.Sprintf("what was leased of %s: %v", q.name, err))
+				w.damage.add(fmt.Sprintf("what was leased of %s: %v", q.name, err))
 			}
 		}
 		return true
@@ -65,5 +64,5 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	return s.distrust()
+	return w.distrust()
 }
