@@ -16,7 +16,8 @@ import (
 // but those below it.
 func TestNoCircles(t *testing.T) {
 	for _, path := range []string{
-		"internal/node", "internal/api", "internal/api/sum", "internal/web", "internal/web/front", "internal/web/metrics", "internal/cli/top",
+		"internal/node", "internal/api", "internal/api/sum", "internal/web", "internal/web/front", "internal/web/metrics",
+		"internal/trace", "internal/cli", "internal/cli/top",
 	} {
 		cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports}
 		loaded, err := packages.Load(cfg, "github.com/recap/pumpkin/"+path)
