@@ -30,24 +30,6 @@ func (e *NotWaitingError) Error() string {
 
 func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
 
-// Show gives the packets that wait in a state, oldest first, until visit
-// returns false.
-func (s *sorter) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
-	return s.store.Look(ctx, store.Waiting(state), 0, func(r store.Stored) bool {
-		_, ps, err := packet.ParseFrame(r.Data)
-		if err != nil {
-			s.log.Error(fmt.Sprintf("frame %d of %s: %v", r.Number, state, err))
-			return true
-		}
-		for i := range ps {
-			if !visit(ps[i]) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // Retry sends the packets of a selection on their way again, and returns how
 // many: one that failed gets its state back and goes to the seed that failed,
 // any other is routed anew. They have all their attempts again. One that waits for its next
