@@ -47,8 +47,7 @@ func (c *Client) Everywhere() *Client { return &Client{http: c.http, base: c.bas
 
 // Network asks what every node of the network does.
 func (c *Client) Network(ctx context.Context) (Network, error) {
-	var all Network
-	return all, c.call(ctx, http.MethodGet, "/api/v1/network", nil, &all)
+	return call[Network](ctx, c, request{path: "/api/v1/network"})
 }
 
 // Close lets go of the connection.
@@ -56,13 +55,13 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Healthy asks whether the node is there; nil is that it is.
 func (c *Client) Healthy(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, "/healthz", nil, new(Health))
+	_, err := call[Health](ctx, c, request{path: "/healthz"})
+	return err
 }
 
 // Status asks what the node does.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	var st Status
-	return st, c.call(ctx, http.MethodGet, "/api/v1/status", nil, &st)
+	return call[Status](ctx, c, request{path: "/api/v1/status"})
 }
 
 // An Ask says how much is asked for: at most so many packets, with at most so many bytes of the
@@ -82,19 +81,14 @@ func (a Ask) query() string {
 
 // InState gives packets of a state that lie in stores.
 func (c *Client) InState(ctx context.Context, state packet.State, ask Ask) (Packets, error) {
-	var found Packets
-	return found, c.call(ctx, http.MethodGet, c.base+"states/"+url.PathEscape(string(state))+"/packets"+ask.query(), nil, &found)
+	return call[Packets](ctx, c, request{path: c.base + "states/" + url.PathEscape(string(state)) + "/packets" + ask.query()})
 }
 
 // EachInState gives packets of a state to visit, one after the other and however many: their data
 // is never all in memory.
 func (c *Client) EachInState(ctx context.Context, state packet.State, ask Ask, visit func(Packet) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+c.base+"states/"+url.PathEscape(string(state))+"/packets"+ask.query(), nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", LinesType)
-	return c.do(req, func(dec *json.Decoder) error {
+	path := c.base + "states/" + url.PathEscape(string(state)) + "/packets" + ask.query()
+	return c.each(ctx, request{path: path, header: http.Header{"Accept": {LinesType}}}, func(dec *json.Decoder) error {
 		for {
 			var p Packet
 			if err := dec.Decode(&p); err == io.EOF {
@@ -111,17 +105,12 @@ func (c *Client) EachInState(ctx context.Context, state packet.State, ask Ask, v
 
 // Find gives the copies of one packet that lie in stores.
 func (c *Client) Find(ctx context.Context, id packet.ID, ask Ask) (Packets, error) {
-	var found Packets
-	return found, c.call(ctx, http.MethodGet, c.base+"packets/"+id.String()+ask.query(), nil, &found)
+	return call[Packets](ctx, c, request{path: c.base + "packets/" + id.String() + ask.query()})
 }
 
 // Data is all of a packet's data and its size, -1 if that is not known. The caller closes it.
 func (c *Client) Data(ctx context.Context, id packet.ID) (data io.ReadCloser, size int64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node"+c.base+"packets/"+id.String()+"/data", nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	resp, err := c.ask(req)
+	resp, err := c.ask(ctx, request{path: c.base + "packets/" + id.String() + "/data"})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -131,11 +120,7 @@ func (c *Client) Data(ctx context.Context, id packet.ID) (data io.ReadCloser, si
 // Events gives what the node says of itself whenever that is new, until ctx ends or the node does,
 // which is an error as well.
 func (c *Client) Events(ctx context.Context, visit func(Status)) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/api/v1/events", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.ask(req)
+	resp, err := c.ask(ctx, request{path: "/api/v1/events"})
 	if err != nil {
 		return err
 	}
@@ -155,7 +140,7 @@ func (c *Client) Events(ctx context.Context, visit func(Status)) error {
 // Send injects one packet whose data r gives, of that size in bytes, or -1
 // if it is not known. While the node's store is full it waits. Its data is held in memory on
 // neither side.
-func (c *Client) Send(ctx context.Context, s Sending, r io.Reader, size int64) (sent Sent, err error) {
+func (c *Client) Send(ctx context.Context, s Sending, r io.Reader, size int64) (Sent, error) {
 	q := url.Values{}
 	for name, value := range map[string]string{"id": known(s.ID), "stop": s.Stop, "goal": string(s.Goal), "follow": known(s.Follow)} {
 		if value != "" {
@@ -165,18 +150,12 @@ func (c *Client) Send(ctx context.Context, s Sending, r io.Reader, size int64) (
 	if s.Track {
 		q.Set("track", "true")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/states/"+url.PathEscape(string(s.State))+"/packets?"+q.Encode(), r)
-	if err != nil {
-		return sent, err
-	}
-	req.Header.Set("Content-Type", RawType)
-	req.Header.Set(Prefer, WaitLong)
+	header := http.Header{"Content-Type": {RawType}, Prefer: {WaitLong}}
 	if s.Traceparent != "" {
-		req.Header.Set("Traceparent", s.Traceparent)
+		header.Set("Traceparent", s.Traceparent)
 	}
-	req.ContentLength = size
-	err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&sent) })
-	return sent, err
+	path := "/api/v1/states/" + url.PathEscape(string(s.State)) + "/packets?" + q.Encode()
+	return call[Sent](ctx, c, request{http.MethodPost, path, header, r, size})
 }
 
 // known is an id as text, "" for none.
@@ -189,14 +168,13 @@ func known(id packet.ID) string {
 
 // Ledger asks what became of the packets that are followed under the id.
 func (c *Client) Ledger(ctx context.Context, id packet.ID) (Ledger, error) {
-	var sum Ledger
-	return sum, c.call(ctx, http.MethodGet, "/api/v1/ledgers/"+id.String(), nil, &sum)
+	return call[Ledger](ctx, c, request{path: "/api/v1/ledgers/" + id.String()})
 }
 
 // Forget removes a ledger.
 func (c *Client) Forget(ctx context.Context, id packet.ID) error {
-	var sum Ledger
-	return c.call(ctx, http.MethodDelete, "/api/v1/ledgers/"+id.String(), nil, &sum)
+	_, err := call[Ledger](ctx, c, request{method: http.MethodDelete, path: "/api/v1/ledgers/" + id.String()})
+	return err
 }
 
 // Retry sends waiting packets on again and returns how many.
@@ -214,8 +192,7 @@ func (c *Client) handle(ctx context.Context, path string, sel Selection) (int, e
 	if err != nil {
 		return 0, err
 	}
-	var handled Handled
-	err = c.call(ctx, http.MethodPost, path, bytes.NewReader(body), &handled)
+	handled, err := call[Handled](ctx, c, request{method: http.MethodPost, path: path, body: bytes.NewReader(body)})
 	if problem, ok := err.(*Problem); ok {
 		return problem.Taken, err
 	}
@@ -255,13 +232,8 @@ func (c *Client) SendMany(ctx context.Context, next func() (Sending, error)) (ta
 		}
 		w.Close()
 	}()
-	var receipt Receipt
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/api/v1/packets", r)
-	if err == nil {
-		req.Header.Set("Content-Type", LinesType)
-		req.Header.Set(Prefer, WaitLong)
-		err = c.do(req, func(dec *json.Decoder) error { return dec.Decode(&receipt) })
-	}
+	header := http.Header{"Content-Type": {LinesType}, Prefer: {WaitLong}}
+	receipt, err := call[Receipt](ctx, c, request{http.MethodPost, "/api/v1/packets", header, r, -1})
 	r.Close()
 	if problem, ok := err.(*Problem); ok {
 		return problem.Taken, err
@@ -276,8 +248,7 @@ func (c *Client) SendMany(ctx context.Context, next func() (Sending, error)) (ta
 // Trace asks for the family of the packet or the ship that has the id, or of
 // which it is the begin.
 func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
-	var t trace.Trace
-	return t, c.call(ctx, http.MethodGet, "/api/v1/trace/"+url.PathEscape(id), nil, &t)
+	return call[trace.Trace](ctx, c, request{path: "/api/v1/trace/" + url.PathEscape(id)})
 }
 
 // Share asks what the one node knows of the id.
@@ -286,36 +257,23 @@ func (c *Client) Share(ctx context.Context, id trace.Prefix, stored bool) (trace
 	if !stored {
 		path += "?stored=no"
 	}
-	var s trace.Share
-	return s, c.call(ctx, http.MethodGet, path, nil, &s)
+	return call[trace.Share](ctx, c, request{path: path})
 }
 
-// Pause has a seed take no more packets, and gives the nodes on which. An empty
-// node is all that the client means.
-func (c *Client) Pause(ctx context.Context, name seed.Name, node string) ([]string, error) {
-	return c.Turn(ctx, name, "pause", node)
-}
-
-// Resume is the opposite of Pause.
-func (c *Client) Resume(ctx context.Context, name seed.Name, node string) ([]string, error) {
-	return c.Turn(ctx, name, "resume", node)
-}
-
-// Turn pauses a seed or resumes it, as the verb says.
+// Turn has a seed take no more packets, if the verb is "pause", or take them again, if it is
+// "resume", and gives the nodes on which. An empty node is all that the client means.
 func (c *Client) Turn(ctx context.Context, name seed.Name, verb, node string) ([]string, error) {
 	path := c.base + "seeds/" + url.PathEscape(string(name)) + "/" + verb
 	if node != "" {
 		path += "?node=" + url.QueryEscape(node)
 	}
-	var done Paused
-	err := c.call(ctx, http.MethodPost, path, nil, &done)
+	done, err := call[Paused](ctx, c, request{method: http.MethodPost, path: path})
 	return done.Nodes, err
 }
 
 // ForgetSeeds ends what is kept for a seed that is away, or for all seeds of a node that is.
 func (c *Client) ForgetSeeds(ctx context.Context, name string) (Forgotten, error) {
-	var out Forgotten
-	return out, c.call(ctx, http.MethodPost, c.base+"forget/"+url.PathEscape(name), nil, &out)
+	return call[Forgotten](ctx, c, request{method: http.MethodPost, path: c.base + "forget/" + url.PathEscape(name)})
 }
 
 // Backup has the node copy what it has stored into a folder of its machine. visit is
@@ -325,7 +283,7 @@ func (c *Client) Backup(ctx context.Context, dir string, visit func(BackupState)
 	if err != nil {
 		return last, err
 	}
-	err = c.stream(ctx, http.MethodPost, "/api/v1/backup", bytes.NewReader(body), func(dec *json.Decoder) error {
+	err = c.each(ctx, request{method: http.MethodPost, path: "/api/v1/backup", body: bytes.NewReader(body)}, func(dec *json.Decoder) error {
 		for {
 			last = BackupState{}
 			if err := dec.Decode(&last); err == io.EOF {
@@ -345,27 +303,29 @@ func (c *Client) Backup(ctx context.Context, dir string, visit func(BackupState)
 	return last, err
 }
 
-// call asks and reads one answer.
-func (c *Client) call(ctx context.Context, method, path string, body io.Reader, into any) error {
-	return c.stream(ctx, method, path, body, func(dec *json.Decoder) error {
-		if err := dec.Decode(into); err != nil {
+// A request is what is asked of a node.
+type request struct {
+	method string // "" is GET
+	path   string
+	header http.Header
+	body   io.Reader
+	size   int64 // of body; 0 is what body says, -1 not known
+}
+
+// call is the one value of an answer.
+func call[T any](ctx context.Context, c *Client, r request) (value T, err error) {
+	err = c.each(ctx, r, func(dec *json.Decoder) error {
+		if err := dec.Decode(&value); err != nil {
 			return fmt.Errorf("the node's answer: %w", err)
 		}
 		return nil
 	})
+	return value, err
 }
 
-// stream asks and gives the answer to read; what is not one is a *Problem.
-func (c *Client) stream(ctx context.Context, method, path string, body io.Reader, read func(*json.Decoder) error) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, body)
-	if err != nil {
-		return err
-	}
-	return c.do(req, read)
-}
-
-func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
-	resp, err := c.ask(req)
+// each gives the answer to read.
+func (c *Client) each(ctx context.Context, r request, read func(*json.Decoder) error) error {
+	resp, err := c.ask(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -373,8 +333,18 @@ func (c *Client) do(req *http.Request, read func(*json.Decoder) error) error {
 	return read(json.NewDecoder(resp.Body))
 }
 
-// ask is the answer, whose body the caller closes; what is none is an error.
-func (c *Client) ask(req *http.Request) (*http.Response, error) {
+// ask is the answer, whose body the caller closes; what is none is a [*Problem].
+func (c *Client) ask(ctx context.Context, r request) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://node"+r.path, r.body)
+	if err != nil {
+		return nil, err
+	}
+	if r.header != nil {
+		req.Header = r.header
+	}
+	if r.size != 0 {
+		req.ContentLength = r.size
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		// What a url.Error adds is where all requests go, and a query that nobody can read.

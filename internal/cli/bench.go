@@ -7,7 +7,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -76,20 +75,4 @@ func (a *app) benchCommand() *cobra.Command {
 	jsonFlag(cmd, &asJSON)
 	cmd.AddCommand(a.benchScaleCommand())
 	return cmd
-}
-
-func (a *app) printBench(m bench.Machine, results []bench.Result, asJSON bool) error {
-	if asJSON {
-		return printJSON(a.out, map[string]any{"machine": m, "results": results})
-	}
-	fmt.Fprintf(a.out, "%s: %s, %d CPUs, %s/%s, %s\n\n", m.Name, m.CPU, m.CPUs, m.OS, m.Arch, m.Go)
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, r := range results {
-		format := "%s\t%.1f\t%s\t\n"
-		if r.Value >= 1000 {
-			format = "%s\t%.0f\t%s\t\n"
-		}
-		fmt.Fprintf(w, format, r.Name, r.Value, r.Unit)
-	}
-	return w.Flush()
 }

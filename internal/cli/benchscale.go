@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,4 +74,20 @@ func (a *app) progress() func(string) {
 		last = time.Now()
 		fmt.Fprintf(a.err, "\r\x1b[K%s", text)
 	}
+}
+
+func (a *app) printBench(m bench.Machine, results []bench.Result, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.out, map[string]any{"machine": m, "results": results})
+	}
+	fmt.Fprintf(a.out, "%s: %s, %d CPUs, %s/%s, %s\n\n", m.Name, m.CPU, m.CPUs, m.OS, m.Arch, m.Go)
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, r := range results {
+		format := "%s\t%.1f\t%s\t\n"
+		if r.Value >= 1000 {
+			format = "%s\t%.0f\t%s\t\n"
+		}
+		fmt.Fprintf(w, format, r.Name, r.Value, r.Unit)
+	}
+	return w.Flush()
 }

@@ -13,36 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recap/pumpkin/internal/local"
-	"github.com/recap/pumpkin/internal/node"
-	"github.com/recap/pumpkin/internal/runner/gofn"
-	"github.com/recap/pumpkin/seed"
 )
-
-// A Program is what is compiled into the binary beside pmk itself.
-type Program struct {
-	// Seeds are Go seeds, in the order in which they were given.
-	Seeds []GoSeed
-	// Stock says that seeds named on the command line replace Seeds.
-	Stock bool
-}
-
-// A GoSeed is a seed that is a function of the program.
-type GoSeed struct {
-	Manifest seed.Manifest
-	Run      gofn.Func
-}
-
-// hosts are those of the program's seeds that a node with the seeds of paths hosts
-// beside them.
-func (p Program) hosts(paths []string) (ms []seed.Manifest) {
-	if p.Stock && len(paths) > 0 {
-		return nil
-	}
-	for _, s := range p.Seeds {
-		ms = append(ms, s.Manifest)
-	}
-	return ms
-}
 
 // The exit codes of pmk, as docs/commands.md lists them.
 const (
@@ -57,38 +28,9 @@ const (
 	exitAborted = 130 // a second Ctrl-C ended the node at once
 )
 
-// A usageError is a command line that is wrong.
-type usageError struct{ error }
-
-// A noSeedError is a seed that was named and cannot be loaded.
-type noSeedError struct{ error }
-
-// Sentinels for errors that only say which exit code is due: what was wrong is
-// on the terminal already.
-var (
-	errFindings = errors.New("there are findings")
-	errAborted  = errors.New("ended at once")
-	errWaits    = errors.New("packets wait")
-	errErrors   = errors.New("packets failed")
-	errStore    = errors.New("the store needs attention")
-)
-
 // Main runs the command line in os.Args and returns the exit code.
 func Main(ctx context.Context, program Program) int {
 	return run(ctx, program, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-}
-
-// An app is one call of pmk.
-type app struct {
-	program  Program
-	settings settings
-	in       io.Reader
-	out      io.Writer // results
-	err      io.Writer // the log and errors
-
-	// Of a node in another program, see [Embedded]; nil elsewhere.
-	signals chan os.Signal   // the first lets what is in flight finish, the second ends it
-	started func(*node.Node) // called once the node takes packets
 }
 
 func run(ctx context.Context, program Program, args []string, in io.Reader, out, errs io.Writer) int {
@@ -131,17 +73,6 @@ func exitCode(err error) int {
 		return exitNoSeed
 	default:
 		return exitFailed
-	}
-}
-
-// usage makes arguments that are wrong a usageError, which says how many of what
-// kind are expected.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w; expected: %s", err, cmd.UseLine())}
-		}
-		return nil
 	}
 }
 

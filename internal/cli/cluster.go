@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -33,7 +34,7 @@ func (f *clusterFlags) add(flags *pflag.FlagSet) {
 func (f *clusterFlags) asked() bool { return len(f.servers) > 0 }
 
 // check refuses what the flags cannot mean together.
-func (f *clusterFlags) check(all *storeFlags) error {
+func (f *clusterFlags) check(data string, durability node.Durability) error {
 	if !f.asked() {
 		if f.creds != "" || f.tls != (cluster.TLS{}) {
 			return errors.New("--store-creds, --store-ca, --store-cert and --store-key go with --store nats://HOST:PORT")
@@ -47,10 +48,10 @@ func (f *clusterFlags) check(all *storeFlags) error {
 		}
 	}
 	switch {
-	case all.data != "":
-		return fmt.Errorf("--data %s has no meaning with --store: packets are in the cluster; leave one of them out", all.data)
-	case all.durability != node.Disk:
-		return fmt.Errorf("--durability %s has no meaning with --store: packets are in the cluster; leave one of them out", all.durability)
+	case data != "":
+		return fmt.Errorf("--data %s has no meaning with --store: packets are in the cluster; leave one of them out", data)
+	case durability != node.Disk:
+		return fmt.Errorf("--durability %s has no meaning with --store: packets are in the cluster; leave one of them out", durability)
 	}
 	return nil
 }
@@ -58,10 +59,10 @@ func (f *clusterFlags) check(all *storeFlags) error {
 // clusterMeet is the folder of the sockets of nodes that meet in a cluster.
 const clusterMeet = "nats"
 
-// openCluster opens the store that the group shares.
-func (f *storeFlags) openCluster(ctx context.Context, group string, log *slog.Logger) (opened, error) {
+// open opens the store that the group shares.
+func (f *clusterFlags) open(ctx context.Context, group string, size int64, log *slog.Logger) (opened, error) {
 	s, err := cluster.Open(ctx, cluster.Config{
-		URLs: f.cluster.servers, Creds: f.cluster.creds, TLS: f.cluster.tls, Group: group, Size: int64(f.size), Log: log,
+		URLs: f.servers, Creds: f.creds, TLS: f.tls, Group: group, Size: size, Log: log,
 	})
 	if err != nil {
 		return opened{}, err
@@ -79,12 +80,11 @@ func (f *storeFlags) openCluster(ctx context.Context, group string, log *slog.Lo
 	}, nil
 }
 
-// joinHub has the node meet the others of its cluster.
-func (c *company) joinHub(ctx context.Context, s *cluster.Store, n *node.Node) error {
-	h, err := hub.Join(ctx, hub.Config{Conn: s.Conn(), Group: n.Group(), Host: n, API: c.api, Replicas: s.Replicas(), Log: c.log})
+// joinHub has the node meet the others of its cluster, which reach its API there.
+func joinHub(ctx context.Context, s *cluster.Store, n *node.Node, api http.Handler, log *slog.Logger) (*hub.Hub, error) {
+	h, err := hub.Join(ctx, hub.Config{Conn: s.Conn(), Group: n.Group(), Host: n, API: api, Replicas: s.Replicas(), Log: log})
 	if errors.Is(err, hub.ErrTaken) {
-		return fmt.Errorf("%w: start this one again, it then has another name", err)
+		err = fmt.Errorf("%w: start this one again, it then has another name", err)
 	}
-	c.hub = h
-	return err
+	return h, err
 }

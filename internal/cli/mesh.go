@@ -186,7 +186,7 @@ func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog
 	cfg.API = c.api
 	if shared := own.cluster; shared != nil {
 		cfg.Folder = "" // the sockets are for commands alone
-		if err := c.joinHub(ctx, shared, n); err != nil {
+		if c.hub, err = joinHub(ctx, shared, n, c.api, log); err != nil {
 			return nil, err
 		}
 		c.offered = shared.At()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,7 +22,7 @@ that have begun finish. Queued packets go to the seed's inbox in the store, and 
 do packets that come later; nothing is lost. An injector waits in its next output.
 A pause lasts until 'pmk resume', or until the node ends.`,
 		Example: "  pmk pause greet\n  pmk pause greet --on server-1a2b3c4d\n  pmk pause --all",
-	}, "paused", (*api.Client).Pause)
+	}, "pause", "paused")
 }
 
 func (a *app) resumeCommand() *cobra.Command {
@@ -31,11 +30,11 @@ func (a *app) resumeCommand() *cobra.Command {
 		Use: "resume SEED... | --all", Short: "Let paused seeds take packets again",
 		Long:    "resume lets paused seeds take packets again, on all nodes or, with --on, on one,\nbeginning with those in their inboxes.",
 		Example: "  pmk resume greet\n  pmk resume --all",
-	}, "resumed", (*api.Client).Resume)
+	}, "resume", "resumed")
 }
 
 // haltCommand completes the two.
-func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*api.Client, context.Context, seed.Name, string) ([]string, error)) *cobra.Command {
+func (a *app) haltCommand(cmd *cobra.Command, verb, done string) *cobra.Command {
 	var f nodeFlags
 	var on string
 	var asJSON, every bool
@@ -67,7 +66,7 @@ func (a *app) haltCommand(cmd *cobra.Command, done string, do func(*api.Client, 
 		}
 		all := map[string][]string{}
 		for _, name := range args {
-			nodes, err := do(client.Everywhere(), cmd.Context(), seed.Name(name), on)
+			nodes, err := client.Everywhere().Turn(cmd.Context(), seed.Name(name), verb, on)
 			if err != nil {
 				return err
 			}

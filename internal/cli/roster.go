@@ -207,3 +207,24 @@ func (r *roster) keeps(before *seed.Manifest) string {
 	}
 	return "; the seed " + string(before.Name) + " continues unchanged"
 }
+
+// byFlow sorts seeds as data flows through them: injectors first.
+func byFlow(ms []seed.Manifest) {
+	depth := make(map[seed.Name]int, len(ms))
+	for _, m := range ms {
+		if !m.Contract.Injector() {
+			depth[m.Name] = len(ms)
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, from := range ms {
+			for _, to := range ms {
+				if next := depth[from.Name] + 1; next < depth[to.Name] && slices.ContainsFunc(from.Contract.Out, to.Contract.Takes) {
+					depth[to.Name], changed = next, true
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(ms, func(a, b seed.Manifest) int { return depth[a.Name] - depth[b.Name] })
+}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +21,6 @@ import (
 	"github.com/recap/pumpkin/internal/runner/worker"
 	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
-	"github.com/recap/pumpkin/seed"
 )
 
 // runFlags are the flags of a node.
@@ -394,25 +392,4 @@ func (a *app) awaitEnd(ended <-chan error, signals <-chan os.Signal, aborted boo
 	case <-time.After(2 * time.Second):
 		return errAborted
 	}
-}
-
-// byFlow sorts seeds as data flows through them: injectors first.
-func byFlow(ms []seed.Manifest) {
-	depth := make(map[seed.Name]int, len(ms))
-	for _, m := range ms {
-		if !m.Contract.Injector() {
-			depth[m.Name] = len(ms)
-		}
-	}
-	for changed := true; changed; {
-		changed = false
-		for _, from := range ms {
-			for _, to := range ms {
-				if next := depth[from.Name] + 1; next < depth[to.Name] && slices.ContainsFunc(from.Contract.Out, to.Contract.Takes) {
-					depth[to.Name], changed = next, true
-				}
-			}
-		}
-	}
-	slices.SortStableFunc(ms, func(a, b seed.Manifest) int { return depth[a.Name] - depth[b.Name] })
 }

@@ -124,7 +124,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	}
 	held, stop := context.WithCancel(ctx)
 	defer stop()
-	go a.tellWhenHeld(held, client)
+	go a.reportHeld(held, client)
 	var one api.Sent
 	if f.lines {
 		err = to.all(ctx, eachLine(p, in))
@@ -136,7 +136,7 @@ func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
 	}
 	switch {
 	case f.wait:
-		return a.await(ctx, f, sent{p, f.lines, to.taken})
+		return a.await(ctx, f.nodeFlags, f.json, sent{p, f.lines, to.taken})
 	case f.json && f.lines:
 		return printJSON(a.out, map[string]any{"node": name, "taken": to.taken})
 	case f.json:

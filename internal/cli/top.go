@@ -19,11 +19,11 @@ func (f *nodeFlags) turn(ctx context.Context, name seed.Name, pause bool) error 
 		return err
 	}
 	defer client.Close()
-	do := client.Everywhere().Resume
+	verb := "resume"
 	if pause {
-		do = client.Everywhere().Pause
+		verb = "pause"
 	}
-	_, err = do(ctx, name, "")
+	_, err = client.Everywhere().Turn(ctx, name, verb, "")
 	return err
 }
 

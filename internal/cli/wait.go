@@ -34,7 +34,7 @@ const (
 
 // await waits until every packet under the id has ended or waits, and says how
 // far it is on a terminal. Its error tells how it ended.
-func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
+func (a *app) await(ctx context.Context, f nodeFlags, asJSON bool, sent sent) error {
 	id, taken := sent.packet.Follow, sent.taken
 	progress := newProgress(a.err)
 	defer progress.clear()
@@ -107,7 +107,7 @@ func (a *app) await(ctx context.Context, f sendFlags, sent sent) error {
 		kept += count
 	}
 	out := outcome{Node: name, Taken: taken, Outcome: api.Outcome{Ledger: ledger, Over: true}, Failures: failures}
-	if f.json {
+	if asJSON {
 		if err := printJSON(a.out, out); err != nil {
 			return err
 		}
@@ -164,9 +164,9 @@ func (p *progress) clear() {
 	}
 }
 
-// tellWhenHeld says on standard error why sending does not go on, until the
+// reportHeld says on standard error why sending does not go on, until the
 // context ends: the store of the node may be full.
-func (a *app) tellWhenHeld(ctx context.Context, client *api.Client) {
+func (a *app) reportHeld(ctx context.Context, client *api.Client) {
 	for {
 		select {
 		case <-time.After(2 * time.Second):

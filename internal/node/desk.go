@@ -30,22 +30,6 @@ func (e *NotWaitingError) Error() string {
 
 func (e *NotWaitingError) Unwrap() error { return ErrNotWaiting }
 
-// Show gives the packets that wait in a state, oldest first, until visit
-// returns false.
-func (s *sorter) Show(ctx context.Context, state packet.State, visit func(packet.Packet) bool) error {
-	for f, err := range s.frames(ctx, store.Waiting(state), 0) {
-		if err != nil {
-			return err
-		}
-		for i := range f.packets {
-			if !visit(f.packets[i]) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
 // Retry sends the packets of a selection on their way again, and returns how
 // many: one that failed gets its state back and goes to the seed that failed,
 // any other is routed anew. They have all their attempts again. One that waits for its next

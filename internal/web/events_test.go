@@ -253,14 +253,14 @@ func TestWholeNetwork(t *testing.T) {
 		if all.Nodes[1].Node != "busy" || all.Nodes[1].Trouble != "" || len(all.Seeds) != 2 {
 			t.Errorf("the network is %+v", all)
 		}
-		if nodes, err := client.Pause(t.Context(), "greet", ""); err != nil || !slices.Equal(nodes, []string{"busy"}) {
+		if nodes, err := client.Turn(t.Context(), "greet", "pause", ""); err != nil || !slices.Equal(nodes, []string{"busy"}) {
 			t.Errorf("paused on %q, %v", nodes, err)
 		}
 		await(t, events, schemas, api.ChangesEvent, changed("seed", "paused"))
-		if nodes, err := client.Resume(t.Context(), "greet", "busy"); err != nil || !slices.Equal(nodes, []string{"busy"}) {
+		if nodes, err := client.Turn(t.Context(), "greet", "resume", "busy"); err != nil || !slices.Equal(nodes, []string{"busy"}) {
 			t.Errorf("resumed on %q, %v", nodes, err)
 		}
-		if _, err := client.Pause(t.Context(), seed.Name("greet"), "test"); err == nil {
+		if _, err := client.Turn(t.Context(), seed.Name("greet"), "pause", "test"); err == nil {
 			t.Error("a seed was paused on a node that does not host it")
 		}
 		found, err := client.InState(t.Context(), "String:GREETNG", api.Ask{Limit: 100, Bytes: 100})

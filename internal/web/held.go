@@ -18,8 +18,8 @@ const (
 	// heldFor is how long a request waits at most while the node's store takes
 	// nothing, unless it prefers another time.
 	heldFor = 5 * time.Second
-	// heldLook is how often that is looked at.
-	heldLook = time.Second
+	// checkEvery is how often that is looked up.
+	checkEvery = time.Second
 	// mostHeld is the longest that a request may prefer.
 	mostHeld = 10 * 365 * 24 * time.Hour
 )
@@ -40,23 +40,23 @@ func (e *heldError) Error() string {
 func taking(r *http.Request, n *node.Node) (ctx context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	most, held := patienceOf(r), time.Duration(0)
-	var look func()
-	look = func() {
+	var check func()
+	check = func() {
 		why := n.StoreStatus().Held()
-		if held += heldLook; why == "" {
+		if held += checkEvery; why == "" {
 			held = 0
 		}
 		switch {
 		case held >= most && why != "":
 			cancel(&heldError{why, most})
 		case ctx.Err() == nil:
-			time.AfterFunc(heldLook, look)
+			time.AfterFunc(checkEvery, check)
 		}
 	}
-	first := time.AfterFunc(heldLook, look)
+	first := time.AfterFunc(checkEvery, check)
 	return ctx, func() {
 		cancel(nil)
-		first.Stop() // most requests need no look
+		first.Stop() // most requests need no check
 	}
 }
 

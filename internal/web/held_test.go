@@ -17,7 +17,6 @@ import (
 	"github.com/recap/pumpkin/internal/store"
 	"github.com/recap/pumpkin/internal/store/blob"
 	"github.com/recap/pumpkin/internal/store/pebble"
-	"github.com/recap/pumpkin/packet"
 )
 
 // TestAFullStoreAnswers has many clients send while the store is full: each is told so, and
@@ -68,7 +67,7 @@ func TestAFullStoreAnswers(t *testing.T) {
 		t.Errorf("with room: %d %s", w.Code, w.Body)
 	}
 	var got []string
-	if err := n.Show(t.Context(), "A:A", func(p packet.Packet) bool { got = append(got, fmt.Sprint(p.DataSize())); return true }); err != nil || !slices.Equal(got, []string{"5"}) {
+	if err := n.Rests(t.Context(), "A:A", func(p node.Rested) bool { got = append(got, fmt.Sprint(p.DataSize())); return true }); err != nil || !slices.Equal(got, []string{"5"}) {
 		t.Errorf("there are packets of %q bytes, %v; expected what was sent after there was room alone", got, err)
 	}
 }

@@ -69,37 +69,33 @@ type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) e
 
 // inState lists packets of a state.
 func inState(n *node.Node, state packet.State, waiting bool) lister {
-	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
-		var failed error
-		err := n.Rests(ctx, state, func(r node.Rested) bool {
-			if _, inbox := r.Place.Seed(); inbox && waiting {
-				return false // those that wait come first
-			}
-			failed = visitRested(n, &r, bytes, visit)
-			return failed == nil
+	return listed(n, func(ctx context.Context, visit func(node.Rested) bool) error {
+		return n.Rests(ctx, state, func(r node.Rested) bool {
+			_, inbox := r.Place.Seed()
+			return !(inbox && waiting) && visit(r) // those that wait come first
 		})
-		return cmp.Or(failed, err)
-	}
+	})
 }
 
 // withID lists the copies of a packet.
 func withID(n *node.Node, id packet.ID) lister {
+	return listed(n, func(ctx context.Context, visit func(node.Rested) bool) error { return n.Find(ctx, id, visit) })
+}
+
+// listed lists what each finds.
+func listed(n *node.Node, each func(context.Context, func(node.Rested) bool) error) lister {
 	return func(ctx context.Context, bytes int, visit func(api.Packet) error) error {
 		var failed error
-		err := n.Find(ctx, id, func(r node.Rested) bool {
-			failed = visitRested(n, &r, bytes, visit)
+		err := each(ctx, func(r node.Rested) bool {
+			p, err := packetOf(n, &r, bytes)
+			failed = err
+			if err == nil {
+				failed = visit(p)
+			}
 			return failed == nil
 		})
 		return cmp.Or(failed, err)
 	}
-}
-
-func visitRested(n *node.Node, r *node.Rested, bytes int, visit func(api.Packet) error) error {
-	p, err := packetOf(n, r, bytes)
-	if err != nil {
-		return err
-	}
-	return visit(p)
 }
 
 var errEnough = errors.New("as many as were asked for")

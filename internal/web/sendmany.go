@@ -87,9 +87,9 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// eachSending gives the packets in body to take, until its end or an error; where one is expected,
+// eachSending gives the packets in body to visit, until its end or an error; where one is expected,
 // nothing may follow it.
-func eachSending(body io.Reader, maxData int64, one bool, traceparent string, take func(packet.Packet) error) error {
+func eachSending(body io.Reader, maxData int64, one bool, traceparent string, visit func(packet.Packet) error) error {
 	// A packet is decoded whole: its data in base64, and what else it says.
 	most := maxData/3*4 + sendingHead
 	limited := &io.LimitedReader{R: body, N: most}
@@ -116,7 +116,7 @@ func eachSending(body io.Reader, maxData int64, one bool, traceparent string, ta
 			p.Data, err = contentOf(s.Text, s.Data)
 		}
 		if err == nil {
-			err = take(p)
+			err = visit(p)
 		}
 		if err != nil || one {
 			return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/node"
 	"github.com/recap/pumpkin/packet"
 )
 
@@ -62,7 +63,7 @@ func TestTraceparent(t *testing.T) {
 		if status := post(c.header, c.kind, c.body); status != http.StatusOK {
 			t.Fatalf("request %d is answered with %d", i, status)
 		}
-		err := n.Show(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), func(p packet.Packet) bool {
+		err := n.Rests(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), func(p node.Rested) bool {
 			got := ""
 			if p.Wish != nil {
 				got = p.Wish.Trace.String()

@@ -67,7 +67,7 @@ func TestJump(t *testing.T) {
 	r.start(m)
 	mayJump(t, m.node)
 	stored := func() time.Time {
-		p := farParcel(drawID(r.rand), r.rand)
+		p := farPacket(drawID(r.rand), r.rand)
 		p.State = "String:WAITS"
 		m.put(p)
 		st, err := m.node.status()

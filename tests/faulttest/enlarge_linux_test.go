@@ -14,7 +14,7 @@ func (r *team) enlarge() {
 			if r.IntN(60) == 0 {
 				id.Hi &^= 0xffff << 40 // what dataOf takes for a large one
 			}
-			return farParcel(id, r)
+			return farPacket(id, r)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type feed struct {
 }
 
 func newFeed(seed uint64) *feed {
-	f := &feed{seed: seed, all: map[packet.ID]sent{}, draw: parcel}
+	f := &feed{seed: seed, all: map[packet.ID]sent{}, draw: drawPacket}
 	f.moved = sync.NewCond(&f.mu)
 	return f
 }
@@ -128,9 +128,9 @@ func (f *feed) turn() *api.Client {
 	return f.client
 }
 
-// parcel draws a packet: half of them go through Go alone, half through
+// drawPacket draws a packet: half of them go through Go alone, half through
 // Python too.
-func parcel(r *rand.Rand) api.Sending {
+func drawPacket(r *rand.Rand) api.Sending {
 	id := drawID(r)
 	state := packet.State("String:RAW")
 	if r.IntN(2) == 0 {

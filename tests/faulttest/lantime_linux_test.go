@@ -31,7 +31,7 @@ func TestLANTimes(t *testing.T) {
 	var first, death, cut []time.Duration
 	for range 3 * factor(t) {
 		// It is acknowledged and waits: no seed accepts it.
-		p := farParcel(drawID(r.rand), r.rand)
+		p := farPacket(drawID(r.rand), r.rand)
 		p.State = "String:RAW"
 		here.put(p)
 		begun := time.Now()

@@ -146,7 +146,7 @@ func newMember(r *team, title string, role role, keyFile string) *member {
 	}
 	if role.sends {
 		m.feed = newFeed(r.run + uint64(len(r.members)))
-		m.feed.draw = func(r *rand.Rand) api.Sending { return farParcel(drawID(r), r) }
+		m.feed.draw = func(r *rand.Rand) api.Sending { return farPacket(drawID(r), r) }
 	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		r.t.Fatal(err)
@@ -452,8 +452,8 @@ func (r *team) finish(rounds int, more ...string) {
 // short is a time for people.
 func short(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
-// farParcel is the packet of that id: half of them have one seed more before them.
-func farParcel(id packet.ID, r *rand.Rand) api.Sending {
+// farPacket is the packet of that id: half of them have one seed more before them.
+func farPacket(id packet.ID, r *rand.Rand) api.Sending {
 	p := api.Sending{ID: id, State: "String:RAW", Data: []byte(dataOf(id))}
 	if r.IntN(2) == 0 {
 		p.State = "String:FAR"

@@ -3,6 +3,7 @@ package sum
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -10,12 +11,6 @@ import (
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
-
-func same(c, d api.SeedCounters) bool {
-	return c.In == d.In && c.Out == d.Out && c.Failed == d.Failed && c.GaveUp == d.GaveUp && c.Filtered == d.Filtered && c.Ahead == d.Ahead &&
-		c.Running == d.Running && c.Workers == d.Workers && c.Cost == d.Cost && c.Drain == d.Drain && c.DrainError == d.DrainError && c.Paused == d.Paused &&
-		maps.Equal(c.InStates, d.InStates) && maps.Equal(c.OutStates, d.OutStates)
-}
 
 // Counters are those that are not as they were before.
 func Counters(before, now *api.Network) api.Counters {
@@ -26,7 +21,7 @@ func Counters(before, now *api.Network) api.Counters {
 	}
 	for i := range now.Seeds {
 		s := now.Seeds[i].SeedCounters
-		if old, ok := seeds[s.Name]; !ok || !same(s, old) {
+		if old, ok := seeds[s.Name]; !ok || !reflect.DeepEqual(s, old) {
 			c.Seeds = append(c.Seeds, s)
 		}
 	}

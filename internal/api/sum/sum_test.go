@@ -2,6 +2,7 @@ package sum
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestSeeds(t *testing.T) {
 		got := all.Seeds[0]
 		c.want.Name, c.want.InStates = "greet", map[packet.State]uint64{"S:RAW": c.want.In}
 		got.OutStates, got.Drain, got.DrainError = nil, 0, 0 // see TestAhead
-		if !same(got.SeedCounters, c.want) || got.Name != c.want.Name {
+		if !reflect.DeepEqual(got.SeedCounters, c.want) {
 			t.Errorf("%s: %+v; expected %+v", c.name, got.SeedCounters, c.want)
 		}
 		for i, m := range c.nodes {

@@ -21,21 +21,21 @@ import (
 const (
 	// every is how often the network is looked at.
 	every = time.Second
-	// lookTime is the longest that a look may last.
-	lookTime = 5 * time.Second
+	// askTime is the longest that an answer may take.
+	askTime = 5 * time.Second
 	// sizeEvery is how often the terminal's size is looked at, and keyTime how
 	// long a wait for a key lasts at most: what ends with Run is so long late.
 	sizeEvery = 250 * time.Millisecond
 	keyTime   = 100 * time.Millisecond
 )
 
-// Ask looks at the network once.
+// Ask reads the network once.
 type Ask func(context.Context) (api.Network, error)
 
 // Switch has a seed take no more packets on any node, or take them again.
 type Switch func(ctx context.Context, name seed.Name, pause bool) error
 
-// Once compares two looks at the network, a second apart.
+// Once compares two readings of the network, a second apart.
 func Once(ctx context.Context, ask Ask) (Sample, error) {
 	first, err := ask(ctx)
 	if err != nil {
@@ -74,29 +74,29 @@ func Run(ctx context.Context, in, out *os.File, color bool, ask Ask, turn Switch
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer cancel()
-	keys, looks, now := make(chan Key), make(chan look), make(chan struct{}, 1)
+	keys, readings, now := make(chan Key), make(chan reading), make(chan struct{}, 1)
 	helpers.Go(func() { readKeys(ctx, int(in.Fd()), keys) })
-	helpers.Go(func() { keepLooking(ctx, ask, now, looks) })
-	return show(ctx, out, color, turn, now, keys, looks)
+	helpers.Go(func() { poll(ctx, ask, now, readings) })
+	return show(ctx, out, color, turn, now, keys, readings)
 }
 
-// A look is one, or why there was none.
-type look struct {
+// A reading is the network at one time, or why it is not known.
+type reading struct {
 	at  time.Time
 	net api.Network
 	err error
 }
 
-// keepLooking looks at the network until ctx ends, also when it is told to.
-func keepLooking(ctx context.Context, ask Ask, now <-chan struct{}, looks chan<- look) {
+// poll reads the network until ctx ends, also when it is told to.
+func poll(ctx context.Context, ask Ask, now <-chan struct{}, readings chan<- reading) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		within, cancel := context.WithTimeout(ctx, lookTime)
+		within, cancel := context.WithTimeout(ctx, askTime)
 		net, err := ask(within)
 		cancel()
 		select {
-		case looks <- look{time.Now(), net, err}:
+		case readings <- reading{time.Now(), net, err}:
 		case <-ctx.Done():
 			return
 		}
@@ -130,7 +130,7 @@ func readKeys(ctx context.Context, fd int, keys chan<- Key) {
 		}
 		if err != nil || n == 0 {
 			give(Quit)
-			give(Quit) // also out of a look at one seed
+			give(Quit) // also out of the view of one seed
 			return
 		}
 		for _, k := range Keys(buf[:n]) {
@@ -140,7 +140,7 @@ func readKeys(ctx context.Context, fd int, keys chan<- Key) {
 }
 
 // show draws what there is whenever some of it has changed.
-func show(ctx context.Context, out *os.File, color bool, turn Switch, now chan<- struct{}, keys <-chan Key, looks <-chan look) error {
+func show(ctx context.Context, out *os.File, color bool, turn Switch, now chan<- struct{}, keys <-chan Key, readings <-chan reading) error {
 	sizes := time.NewTicker(sizeEvery)
 	defer sizes.Stop()
 	var v View
@@ -168,7 +168,7 @@ func show(ctx context.Context, out *os.File, color bool, turn Switch, now chan<-
 				default:
 				}
 			}
-		case l := <-looks:
+		case l := <-readings:
 			v = v.after(l)
 		case <-sizes.C:
 		case <-ctx.Done():
@@ -187,7 +187,7 @@ func (v View) turn(ctx context.Context, turn Switch) string {
 	if r == nil {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	pause := r.Paused == 0
 	switch err := turn(ctx, r.Seed, pause); {
@@ -199,8 +199,8 @@ func (v View) turn(ctx context.Context, turn Switch) string {
 	return fmt.Sprintf("seed %s runs again", r.Seed)
 }
 
-// after is the view after a look.
-func (v View) after(l look) View {
+// after is the view after a reading.
+func (v View) after(l reading) View {
 	v.Trouble = ""
 	if l.err != nil {
 		v.Trouble = l.err.Error()
