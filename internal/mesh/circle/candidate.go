@@ -50,17 +50,17 @@ const (
 // A candidate is where a node may be reached.
 type candidate struct {
 	kind way
-	by   mesh.Source // how it was learnt first
-	addr string      // host:port, or a path
-	node string      // of a socket: its name
+	addr string // host:port, or a path
+	node string // of a socket: its name
 
 	// These are under the circle's lock.
-	boot   packet.ID // who was there, or is said to be
-	heard  time.Time // of it last
-	met    bool      // the process that is there was met
-	failed failure   // why it could not be reached last
-	told   bool      // that a node refuses this one
-	since  time.Time // it is refused, by this node or the other
+	by     mesh.Source // how it was learnt first
+	boot   packet.ID   // who was there, or is said to be
+	heard  time.Time   // of it last
+	met    bool        // the process that is there was met
+	failed failure     // why it could not be reached last
+	told   bool        // that a node refuses this one
+	since  time.Time   // it is refused, by this node or the other
 	logged []mesh.Reason
 	cancel context.CancelFunc
 	// unbelieved is its place among those that only beacons tell of, and that were never
@@ -92,6 +92,13 @@ func (cand *candidate) port() uint16 {
 		return 0
 	}
 	return uint16(port)
+}
+
+// source is how a candidate was learnt.
+func (c *Circle) source(cand *candidate) mesh.Source {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cand.by
 }
 
 // consider takes a candidate, or hears of one again. One that only a beacon tells of could be
@@ -260,7 +267,7 @@ func (c *Circle) met(cand *candidate) <-chan struct{} {
 func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, keep bool) {
 	var other *link.ProtocolError
 	if errors.As(err, &other) {
-		c.name(other.Hello, cand.at(), cand.by, mesh.OtherVersion, wrongProtocol(other.Hello.Protocol))
+		c.name(other.Hello, cand.at(), c.source(cand), mesh.OtherVersion, wrongProtocol(other.Hello.Protocol))
 	}
 	self, refused := errors.Is(err, link.ErrSelf), errors.Is(err, link.ErrRefused)
 	now := time.Now()

@@ -69,7 +69,7 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 	if first, there := c.namesake(who); there {
 		c.mu.Unlock()
 		err := sameName(who.Node, first)
-		c.name(who, cand.at(), cand.by, mesh.NameTaken, err.Error())
+		c.name(who, cand.at(), c.source(cand), mesh.NameTaken, err.Error())
 		return nil, err
 	}
 	old := c.members[who.Boot]
