@@ -19,6 +19,9 @@ type Network struct {
 	Outsiders []Outsider `json:"outsiders,omitempty"`
 	// Ignored is what came without the key to the node that was asked.
 	Ignored Ignored `json:"ignored,omitzero"`
+	// Copied says what the data folder of the node that was asked is a copy of, so that it runs
+	// nothing of what lies there.
+	Copied string `json:"copied,omitempty"`
 }
 
 // A Member is one node of the network.

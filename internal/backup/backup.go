@@ -74,7 +74,8 @@ func Run(ctx context.Context, cfg Config, dir string, report func(Progress)) (do
 		return done, err
 	}
 	node := cfg.From.Node
-	node.Name, node.Machine = cfg.Name, "" // it may be brought to another machine
+	node.Origin = node.ID()
+	node.Name, node.Machine, node.Place = cfg.Name, "", "" // it may be brought to another machine
 	if err := folder.Describe(to, node); err != nil {
 		return done, err
 	}

@@ -146,13 +146,14 @@ type company struct {
 	api     http.Handler
 	socket  net.Listener
 	port    net.Listener // nil likewise
+	guard   *guard       // of the data folder; nil is none
 	offered string       // where this node's seeds are reached, for people
 	log     *slog.Logger
 }
 
 // company opens what the node is reached by.
 func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog.Logger) (_ *company, err error) {
-	c := &company{offered: "inproc://" + n.Name(), log: log}
+	c := &company{offered: "inproc://" + n.Name(), guard: own.guard, log: log}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -161,7 +162,10 @@ func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog
 	if c.socket, err = local.ListenIn(n.Group(), r.meet(), n.Name()); err != nil {
 		return nil, err
 	}
-	cfg := circle.Config{Host: n, Join: r.join, Advertise: r.advertise, Log: log}
+	cfg := circle.Config{Data: own.data, Host: n, Join: r.join, Advertise: r.advertise, Log: log}
+	if own.guard != nil {
+		cfg.Copied = own.guard.copied
+	}
 	if cfg.Folder, err = local.Folder(n.Group(), r.meet()); err != nil {
 		return nil, err
 	}
@@ -182,7 +186,7 @@ func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog
 			c.offered = "tcp://" + r.advertise[0]
 		}
 	}
-	c.api = web.Handler(web.Config{Node: n, Outsiders: c.outsiders, Ignored: c.ignored, Backup: own.backup, Page: page.Handler()})
+	c.api = web.Handler(web.Config{Node: n, Outsiders: c.outsiders, Ignored: c.ignored, Copied: own.guard.text, Backup: own.backup, Page: page.Handler()})
 	cfg.API = c.api
 	if shared := own.cluster; shared != nil {
 		cfg.Folder = "" // the sockets are for commands alone
@@ -194,6 +198,7 @@ func (r *reach) company(ctx context.Context, n *node.Node, own opened, log *slog
 	if c.circle, err = circle.New(cfg); err != nil {
 		return nil, err
 	}
+	own.guard.doubt(r.tcp)
 	if r.tcp {
 		c.beacon = beacon.New(beacon.Config{
 			Seal: r.secrets, Boot: n.Boot(), TCP: cfg.Port, Advertise: r.advertise, Log: log,
@@ -236,6 +241,10 @@ func (c *company) run(ctx context.Context) error {
 		group.Go(func() error { return c.hub.Run(ctx) })
 	} else {
 		group.Go(func() error { return c.circle.Run(ctx) })
+		group.Go(func() error {
+			c.guard.watch(ctx, c.circle.Doubtful)
+			return nil
+		})
 	}
 	if c.port != nil {
 		group.Go(func() error { return c.circle.Serve(ctx, c.port, true) })

@@ -30,8 +30,12 @@ type opened struct {
 	adopt   func(ctx context.Context, arrived func())
 	adopted *atomic.Bool
 	backup  backupFunc
-	lost    <-chan struct{} // closed when another process has taken the data folder; nil is never
-	close   func() error
+	// guard holds back what is stored in a data folder that is a copy, and data names the
+	// folder, the same in each copy; nil and "" in memory.
+	guard *guard
+	data  string
+	lost  <-chan struct{} // closed when another process has taken the data folder; nil is never
+	close func() error
 }
 
 // trouble says what the user has to see to when a node has ended whose store

@@ -79,6 +79,9 @@ func (f *nodeFlags) status(ctx context.Context) (api.Status, error) {
 func (a *app) printNetwork(all api.Network) error {
 	own, several := all.Nodes[0], len(all.Nodes) > 1
 	fmt.Fprintf(a.out, "node %s, group %s, start %s, up %s\n\n", own.Node, own.Group, own.Run, age(own.Since))
+	if all.Copied != "" {
+		fmt.Fprintf(a.out, "%s\n\n", whole(all.Copied))
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	if several {
 		printNodes(w, all.Nodes)

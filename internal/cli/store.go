@@ -108,6 +108,10 @@ func (f *storeFlags) openDisk(ctx context.Context, group, key string, log *slog.
 	if err != nil {
 		return opened{}, errors.Join(err, own.Close())
 	}
+	watched, err := newGuard(ctx, s, own.Moved, log)
+	if err != nil {
+		return opened{}, errors.Join(err, s.Close(), blobs.Close(), own.Close())
+	}
 	unfence := fenceWhen(own.Lost(), at)
 	adopted := new(atomic.Bool)
 	var take func(context.Context, func())
@@ -120,7 +124,7 @@ func (f *storeFlags) openDisk(ctx context.Context, group, key string, log *slog.
 	return opened{
 		backup: backupOf(own, s, blobs), lost: own.Lost(),
 		adopt: take, adopted: adopted, dir: own.Dir,
-		store: s, blobs: blobs, node: own.Node.Name, note: "packets are stored in " + own.Dir,
+		store: watched, guard: watched, data: own.Node.ID(), blobs: blobs, node: own.Node.Name, note: "packets are stored in " + own.Dir,
 		setAside: func(at store.Queue, number uint64, data []byte) error {
 			dir := filepath.Join(own.Dir, folder.DamagedDir)
 			if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -80,6 +80,10 @@ func Machine() string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
+// Boot names the run of this machine since it was booted, likewise; "" is that it cannot be
+// told.
+func Boot() string { return thisBoot() }
+
 // me is this process as a holder.
 func me() Holder {
 	host, _ := os.Hostname() // only for people

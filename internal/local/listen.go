@@ -56,7 +56,7 @@ func ListenIn(group, meet, node string) (net.Listener, error) {
 func bind(dir, group, node string) (*listener, error) {
 	l, err := listen(dir, node)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("a node %s of group %s runs on this machine already: choose another name", node, group)
+		return nil, fmt.Errorf("a node %s of group %s runs on this machine already: a node has its name from its data folder, and this one is a copy: start it with an empty folder, --data DIR", node, group)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the socket of node %s: %w", node, err)

@@ -52,13 +52,14 @@ const (
 	NoNode            Reason = "no-node"       // something else answers
 	OtherVersion      Reason = "other-version" // it speaks another protocol
 	OneWay            Reason = "one-way"       // it reaches this node, or is reached, and the other way is closed
+	Copied            Reason = "copy"          // it runs on the data folder of another node, or on a copy
 	NameTaken         Reason = "name-taken"    // another node has its name
 	Failed            Reason = "failed"        // anything else
 )
 
 // Reasons are all of them.
 func Reasons() []Reason {
-	return []Reason{ConnectionRefused, NoAnswer, NoRoute, UnknownHost, WrongKey, NoNode, OtherVersion, OneWay, NameTaken, Failed}
+	return []Reason{ConnectionRefused, NoAnswer, NoRoute, UnknownHost, WrongKey, NoNode, OtherVersion, OneWay, Copied, NameTaken, Failed}
 }
 
 // Why says the reason for people; "" where it depends on more.
@@ -76,6 +77,8 @@ func (r Reason) Why() string {
 		return "it has another key, or is in another group"
 	case NoNode:
 		return "what answers there is no node"
+	case Copied:
+		return "it runs on the same data folder as another node: one of them is a copy"
 	case OneWay:
 		return "this node reaches it, and is not reached by it"
 	}
@@ -105,6 +108,8 @@ func (r Reason) Next(port uint16) string {
 		return "correct the address"
 	case OtherVersion:
 		return "run the same version of pmk on both"
+	case Copied:
+		return "end one of both, and start it with an empty folder, --data DIR"
 	case OneWay: // port is this node's
 		return "open " + where + " of this machine to it; in a container or behind address translation start this node with --advertise HOST:PORT"
 	}

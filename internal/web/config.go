@@ -16,6 +16,9 @@ type Config struct {
 	Outsiders func() []mesh.Outsider
 	// Ignored counts what came from strangers; nil is not known.
 	Ignored func() mesh.Ignored
+	// Copied says what the node's data folder is a copy of, so that it runs nothing of what lies
+	// there; "", or nil, is nothing.
+	Copied func() string
 	// Backup copies what the node has stored into a folder; nil refuses.
 	Backup func(ctx context.Context, dir string, report func(api.BackupState)) (api.BackupState, error)
 	// Page serves what is not the API, for people; nil serves a text that names

@@ -10,12 +10,12 @@ import (
 )
 
 // healthRoutes are for what watches the node from outside.
-func healthRoutes(mux *router, n *node.Node) {
+func healthRoutes(mux *router, n *node.Node, copied func() string) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, jsonType, api.Health{Status: "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := unready(n); err != nil {
+		if err := unready(n, copied); err != nil {
 			refuse(w, http.StatusServiceUnavailable, 0, err)
 			return
 		}
@@ -24,7 +24,12 @@ func healthRoutes(mux *router, n *node.Node) {
 }
 
 // unready says why the node takes no packets; nil is that it does.
-func unready(n *node.Node) error {
+func unready(n *node.Node, copied func() string) error {
+	if copied != nil {
+		if why := copied(); why != "" {
+			return errors.New("the node is not ready: " + why)
+		}
+	}
 	switch {
 	case n.Leaving():
 		return node.ErrDraining

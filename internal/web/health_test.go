@@ -21,7 +21,8 @@ import (
 // packets; else it says why not. It is well all the time.
 func TestReady(t *testing.T) {
 	n := node.New(node.Config{Name: "test", Durability: node.Memory, Store: pebble.InMemory(pebble.Config{Size: 3 << 10}), Blobs: blob.Open(blob.Config{})})
-	h := Handler(Config{Node: n})
+	copied := "" // what the folder is a copy of
+	h := Handler(Config{Node: n, Copied: func() string { return copied }})
 	ask := func(path string) (status int, detail string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
@@ -46,6 +47,9 @@ func TestReady(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
 	testenv.Eventually(t, 10*time.Second, "the node is ready", func() bool { status, _ := ask("/readyz"); return status == http.StatusOK })
+	copied = "this folder is a copy"
+	expect("with a copied folder", http.StatusServiceUnavailable, "not ready: this folder is a copy")
+	copied = ""
 	large := packet.Packet{State: "A:A", Data: strings.Repeat("x", 2<<10)} // there is room for one
 	if err := n.Inject(t.Context(), large); err != nil {
 		t.Fatal(err)

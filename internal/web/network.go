@@ -56,6 +56,9 @@ func (net *network) sum(members []api.Member) api.Network {
 	if net.Ignored != nil {
 		all.Ignored = api.Ignored(net.Ignored())
 	}
+	if net.Config.Copied != nil {
+		all.Copied = net.Config.Copied()
+	}
 	return all
 }
 

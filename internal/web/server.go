@@ -40,7 +40,7 @@ func routes(cfg Config) *router {
 	pauseRoutes(mux, network)
 	forgetRoutes(mux, network)
 	backupRoute(mux, cfg.Backup)
-	healthRoutes(mux, n)
+	healthRoutes(mux, n, cfg.Copied)
 	eventRoutes(mux, network)
 	mux.HandleFunc("GET /api/v1/openapi.json", openAPI)
 	if cfg.Page != nil {

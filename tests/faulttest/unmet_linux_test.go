@@ -212,6 +212,13 @@ func (m *member) command(args ...string) (out string, status int) {
 // metrics are what the member's node shows to Prometheus.
 func (m *member) metrics() string {
 	m.team.t.Helper()
+	_, text := m.ask("/metrics")
+	return text
+}
+
+// ask gets a path from the member's node.
+func (m *member) ask(path string) (status int, text string) {
+	m.team.t.Helper()
 	peers, err := m.find(context.Background())
 	if err != nil {
 		m.team.t.Fatal(err)
@@ -219,14 +226,14 @@ func (m *member) metrics() string {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return local.Peer{Path: peers[0].Path}.Dial(ctx)
 	}}}
-	resp, err := client.Get("http://node/metrics")
+	resp, err := client.Get("http://node" + path)
 	if err != nil {
 		m.team.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		m.team.t.Fatal(err)
 	}
-	return string(text)
+	return resp.StatusCode, string(body)
 }

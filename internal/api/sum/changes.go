@@ -67,6 +67,7 @@ func Shape(all *api.Network) string {
 		s := &all.States[i]
 		fmt.Fprintf(&b, "%q %q %q %q\n", s.State, s.Producers, s.Acceptors, s.Nearest)
 	}
+	fmt.Fprintf(&b, "copied %q\n", all.Copied)
 	for _, o := range all.Outsiders {
 		fmt.Fprintf(&b, "out %q %q %q\n", o.Node, o.At, o.Reason)
 	}

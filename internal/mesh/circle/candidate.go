@@ -62,6 +62,7 @@ type candidate struct {
 	told   bool        // that a node refuses this one
 	since  time.Time   // it is refused, by this node or the other
 	logged []mesh.Reason
+	doubt  bool // somebody there says that a third has this node's data folder
 	cancel context.CancelFunc
 	// unbelieved is its place among those that only beacons tell of, and that were never
 	// met; nil for others.
@@ -270,8 +271,11 @@ func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, kee
 		c.name(other.Hello, cand.at(), c.source(cand), mesh.OtherVersion, wrongProtocol(other.Hello.Protocol))
 	}
 	self, refused := errors.Is(err, link.ErrSelf), errors.Is(err, link.ErrRefused)
+	copied := (*link.CopyError)(nil)
+	doubt := errors.As(err, &copied) && c.refusedAsCopy(cand, copied)
 	now := time.Now()
 	c.mu.Lock()
+	cand.doubt = doubt
 	reason := reasonOf(err)
 	cand.failed.note(reason, err, now)
 	first := cand.kind == join && !slices.Contains(cand.logged, reason)
@@ -346,7 +350,7 @@ func (c *Circle) dial(ctx context.Context, cand *candidate) (*member, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	m := &member{kind: cand.kind, gone: make(chan struct{})}
-	cfg := link.Client{Hello: c.me, Shared: c.cfg.Shared, Kept: &c.kept, Changed: c.changed, At: cand.at(), Heard: func(s []link.Sighting) { c.hear(m, s) }}
+	cfg := link.Client{Hello: c.hello(), Shared: c.cfg.Shared, Kept: &c.kept, Changed: c.changed, At: cand.at(), Heard: func(s []link.Sighting) { c.hear(m, s) }}
 	var conn net.Conn
 	var err error
 	switch {

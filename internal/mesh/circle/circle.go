@@ -60,6 +60,11 @@ type Config struct {
 	// Advertise are the addresses, host:port, at which others reach this node; none is where
 	// they see it, at Port.
 	Advertise []string
+	// Data names the node's data folder, the same in each copy of it; "" is none. Copied is
+	// called once when another node has it as well that was there first, with how that is
+	// reached: this node is then to hold back what is stored there.
+	Data   string
+	Copied func(at string)
 	// Join are addresses, host:port, that are dialled for ever.
 	Join []string
 	// Shared says that all nodes have one store.
@@ -93,6 +98,7 @@ type Circle struct {
 	visits     map[packet.ID]*visit
 	others     map[packet.ID]*other
 	notices    notices
+	held       bool           // another node of the data folder was there first
 	under      sync.WaitGroup // candidates
 }
 
@@ -110,7 +116,8 @@ func New(cfg Config) (*Circle, error) {
 	}
 	c := &Circle{
 		cfg: cfg, log: cmp.Or(cfg.Log, slog.Default()),
-		me:           link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port, Advertise: cfg.Advertise},
+		me: link.Hello{Protocol: mesh.Protocol, Node: card.Node, Boot: card.Boot, Version: card.Version, Port: cfg.Port, Advertise: cfg.Advertise,
+			Data: cfg.Data, Started: time.Now().UTC()},
 		dials:        make(chan struct{}, maxDials),
 		kick:         make(chan struct{}, 1),
 		folderPeriod: folderPeriod,
@@ -122,7 +129,7 @@ func New(cfg Config) (*Circle, error) {
 	}
 	c.gossip.init()
 	c.server = link.NewServer(link.ServerConfig{
-		Host: cfg.Host, Hello: func() link.Hello { return c.me }, Visit: c.visit, Gossip: &c.gossip, API: cfg.API, Log: c.log,
+		Host: cfg.Host, Hello: c.hello, Visit: c.visit, Gossip: &c.gossip, API: cfg.API, Log: c.log,
 	})
 	for _, address := range cfg.Join {
 		if err := CheckAddress(address); err != nil {

@@ -35,6 +35,8 @@ type network struct {
 	tells func(real netip.AddrPort) uint16
 	// period, unless 0, is how often nodes search the folder where they meet.
 	period time.Duration
+	// data names the folder of the nodes that are started; "" is none.
+	data string
 }
 
 func newNetwork(t testing.TB) *network {
@@ -50,7 +52,9 @@ type node struct {
 	host *meshtest.Host
 	log  *testenv.Journal
 	addr netip.AddrPort // over TCP
-	stop func()
+	// copied is where the node is reached that was first to have the same folder.
+	copied atomic.Pointer[string]
+	stop   func()
 }
 
 // A way of a node to be reached.
@@ -64,6 +68,7 @@ func (n *network) start(name string, ways int, join ...string) *node {
 	n.t.Helper()
 	nd := &node{host: meshtest.NewHost(name, pebble.InMemory(pebble.Config{})), log: &testenv.Journal{}}
 	cfg := Config{Host: nd.host, Join: join, Log: slog.New(slog.NewTextHandler(nd.log, nil))}
+	cfg.Data, cfg.Copied = n.data, func(at string) { nd.copied.Store(&at) }
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
 	var listeners []net.Listener

@@ -30,6 +30,9 @@ type visit struct {
 	since time.Time
 }
 
+// thisMachine is where a node is that has reached this one over its socket.
+const thisMachine = "this machine"
+
 // clash is how long two nodes of one name have to be there before it is told:
 // one that starts again is there before its earlier self is missed.
 const clash = 6 * time.Second
@@ -64,6 +67,9 @@ func (c *Circle) namesake(who link.Hello) (packet.ID, bool) {
 // takes the place of, if there is one.
 func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err error) {
 	who := m.peer.Hello()
+	if err := c.refuseCopy(who, cand.at(), c.source(cand)); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	cand.boot = who.Boot
 	if first, there := c.namesake(who); there {
@@ -74,7 +80,7 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 	}
 	old := c.members[who.Boot]
 	recovered := cand.failed.reason != "" && cand.kind == join
-	cand.failed, cand.met, cand.logged, cand.told, cand.since = failure{}, true, nil, false, time.Time{}
+	cand.failed, cand.met, cand.logged, cand.doubt, cand.told, cand.since = failure{}, true, nil, false, false, time.Time{}
 	c.believe(cand)
 	delete(c.others, who.Boot)
 	switch {
@@ -127,10 +133,13 @@ func (c *Circle) lost(m *member, why error) {
 
 // visit lets a node in that has reached this one, or refuses it.
 func (c *Circle) visit(who link.Hello, from netip.AddrPort) (leave func(), err error) {
-	at := "this machine"
+	at := thisMachine
 	if from.IsValid() {
 		from = netip.AddrPortFrom(from.Addr(), who.Port)
 		at = "tcp://" + from.String()
+	}
+	if len(who.Advertise) > 0 {
+		at = "tcp://" + who.Advertise[0]
 	}
 	if who.Boot == c.me.Boot {
 		return nil, link.ErrSelf
@@ -139,9 +148,17 @@ func (c *Circle) visit(who link.Hello, from netip.AddrPort) (leave func(), err e
 		c.name(who, at, mesh.ByItself, mesh.OtherVersion, wrongProtocol(who.Protocol))
 		return func() {}, nil
 	}
+	if err := c.refuseCopy(who, at, mesh.ByItself); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	if first, there := c.namesake(who); there {
+		copied := c.copied(who, first)
 		c.mu.Unlock()
+		if copied != nil {
+			c.name(who, at, mesh.ByItself, mesh.Copied, mesh.Copied.Why())
+			return nil, copied
+		}
 		err := sameName(who.Node, first)
 		c.name(who, at, mesh.ByItself, mesh.NameTaken, err.Error())
 		return nil, fmt.Errorf("%w: %w", link.ErrRefused, err)

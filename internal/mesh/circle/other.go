@@ -35,7 +35,7 @@ func (c *Circle) name(who link.Hello, at string, by mesh.Source, reason mesh.Rea
 	}
 	o.Node = cmp.Or(who.Node, o.Node)
 	o.At, o.By, o.Reason, o.Why, o.Next, o.Seen = at, by, reason, why, reason.Next(who.Port), now
-	tell := !o.told && (reason == mesh.OtherVersion || now.Sub(o.Since) > clash)
+	tell := !o.told && (reason == mesh.OtherVersion || reason == mesh.Copied || now.Sub(o.Since) > clash)
 	o.told = o.told || tell
 	c.mu.Unlock()
 	if tell {

@@ -45,6 +45,7 @@ func (f *failure) why() string {
 // reasonOf is the kind of an error of meeting a node.
 func reasonOf(err error) mesh.Reason {
 	var version *link.ProtocolError
+	var copied *link.CopyError
 	var name *net.DNSError
 	var op *net.OpError
 	var notTLS tls.RecordHeaderError
@@ -54,6 +55,8 @@ func reasonOf(err error) mesh.Reason {
 		return ownAddress
 	case errors.As(err, &version):
 		return mesh.OtherVersion
+	case errors.As(err, &copied):
+		return mesh.Copied
 	case errors.Is(err, errNamesake), errors.Is(err, link.ErrRefused):
 		return mesh.NameTaken
 	case errors.Is(err, key.ErrStranger), errors.As(err, &op) && op.Op == "remote error": // a TLS alert: it does not want this node's certificate

@@ -89,13 +89,10 @@ func (cand *candidate) unmet(now time.Time) (mesh.Outsider, bool) {
 // unreached is a node that reaches this one and is not met. The caller holds the lock.
 func (c *Circle) unreached(v *visit, now time.Time) (mesh.Outsider, bool) {
 	o := mesh.Outsider{
-		Node: v.who.Node, Boot: v.who.Boot, At: "this machine", By: mesh.ByItself, Reason: mesh.OneWay,
+		Node: v.who.Node, Boot: v.who.Boot, At: thisMachine, By: mesh.ByItself, Reason: mesh.OneWay,
 		Why: "it reaches this node, and this node does not reach it: ", Since: v.since, Seen: now,
 	}
-	at := v.who.Advertise
-	if len(at) == 0 && v.from.IsValid() {
-		at = []string{v.from.String()}
-	}
+	at := v.at()
 	var cand *candidate
 	if len(at) > 0 {
 		o.At = "tcp://" + at[0]
@@ -115,6 +112,14 @@ func (c *Circle) unreached(v *visit, now time.Time) (mesh.Outsider, bool) {
 		o.Why += "it was not tried yet"
 	}
 	return o, now.Sub(v.since) > clash
+}
+
+// at are the addresses at which it may be reached over TCP.
+func (v *visit) at() []string {
+	if len(v.who.Advertise) == 0 && v.from.IsValid() {
+		return []string{v.from.String()}
+	}
+	return v.who.Advertise
 }
 
 // unvisited is a node that is met and does not reach this one. The caller holds the lock.
@@ -187,7 +192,7 @@ func (n notices) of(all []mesh.Outsider, now time.Time) (tell []mesh.Outsider) {
 	for _, o := range all {
 		what := notice{o.Boot, o.At, o.Reason}
 		switch {
-		case o.By == mesh.ByJoin, o.Reason == mesh.OtherVersion, o.Reason == mesh.NameTaken, now.Sub(o.Since) <= clash:
+		case o.By == mesh.ByJoin, o.Reason == mesh.OtherVersion, o.Reason == mesh.NameTaken, o.Reason == mesh.Copied, now.Sub(o.Since) <= clash:
 			continue
 		case o.By == mesh.ByBeacon:
 			what.boot = packet.ID{} // a recording names any

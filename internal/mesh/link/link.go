@@ -148,6 +148,30 @@ type Hello struct {
 	// Advertise are the addresses, HOST:PORT, at which the node says that it is reached, in
 	// place of where it came from; at most [mesh.MaxAddresses].
 	Advertise []string `json:"advertise,omitempty"`
+	// Data names the node's data folder, the same in each copy and backup of it; "" is none.
+	Data string `json:"data,omitempty"`
+	// Started is when the node started, by its own clock.
+	Started time.Time `json:"started,omitzero"`
+	// Held says that the node has come upon another of the same data folder that was there
+	// first, and holds back what is stored there.
+	Held bool `json:"held,omitempty"`
+}
+
+// CopyOf tells whether both are nodes of one data folder, of which there is a copy.
+func (h Hello) CopyOf(other Hello) bool {
+	return h.Data != "" && h.Data == other.Data && h.Boot != other.Boot
+}
+
+// After tells which of two nodes of one data folder came second: one that holds its packets
+// back already, else the one that started later. Both of them come to the same answer.
+func (h Hello) After(other Hello) bool {
+	switch {
+	case h.Held != other.Held:
+		return h.Held
+	case !h.Started.Equal(other.Started):
+		return h.Started.After(other.Started)
+	}
+	return h.Boot.String() > other.Boot.String()
 }
 
 func (h Hello) check() error {
@@ -159,6 +183,8 @@ func (h Hello) check() error {
 		return errors.New("the boot id is missing")
 	case h.Protocol < 1:
 		return fmt.Errorf("protocol %d; expected 1 or more", h.Protocol)
+	case len(h.Data) > packet.MaxName:
+		return fmt.Errorf("the name of a data folder of %d bytes; at most %d are allowed", len(h.Data), packet.MaxName)
 	case len(h.Version) > packet.MaxName:
 		return fmt.Errorf("a version of %d bytes; at most %d are allowed", len(h.Version), packet.MaxName)
 	}
@@ -183,6 +209,21 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("node %s (%s) speaks protocol %d, and this one %d: run the same version on both",
 		e.Hello.Node, e.Hello.Version, e.Hello.Protocol, mesh.Protocol)
 }
+
+// A CopyError is a node that refuses this one, since another of the same data folder is there:
+// one of both has a copy. It is an [ErrRefused].
+type CopyError struct {
+	Hello Hello // of the other
+	// At is how the other is reached; "" is that it is the node that refuses.
+	At string
+}
+
+func (e *CopyError) Error() string {
+	return "another node runs on the same data folder: one of them is a copy"
+}
+
+// Unwrap gives [ErrRefused].
+func (e *CopyError) Unwrap() error { return ErrRefused }
 
 var (
 	// ErrRefused is a node that does not want to be met by this one, for the

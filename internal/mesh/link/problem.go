@@ -17,8 +17,10 @@ import (
 type problem struct {
 	Kind   string `json:"kind"`
 	Detail string `json:"detail"`
-	// Hello is of who answers, where the protocol is the problem.
+	// Hello is of who answers, where the protocol is the problem, and of the other node of the
+	// data folder, where that is; then At is how it is reached, unless it is who answers.
 	Hello *Hello `json:"hello,omitempty"`
+	At    string `json:"at,omitempty"`
 }
 
 // A remoteError is an error of the other side: its text, and what it is.
@@ -67,6 +69,9 @@ func problemOf(err error) (problem, int) {
 			break
 		}
 	}
+	if copied := (*CopyError)(nil); errors.As(err, &copied) {
+		p.Kind, p.Hello, p.At = "copy", &copied.Hello, copied.At
+	}
 	if len(p.Detail) > maxProblem/2 {
 		p.Detail = strings.ToValidUTF8(p.Detail[:maxProblem/2], "") + "..."
 	}
@@ -77,6 +82,9 @@ func problemOf(err error) (problem, int) {
 func (p problem) err() error {
 	if p.Kind == "protocol" && p.Hello != nil && p.Hello.check() == nil {
 		return &ProtocolError{Hello: *p.Hello}
+	}
+	if p.Kind == "copy" && p.Hello != nil && p.Hello.check() == nil && (p.At == "" || mesh.CheckAddress(p.At) == nil) {
+		return &CopyError{Hello: *p.Hello, At: p.At}
 	}
 	e := &remoteError{text: p.Detail}
 	for _, k := range kinds() {

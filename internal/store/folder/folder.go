@@ -24,8 +24,11 @@ const (
 
 // A Folder is a data folder that this process has.
 type Folder struct {
-	Dir    string
-	Node   Node
+	Dir  string
+	Node Node
+	// Moved says that the folder may be a copy of that in which its node ran last: it is another
+	// folder, or of another machine, or the machine was booted since.
+	Moved  bool
 	unlock func() error
 	claim  *hold.Claim
 }
@@ -82,6 +85,8 @@ func (f *Folder) describe(first Node) error {
 		f.Node = node
 		f.Node.Key = cmp.Or(node.Key, first.Key)
 		f.Node.Machine = cmp.Or(first.Machine, node.Machine)
+		f.Node.Place = place(f.Dir)
+		f.Moved = f.Node.Place == "" || f.Node.Place != node.Place
 		if f.Node != node {
 			_ = writeNode(f.Dir, f.Node) // on a full disk the next start does
 		}
@@ -98,6 +103,7 @@ func (f *Folder) describe(first Node) error {
 		}
 		first.StoreSize = free / 10
 	}
+	first.Place = place(f.Dir)
 	f.Node = first
 	return writeNode(f.Dir, first)
 }

@@ -30,10 +30,23 @@ type Node struct {
 	Key string `json:"key,omitempty"`
 	// Machine is where the node ran last, as hold.Machine names it; "" is not known.
 	Machine string `json:"machine,omitempty"`
+	// Origin is the ID of the folder that this one is a backup of; "" is none.
+	Origin string `json:"origin,omitempty"`
+	// Place is where the folder was then, as place names it; "" is not known.
+	Place string `json:"place,omitempty"`
 	// StoreSize is how many bytes roots may take. It is decided at the
 	// folder's first start and stays, however full the disk becomes.
 	StoreSize int64     `json:"store_size"`
 	Created   time.Time `json:"created"`
+}
+
+// ID names the folder: it is the same in each copy and each backup of it.
+func (n *Node) ID() string {
+	if n.Origin != "" {
+		return n.Origin
+	}
+	sum := sha256.Sum256([]byte(n.Name + "\n" + n.Group + "\n" + n.Created.UTC().Format(time.RFC3339)))
+	return hex.EncodeToString(sum[:8])
 }
 
 // NoKey is the key of a node that has none.

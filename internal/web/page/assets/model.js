@@ -11,6 +11,7 @@ export class Model {
   states = new Map();
   outsiders = [];
   ignored = {};
+  copied = '';
   vertices = new Map(); // 'seed:NAME' and 'state:TYPE:NAME'
   edges = new Map();
   shape = ''; // another one: the graph has other vertices or edges
@@ -25,6 +26,7 @@ export class Model {
     this.states = new Map((all.states ?? []).map((s) => [s.state, s]));
     this.outsiders = all.outsiders ?? [];
     this.ignored = all.ignored ?? {};
+    this.copied = all.copied ?? '';
     this.#silent = new Set(this.nodes.filter((n) => n.trouble).map((n) => n.node));
     this.#graph();
     this.#move();

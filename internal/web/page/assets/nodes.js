@@ -21,6 +21,7 @@ export class NodesPanel {
     const m = this.#c.model;
     const frames = this.#c.frames.report();
     return html`
+      ${m.copied ? html`<p class="bad">${m.copied}</p>` : nothing}
       <ul class="nodes">${m.nodes.map((n, i) => this.#node(n, i === 0))}</ul>
       ${m.orphans().length ? html`<h3>Inboxes of seeds that no node hosts</h3>
         <ul>${m.orphans().map((o) => html`<li>${plural(o.packets, 'packet')} for ${o.seed}: ${o.why}</li>`)}</ul>` : nothing}
