@@ -141,6 +141,7 @@ func TestSeenInVain(t *testing.T) {
 		{"it was met and has ended", func(c *candidate) { c.met, c.failed.began = true, now }, 0, false},
 		{"it was met, and says that it is there", func(c *candidate) { c.met, c.failed.began = true, now.Add(-2*afterwards) }, 0, true},
 		{"it has reached this node, and has ended", func(c *candidate) { c.by = mesh.ByItself }, 0, false},
+		{"somebody wants it met", func(c *candidate) { c.kind, c.met, c.failed.began = join, true, now }, 2 * shown, true},
 		{"it is this node itself", func(c *candidate) { c.failed.reason = ownAddress }, 0, false},
 		{"it was not tried", func(c *candidate) { c.failed = failure{} }, 0, false},
 	} {
