@@ -1,9 +1,9 @@
 # make test is what CI runs. The rest are its parts, and ways to build.
 
 # TOOL:PACKAGE of what the tests need beside Go. The race detector needs a C
-# compiler; the Python seeds need python3, the tests' own LAN needs ip, those of
-# the page a browser, and the unit in the docs is verified.
-NEEDS = python3:python3 gcc:gcc+libc6-dev git:git ip:iproute2 chromium:chromium systemd-analyze:systemd
+# compiler; the Python seeds need python3, those of steps ps, the tests' own LAN
+# needs ip, those of the page a browser, and the unit in the docs is verified.
+NEEDS = python3:python3 ps:procps gcc:gcc+libc6-dev git:git ip:iproute2 chromium:chromium systemd-analyze:systemd
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)

@@ -22,7 +22,7 @@ func TestTheUnitInTheDocs(t *testing.T) {
 		t.Fatal("there is no unit")
 	}
 	unit = strings.ReplaceAll(unit, "\n    ", "\n")
-	for _, line := range []string{"KillMode=mixed", "OOMPolicy=continue", "RuntimeDirectory=pumpkin", "WorkingDirectory=/var/lib/pumpkin"} {
+	for _, line := range []string{"KillMode=mixed", "OOMPolicy=continue", "Delegate=yes", "RuntimeDirectory=pumpkin", "WorkingDirectory=/var/lib/pumpkin"} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("it lacks %s", line)
 		}

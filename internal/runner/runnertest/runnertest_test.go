@@ -65,6 +65,7 @@ func TestNothingOutlivesAKilledNode(t *testing.T) {
 	for name, source := range map[string]string{
 		"seed.py":    strings.Replace(orphanPython, "    return mark\n", "    yield mark\n    import time\n    time.sleep(1000)\n", 1),
 		"seed.sh":    "#!/bin/sh\n" + strings.Replace(orphanShell, "printf %s $mark", "echo $mark >"+markFile+"; sleep 1000", 1),
+		"loud.sh":    "#!/bin/sh\n" + strings.Replace(orphanShell, "printf %s $mark", "echo $mark >"+markFile+"; while :; do echo noise >&2; done", 1),
 		"seed.lines": "#!/bin/sh\nread -r line\n" + strings.Replace(orphanShell, "printf %s $mark", "echo $mark; sleep 1000", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,8 +193,7 @@ func TestPython(t *testing.T) {
 	}})
 }
 
-// The orphans are found again by a mark in their command line, since their
-// process ids are those of their namespace.
+// The orphans are found again by a mark in their command line.
 const orphanPython = `import subprocess
 def run(data):
     mark = str(1000000000 + id(data) % 1000000000)

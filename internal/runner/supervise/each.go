@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
@@ -152,7 +153,7 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 		feed.Close()
 		feed = nil
 	}
-	p, err := startProcess(e.spec.Args, &os.ProcAttr{Dir: e.spec.Dir, Env: env, Files: []*os.File{in, stdout.w, stderr.w}})
+	p, err := e.start(env, in, stdout.w, stderr.w)
 	in.Close()
 	stdout.w.Close()
 	stderr.w.Close()
@@ -178,7 +179,10 @@ func (e *eacher) spawn(entry wire.Entry, data string) (o outcome) {
 	go stderr.readTail()
 	state, err := p.Wait()
 	e.child.Store(0)
-	sweep() // what the run left behind, so that its output ends
+	if e.sweep() { // what the run left behind, so that its output ends
+		stdout.endSoon()
+		stderr.endSoon()
+	}
 	<-stdout.done
 	<-stderr.done
 	o.tail = stderr.text()
@@ -287,6 +291,9 @@ func (c *capture) open() (err error) {
 	return err
 }
 
+// endSoon has what reads it take what is there, and no longer wait for its end.
+func (c *capture) endSoon() { c.r.SetReadDeadline(time.Now().Add(time.Second)) }
+
 // read keeps all, and stops beyond most.
 func (c *capture) read() {
 	defer close(c.done)
@@ -297,7 +304,7 @@ func (c *capture) read() {
 		c.buf = nil
 		c.overflow()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.buf = append(c.buf, err.Error()...)
 	}
 }

@@ -113,16 +113,20 @@ func oomKillsIn(root, groups string) int64 {
 		if len(fields) != 3 {
 			continue
 		}
-		file := ""
+		var text []byte
+		var err error
 		switch {
-		case fields[1] == "": // version 2
-			file = filepath.Join(root, fields[2], "memory.events")
+		case fields[1] == "": // version 2, which counts in the next one above that limits memory
+			for group := filepath.Join("/", fields[2]); ; group = filepath.Dir(group) {
+				if text, err = os.ReadFile(filepath.Join(root, group, "memory.events")); err == nil || group == "/" {
+					break
+				}
+			}
 		case fields[1] == "memory":
-			file = filepath.Join(root, "memory", fields[2], "memory.oom_control")
+			text, err = os.ReadFile(filepath.Join(root, "memory", fields[2], "memory.oom_control"))
 		default:
 			continue
 		}
-		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}

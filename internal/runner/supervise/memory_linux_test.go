@@ -24,6 +24,7 @@ func TestOutOfMemoryIsCounted(t *testing.T) {
 	}
 	for groups, want := range map[string]int64{
 		"0::/two\n":                            2,
+		"0::/two/pmk-worker\n":                 2,
 		"12:cpu:/x\n4:memory:/one\n0::/none\n": 5,
 		"0::/none\n":                           0,
 		"nonsense":                             0,

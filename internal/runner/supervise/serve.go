@@ -42,6 +42,7 @@ const busyTime = 300 * time.Millisecond
 // A supervisor is the inside of the process.
 type supervisor struct {
 	spec   Spec
+	tree   *tree
 	in     *bufio.Reader
 	out    *os.File
 	status *os.File
@@ -50,6 +51,8 @@ type supervisor struct {
 	struck atomic.Bool  // somebody else wants everything to end
 	before memory       // as it was when the program started
 
+	changing sync.Mutex // held while a program is started and while all are ended
+
 	telling sync.Mutex
 	frame   []byte
 }
@@ -57,10 +60,9 @@ type supervisor struct {
 // serve is the supervisor's life; it returns the exit status.
 func serve(spec Spec) int {
 	debug.SetGCPercent(50) // it should be small
-	settle()
 	noCore()
 	riskFirst()
-	s := &supervisor{spec: spec, out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
+	s := &supervisor{spec: spec, tree: newTree(spec.Group, spec.OwnMounts), out: os.NewFile(fdOut, "out"), status: os.NewFile(fdStatus, "status")}
 	inFile := os.NewFile(fdIn, "in")
 	s.in = bufio.NewReaderSize(inFile, 64<<10)
 	for _, fd := range []int{fdIn, fdOut, fdStatus, fdLifeline} {
@@ -70,10 +72,10 @@ func serve(spec Spec) int {
 		lifeline, asked := os.NewFile(fdLifeline, "lifeline"), make([]byte, 1)
 		for {
 			if _, err := lifeline.Read(asked); err != nil {
-				s.exit(0)
+				s.exit()
 			}
 			s.asked.Store(true)
-			terminate()
+			s.tree.terminate()
 		}
 	}()
 	signals := make(chan os.Signal, 4)
@@ -89,6 +91,9 @@ func serve(spec Spec) int {
 			}
 		}
 	}()
+	// What it writes to the log of a node that is gone fails. Ignoring the signal would have
+	// the program ignore it, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	var ended string
 	var err error
 	switch spec.Role {
@@ -105,17 +110,48 @@ func serve(spec Spec) int {
 		ended = err.Error()
 	}
 	fmt.Fprint(s.status, ended)
-	s.exit(0)
+	s.exit()
 	return 0
 }
 
-// exit ends all descendants and this process.
-func (s *supervisor) exit(code int) {
-	if os.Getpid() != 1 { // of process 1 the kernel sees to it
-		sweep()
+// exit ends all descendants and this process. Its status says whether one did not end.
+func (s *supervisor) exit() {
+	s.changing.Lock() // nothing is started any more
+	left := s.tree.sweep()
+	s.tree.close()
+	if !tellLeft(left) {
+		os.Exit(0)
 	}
-	os.Exit(code)
+	os.Exit(exitLeft)
 }
+
+// exitLeft is the exit status of a supervisor that could not end all descendants: they may still
+// hold what the node reads.
+const exitLeft = 3
+
+// sweep ends what a run has left behind, and tells whether something of that did not end.
+func (s *supervisor) sweep() bool {
+	s.changing.Lock()
+	left := s.tree.sweep()
+	s.changing.Unlock()
+	return tellLeft(left)
+}
+
+// tellLeft names in the log what could not be ended, and tells whether there is something.
+func tellLeft(left []string) bool {
+	if len(left) == 0 {
+		return false
+	}
+	more := ""
+	if extra := len(left) - maxNamed; extra > 0 {
+		left, more = left[:maxNamed], fmt.Sprintf(", and %d more", extra)
+	}
+	show("a run has left behind what cannot be ended; end it by hand: " + strings.Join(left, ", ") + more)
+	return true
+}
+
+// maxNamed is how many processes a line of the log names.
+const maxNamed = 10
 
 // environ is the environment of the program.
 func (s *supervisor) environ() []string {
@@ -140,7 +176,7 @@ func (s *supervisor) exec(in *os.File) (string, error) {
 // it returns. Whoever is to see a pipe's end must hold it alone: what this
 // process has of the node's pipes it lets go of.
 func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
-	p, err := startProcess(s.spec.Args, &os.ProcAttr{Dir: s.spec.Dir, Env: env, Files: files})
+	p, err := s.start(env, files...)
 	if err != nil {
 		return "", err
 	}
@@ -167,11 +203,13 @@ func (s *supervisor) keep(env []string, files ...*os.File) (string, error) {
 	}
 }
 
-// startProcess starts a program. One that is just being written (another
+// start starts the program. One that is just being written (another
 // process may hold it open a moment longer than its writer) is tried again.
-func startProcess(args []string, attr *os.ProcAttr) (*os.Process, error) {
+func (s *supervisor) start(env []string, files ...*os.File) (*os.Process, error) {
 	for wait := 5 * time.Millisecond; ; wait *= 2 {
-		p, err := os.StartProcess(args[0], args, attr)
+		s.changing.Lock()
+		p, err := s.tree.start(s.spec.Args, &os.ProcAttr{Dir: s.spec.Dir, Env: env, Files: files})
+		s.changing.Unlock()
 		if !errors.Is(err, syscall.ETXTBSY) || wait > busyTime {
 			return p, err
 		}

@@ -3,11 +3,11 @@
 // takes all descendants with it when it ends, or when the node does, however
 // that happens.
 //
-// On Linux the supervisor is process 1 of a PID namespace of its own, so that
-// the kernel ends whatever it leaves behind, processes that hide in a session
-// of their own included. Where namespaces are refused it is a subreaper that
-// looks for its descendants and kills them; on other systems it kills the
-// process group.
+// On Linux the supervisor is what all of its descendants fall to that lose
+// their parent, those that hide in a session of their own included: it looks
+// for them and kills them. Where it may make a control group, the kernel does
+// that. So a run has the process numbers, the /proc, the users and the groups
+// that it has in a shell. On other systems it asks the process group to end.
 //
 // A supervisor has these descriptors: 3 and 4, the pipes from and to the node,
 // which it hands on to its program or speaks the worker protocol on; 5, where it
@@ -29,6 +29,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/recap/pumpkin/internal/runner"
 	"github.com/recap/pumpkin/internal/runner/worker/wire"
@@ -59,6 +61,10 @@ type Spec struct {
 	// Stack says that the program shows its stack when it is sent SIGQUIT,
 	// which ends others.
 	Stack bool `json:"stack,omitempty"`
+	// Group is where the control group of its processes is to be, and OwnMounts that they
+	// have mounts for themselves. [Start] sets both.
+	Group     string `json:"group,omitempty"`
+	OwnMounts bool   `json:"own_mounts,omitempty"`
 }
 
 // variable holds the Spec in a supervisor's environment, in JSON; its children
@@ -103,10 +109,8 @@ type Process struct {
 
 // Start starts a supervisor.
 func Start(spec Spec) (*Process, error) {
-	text, err := json.Marshal(spec)
-	if err != nil {
-		return nil, err
-	}
+	spec.Group = groupPath()
+	var err error
 	var pipes [5][2]*os.File // in, out, status, lifeline, log
 	closeAll := func(side int) {
 		for _, p := range pipes {
@@ -123,13 +127,18 @@ func Start(spec Spec) (*Process, error) {
 		}
 	}
 	in, out, status, lifeline, log := pipes[0], pipes[1], pipes[2], pipes[3], pipes[4]
-	cmd, err := launch(func() *exec.Cmd {
+	cmd, err := launch(func(ownMounts bool) (*exec.Cmd, error) {
+		spec.OwnMounts = ownMounts
+		text, err := json.Marshal(spec)
+		if err != nil {
+			return nil, err
+		}
 		cmd := exec.Command(self())
 		cmd.Args = append([]string{"pmk-supervisor"}, spec.Args[0])
 		cmd.Env = append(runner.StepEnviron(os.Environ()), variable+"="+string(text))
 		cmd.Stderr = log[1]
 		cmd.ExtraFiles = []*os.File{in[0], out[1], status[1], lifeline[0]}
-		return cmd
+		return cmd, nil
 	})
 	for _, f := range []*os.File{in[0], out[1], status[1], lifeline[0], log[1]} {
 		f.Close()
@@ -144,7 +153,11 @@ func Start(spec Spec) (*Process, error) {
 	}
 	go func() { // ends with the supervisor, which Close sees to
 		defer close(p.ended)
-		cmd.Wait() // how the program ended is told on the status pipe
+		cmd.Wait()           // how the program ended is told on the status pipe
+		endGroup(spec.Group) // unless the supervisor has
+		if cmd.ProcessState.ExitCode() == exitLeft {
+			go p.endOutput() // ends with From
+		}
 	}()
 	return p, nil
 }
@@ -214,6 +227,20 @@ func (p *Process) HasEnded() bool {
 	}
 }
 
+// endOutput ends From once all was read that is there: somebody holds it who could not be ended.
+func (p *Process) endOutput() {
+	raw, err := p.From.SyscallConn()
+	for empty := false; err == nil && !empty; {
+		time.Sleep(100 * time.Millisecond)
+		err = raw.Control(func(fd uintptr) { // an error is that From was closed
+			there := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // as the system gave it
+			n, err := unix.Poll(there, 0)
+			empty = n == 0 && err == nil
+		})
+	}
+	p.From.Close()
+}
+
 // AskStack asks the program for its stack, and tells whether it shows it.
 func (p *Process) AskStack() bool { return p.stack && p.cmd.Process.Signal(syscall.SIGQUIT) == nil }
 
@@ -235,7 +262,7 @@ func (p *Process) Close(patience, grace time.Duration) error {
 		p.lifeline.Close()
 		select {
 		case <-p.ended:
-		case <-time.After(time.Second):
+		case <-time.After(endTime):
 			p.cmd.Process.Kill() // it may just have ended
 			<-p.ended
 		}
@@ -244,6 +271,10 @@ func (p *Process) Close(patience, grace time.Duration) error {
 	})
 	return nil
 }
+
+// endTime is how long a supervisor may take to end all below it, of which what does not end takes
+// the most.
+const endTime = 10 * time.Second
 
 func (p *Process) endsWithin(d time.Duration) bool {
 	if d <= 0 {

@@ -166,7 +166,7 @@ func (l *liner) answers(ctx context.Context, batch []packet.Packet, refused []er
 }
 
 // line reads the next line back, at most as long as a packet's data may be. With
-// io.EOF comes what follows the last line.
+// io.EOF comes what follows the last line. A pipe that was closed here has ended, too.
 func (l *liner) line() (string, error) {
 	var long []byte
 	for {
@@ -181,6 +181,8 @@ func (l *liner) line() (string, error) {
 		switch {
 		case err == nil:
 			return string(long[:len(long)-1]), nil
+		case errors.Is(err, os.ErrClosed):
+			return string(long), io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return string(long), err
 		}
