@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recap/pumpkin/internal/api"
 	"github.com/recap/pumpkin/internal/mesh"
 	"github.com/recap/pumpkin/internal/testenv"
-	"github.com/recap/pumpkin/internal/web"
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/tests/faulttest/lan"
 )
@@ -54,7 +54,7 @@ func TestCopiedFolder(t *testing.T) {
 				t.Errorf("the first is not ready: %d %s", status, text)
 			}
 			testenv.Eventually(t, meetTime, "the first names the second", func() bool {
-				return slices.ContainsFunc(first.outsiders(), func(o mesh.Outsider) bool { return o.Reason == mesh.Copied && o.At == second.at() })
+				return slices.ContainsFunc(first.outsiders(), func(o api.Outsider) bool { return o.Reason == string(mesh.Copied) && o.At == second.at() })
 			})
 			if second == copied {
 				// What the other has run does not run again when that ends, and what comes waits.
@@ -62,7 +62,7 @@ func TestCopiedFolder(t *testing.T) {
 					t.Error("the first does not end")
 				}
 				first.away()
-				second.put(web.Parcel{ID: drawID(r.rand), State: "String:DONE", Data: []byte("more")})
+				second.put(api.Sending{ID: drawID(r.rand), State: "String:DONE", Data: []byte("more")})
 				testenv.Eventually(t, meetTime, "all is stored", func() bool {
 					st, err := second.node.status()
 					return err == nil && st.Seeds[0].Stored == packets+1
@@ -106,7 +106,7 @@ func (m *member) store(packets int) (ids []packet.ID) {
 	m.team.start(m)
 	for range packets {
 		id := drawID(m.team.rand)
-		m.put(web.Parcel{ID: id, State: "String:DONE", Data: []byte(dataOf(id))})
+		m.put(api.Sending{ID: id, State: "String:DONE", Data: []byte(dataOf(id))})
 		ids = append(ids, id)
 	}
 	if !m.node.end(meetTime) {
