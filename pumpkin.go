@@ -54,9 +54,9 @@ type Output = packet.Output
 // injector gives is then as safe as the node's durability says. The state is
 // NAME, Type:NAME, or "" for the contract's only output. Attributes that are
 // given, Attributes{"sample": "S07"}, change and extend those that the output
-// inherits. Its error ends the run: return it. It is for the goroutine that the seed was called on, except
-// that an injector without a time-out may call it from several at a time:
-// their packets reach the disk together.
+// inherits. Its error ends the run: return it. It is for the goroutine that the seed was called on,
+// except that an injector without a time-out may call it from several at a time: their packets
+// reach the disk together.
 type Emit = gofn.Emit
 
 // EmitAll gives an output of an injector for each data, and returns when all of

@@ -50,25 +50,38 @@ type Manifest struct {
 	Kind     Kind     `json:"kind"`
 	Contract Contract `json:"contract"`
 
-	OnRequest bool          `json:"on_request,omitempty"`   // pmk-load: no
-	Spread    bool          `json:"spread,omitempty"`       // every replica in turn instead of the nearest
-	Workers   int           `json:"workers,omitempty"`      // on this node; 0 means one per CPU
-	Timeout   time.Duration `json:"timeout_ns,omitempty"`   // longest run; 0 means none
-	Idle      time.Duration `json:"idle_ns,omitempty"`      // how long a worker is kept that has nothing to do; Never; 0 means the default, see KeepIdle
-	Grace     time.Duration `json:"grace_ns,omitempty"`     // from SIGTERM to SIGKILL; 0 means DefaultGrace
-	Retries   int           `json:"retries"`                // tries after the first, of an injector in a row; or Unlimited
-	RetryFor  time.Duration `json:"retry_for_ns,omitempty"` // how long after its first failure a packet is tried again, in place of Retries
-	Mode      Mode          `json:"mode,omitempty"`         // of a process seed
-	DataPath  bool          `json:"data_path,omitempty"`    // the data as a file's path instead of its bytes
-	Uses      []string      `json:"uses,omitempty"`         // pmk-uses: files and folders beside the seed, and patterns of them
-	UsesLine  int           `json:"-"`                      // of that in File
-	Every     time.Duration `json:"every_ns,omitempty"`     // the time between the runs of an injector; 0 means one run
-	Once      bool          `json:"once,omitempty"`         // of an injector: never again after it has ended once
+	OnRequest bool `json:"on_request,omitempty"` // pmk-load: no
+	// Spread has every replica take its turn, instead of the nearest alone.
+	Spread bool `json:"spread,omitempty"`
+	// Workers is how many there are on this node; 0 means one per CPU.
+	Workers int           `json:"workers,omitempty"`
+	Timeout time.Duration `json:"timeout_ns,omitempty"` // of the longest run; 0 means none
+	// Idle is how long a worker is kept that has nothing to do, or Never; 0 means the default,
+	// see KeepIdle.
+	Idle  time.Duration `json:"idle_ns,omitempty"`
+	Grace time.Duration `json:"grace_ns,omitempty"` // from SIGTERM to SIGKILL; 0 means DefaultGrace
+	// Retries is how many tries follow the first, of an injector in a row, or Unlimited.
+	Retries int `json:"retries"`
+	// RetryFor is how long after its first failure a packet is tried again, in place of Retries.
+	RetryFor time.Duration `json:"retry_for_ns,omitempty"`
+	Mode     Mode          `json:"mode,omitempty"` // of a process seed
+	// DataPath gives the data as a file's path instead of its bytes.
+	DataPath bool `json:"data_path,omitempty"`
+	// Uses is what pmk-uses names: files and folders beside the seed, and patterns of them.
+	Uses     []string `json:"uses,omitempty"`
+	UsesLine int      `json:"-"` // of that in File
+	// Every is the time between the runs of an injector; 0 means one run.
+	Every time.Duration `json:"every_ns,omitempty"`
+	// Once has an injector never run again after it has ended once.
+	Once bool `json:"once,omitempty"`
 
-	Classic bool   `json:"classic,omitempty"` // declared by the classic JSON header
-	File    string `json:"file,omitempty"`    // where it was declared; "" for a seed in the program
-	Line    int    `json:"line,omitempty"`    // of the declaration in File, counted from 1
-	Version string `json:"version,omitempty"` // a hash of the file's bytes, perhaps one of what it uses; "" for a seed in the program
+	Classic bool `json:"classic,omitempty"` // declared by the classic JSON header
+	// File is where it was declared; "" for a seed in the program.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"` // of the declaration in File, counted from 1
+	// Version is a hash of the file's bytes, perhaps with one of what it uses; "" for a seed in the
+	// program.
+	Version string `json:"version,omitempty"`
 }
 
 // VersionSeparator stands in a version between the hash of the seed's file and that of what it

@@ -83,7 +83,7 @@ func TestLook(t *testing.T) {
 			expect("the folder is gone", a)
 			cancel()
 			<-ended
-			if c := j.Count("are looked through every 1s", "no instance is left"); (c == 1) == watched {
+			if c := j.Count("are looked through all the time", "every=1s", "no instance is left"); (c == 1) == watched {
 				t.Errorf("the log is\n%s", j)
 			}
 		})
@@ -119,7 +119,7 @@ func TestEventsEnd(t *testing.T) {
 		if len(changes) != 1 {
 			t.Errorf("%d changes within %v; expected that of %s", len(changes), lookOften, a)
 		}
-		if j.Count("are looked through every 1s", "input/output error") != 1 {
+		if j.Count("are looked through all the time", "every=1s", "input/output error") != 1 {
 			t.Errorf("the log is\n%s", j)
 		}
 		cancel()

@@ -7,8 +7,8 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// Uses knows what seeds use beside their files, so that a change of that is one of the seed. It is safe
-// for concurrent use.
+// Uses knows what seeds use beside their files, so that a change of that is one of the seed. It is
+// safe for concurrent use.
 type Uses struct {
 	mu   sync.Mutex
 	of   map[string]used // by the seed's file
@@ -59,8 +59,8 @@ func (u *Uses) Version(m seed.Manifest) string {
 	return set.Version(m)
 }
 
-// Loaded notes what the seed of a file has imported. version is that of what was loaded, "" if it could
-// not be: what it imported before may then still count.
+// Loaded notes what the seed of a file has imported. version is that of what was loaded, "" if it
+// could not be: what it imported before may then still count.
 func (u *Uses) Loaded(file string, imported []string, version string) {
 	u.mu.Lock()
 	now := u.of[file]
@@ -105,8 +105,8 @@ func (u *Uses) Forget(file string) {
 	delete(u.of, file)
 }
 
-// list is what the seed of a file uses: files, and folders in which one more may be. A name that stands
-// for no file is left out.
+// list is what the seed of a file uses: files, and folders in which one more may be. A name that
+// stands for no file is left out.
 func (u *Uses) list(file string) (files, folders []string) {
 	u.mu.Lock()
 	now := u.of[file]

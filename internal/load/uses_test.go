@@ -37,8 +37,8 @@ func TestTheVersionCoversWhatIsUsed(t *testing.T) {
 	}
 }
 
-// TestWhatIsUsedIsWatched: an edit of a helper, also in a folder below, of a named file, and one that is
-// added to a named folder, are changes of the seed.
+// TestWhatIsUsedIsWatched: an edit of a helper, also in a folder below, of a named file, and one
+// that is added to a named folder, are changes of the seed.
 func TestWhatIsUsedIsWatched(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"pkg", "data"} {

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -42,7 +41,8 @@ func Watch(ctx context.Context, paths []string, uses *Uses, changed func(path st
 	w := newWatch(paths, uses, changed, log)
 	for dir := range w.dirs() {
 		if kind := netfs.Kind(dir); kind != "" {
-			log.Info(fmt.Sprintf("the folder %s is on a network file system (%s): seeds that other machines change there are seen within %v", dir, kind, lookEvery))
+			log.Info("a folder of seeds is on a network file system, and is looked through for what other machines change",
+				"folder", dir, "system", kind, "every", lookEvery)
 		}
 	}
 	w.watch(ctx)
@@ -62,20 +62,21 @@ func (w *watch) watch(ctx context.Context) {
 
 // A watch is one call of Watch.
 type watch struct {
-	log            *slog.Logger
-	every          time.Duration     // lookEvery
-	notify         *fsnotify.Watcher // nil: nothing is watched
-	events         chan fsnotify.Event
-	errors         chan error
-	uses           *Uses
-	changed        func(string)
-	pending        map[string]time.Time // when to look at a file
-	seen           map[string][]stamp   // the files that changed was called with, and that were there, with what they use
-	files, folders map[string]bool      // what is to be watched
-	watched        map[string]place     // the folders that are
-	links          map[string][]string  // the files that lead to a file elsewhere, or use it
-	within         map[string][]string  // the files that use what is in a folder
-	told           bool                 // that one cannot be
+	log     *slog.Logger
+	every   time.Duration     // lookEvery
+	notify  *fsnotify.Watcher // nil: nothing is watched
+	events  chan fsnotify.Event
+	errors  chan error
+	uses    *Uses
+	changed func(string)
+	pending map[string]time.Time // when to look at a file
+	// seen are the files that changed was called with, and that were there, with what they use.
+	seen           map[string][]stamp
+	files, folders map[string]bool     // what is to be watched
+	watched        map[string]place    // the folders that are
+	links          map[string][]string // the files that lead to a file elsewhere, or use it
+	within         map[string][]string // the files that use what is in a folder
+	saidBlind      bool                // that one cannot be
 }
 
 // newWatch is a watch of these paths that looks alone.
@@ -239,9 +240,10 @@ func (w *watch) lookAtMissing() (any bool) {
 
 // blind says, once, that not everything can be watched.
 func (w *watch) blind(err error) {
-	if !w.told {
-		w.told = true
-		w.log.Warn(fmt.Sprintf("the system does not tell of changes in folders of seeds: they are looked through every %v", lookOften), "err", err)
+	if !w.saidBlind {
+		w.saidBlind = true
+		w.log.Warn("the system does not tell of changes in folders of seeds: they are looked through all the time",
+			"every", lookOften, "error", err)
 	}
 }
 

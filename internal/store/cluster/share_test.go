@@ -157,7 +157,8 @@ func TestOutage(t *testing.T) {
 	c := startServers(t, 1, nil)
 	s := openOn(t, c, "outage", nil)
 	put := func(data string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a step waits 20 s for a server
+		// A step waits 20 s for a server.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		return appendTo(ctx, s, greet, store.Frame{Data: []byte(data), Packets: 1})
 	}

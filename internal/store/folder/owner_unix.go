@@ -17,7 +17,8 @@ import (
 func checkOwner(dir string, info os.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if ok && int(st.Uid) != os.Geteuid() {
-		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil && os.Geteuid() != 0 { // such as a volume of a container
+		// Such as a volume of a container.
+		if unix.Access(dir, unix.W_OK|unix.X_OK) == nil && os.Geteuid() != 0 {
 			return fmt.Errorf("the data folder %s: %w (%d); you can write there: name a folder in it, which is then yours: --data %s", dir, ErrForeign, st.Uid, filepath.Join(dir, "data"))
 		}
 		return fmt.Errorf("the data folder %s: %w (%d); start as that user, or choose another with --data DIR", dir, ErrForeign, st.Uid)
