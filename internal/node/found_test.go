@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -70,5 +71,36 @@ func TestFrames(t *testing.T) {
 	}
 	for _, err := range n.frames(t.Context(), store.Queue(fmt.Sprint("no", "thing")), 0) {
 		t.Errorf("a queue that is none gives something, %v", err)
+	}
+}
+
+// TestRestsIsBoundedByWhatItPassesOver, not by what it finds: all that waits in a state can be
+// listed, however much that is.
+func TestRestsIsBoundedByWhatItPassesOver(t *testing.T) {
+	const total = maxLooked + 10
+	s := inMemory(t, pebble.Config{})
+	n := New(Config{Name: "test", Store: s, Durability: Memory})
+	for _, at := range []store.Queue{store.Waiting("T:A"), store.Inbox("work")} {
+		tx := &store.Tx{}
+		data := packet.AppendFrame(nil, packet.FrameHeader{}, somePackets(1, "T:A"))
+		if _, inbox := at.Seed(); inbox {
+			data = packet.AppendFrame(nil, packet.FrameHeader{}, somePackets(1, "T:OTHER"))
+		}
+		for i := range total {
+			tx.Append = append(tx.Append, store.Append{To: at, Frame: store.Frame{Data: data, Packets: 1, Rank: store.Descendant}})
+			if len(tx.Append) == 1000 || i == total-1 {
+				if err := s.Commit(t.Context(), tx); err != nil {
+					t.Fatal(err)
+				}
+				tx = &store.Tx{}
+			}
+		}
+	}
+	for _, waiting := range []bool{true, false} {
+		found := 0
+		err := n.Rests(t.Context(), "T:A", waiting, func(Rested) bool { found++; return true })
+		if found != total || errors.Is(err, ErrTooMany) == waiting || waiting && err != nil {
+			t.Errorf("%d of %d packets are found, %v; what lies in inboxes is too much", found, total, err)
+		}
 	}
 }

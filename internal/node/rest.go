@@ -26,32 +26,36 @@ type Rested struct {
 // ErrTooMany is a look at the store that was given up, since there is too much.
 var ErrTooMany = errors.New("there is too much in the store to look at all of it")
 
-// maxLooked is how many frames one look goes through.
+// maxLooked is how many frames one look goes through in which there is nothing that was
+// asked for.
 const maxLooked = 20_000
 
 // Rests gives the packets of a state that lie in the node's store, those that wait
-// first, then those in the inboxes of seeds, until visit returns false. The error
-// is [ErrTooMany] where it did not come to the end.
-func (f *flow) Rests(ctx context.Context, state packet.State, visit func(Rested) bool) error {
+// first, then, unless these are all that is asked for, those in the inboxes of seeds,
+// until visit returns false. The error is [ErrTooMany] where it did not come to the end.
+func (f *flow) Rests(ctx context.Context, state packet.State, waiting bool, visit func(Rested) bool) error {
 	return f.look(ctx, func(at store.Queue) bool {
 		if waits, ok := at.State(); ok {
 			return waits == state
 		}
+		if waiting {
+			return false
+		}
 		name, inbox := at.Seed()
 		contract, hosted := f.snap.Load().net.Contract(name)
 		return inbox && (!hosted || contract.Takes(state))
-	}, func(r Rested) bool { return r.State != state || visit(r) })
+	}, func(p *packet.Packet) bool { return p.State == state }, visit)
 }
 
 // Find gives all that lies in the node's store of the packet with this id: a copy
 // for each seed that accepted it, until visit returns false. The error is
 // [ErrTooMany] where it did not come to the end.
 func (f *flow) Find(ctx context.Context, id packet.ID, visit func(Rested) bool) error {
-	return f.look(ctx, store.Queue.Packets, func(r Rested) bool { return r.ID != id || visit(r) })
+	return f.look(ctx, store.Queue.Packets, func(p *packet.Packet) bool { return p.ID == id }, visit)
 }
 
-// look goes through the places that are meant, states first.
-func (f *flow) look(ctx context.Context, means func(store.Queue) bool, visit func(Rested) bool) error {
+// look goes through the places that are meant, states first, for packets that match.
+func (f *flow) look(ctx context.Context, means func(store.Queue) bool, match func(*packet.Packet) bool, visit func(Rested) bool) error {
 	places, err := f.store.Queues(ctx)
 	if err != nil {
 		return err
@@ -70,6 +74,10 @@ func (f *flow) look(ctx context.Context, means func(store.Queue) bool, visit fun
 					return ErrTooMany
 				}
 				for i := range r.packets {
+					if !match(&r.packets[i]) {
+						continue
+					}
+					left = maxLooked
 					if !visit(Rested{r.packets[i], c.Queue, r.Since, r.NotBefore}) {
 						return nil
 					}

@@ -41,7 +41,7 @@ func TestSentAgain(t *testing.T) {
 		t.Errorf("without an id: %+v, then %+v", drawn, again)
 	}
 	waiting := 0
-	if err := n.Rests(t.Context(), "A:A", func(node.Rested) bool { waiting++; return true }); err != nil || waiting != 3 {
+	if err := n.Rests(t.Context(), "A:A", false, func(node.Rested) bool { waiting++; return true }); err != nil || waiting != 3 {
 		t.Errorf("%d packets are there, %v; expected 3", waiting, err)
 	}
 }

@@ -136,7 +136,7 @@ func TestWhoStoppedWaitingHasNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := n.Rests(t.Context(), "A:A", func(p node.Rested) bool { got = append(got, p.Data); return true }); err != nil && !errors.Is(err, io.EOF) {
+	if err := n.Rests(t.Context(), "A:A", false, func(p node.Rested) bool { got = append(got, p.Data); return true }); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	if len(got) != 1 || got[0] != "after" {

@@ -67,7 +67,7 @@ func TestAFullStoreAnswers(t *testing.T) {
 		t.Errorf("with room: %d %s", w.Code, w.Body)
 	}
 	var got []string
-	if err := n.Rests(t.Context(), "A:A", func(p node.Rested) bool { got = append(got, fmt.Sprint(p.DataSize())); return true }); err != nil || !slices.Equal(got, []string{"5"}) {
+	if err := n.Rests(t.Context(), "A:A", false, func(p node.Rested) bool { got = append(got, fmt.Sprint(p.DataSize())); return true }); err != nil || !slices.Equal(got, []string{"5"}) {
 		t.Errorf("there are packets of %q bytes, %v; expected what was sent after there was room alone", got, err)
 	}
 }

@@ -202,7 +202,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "it fails", func() bool { return n.Status(t.Context()).Seeds[2].Injector.Failed > 0 })
 	var waiting, failed packet.ID
 	for state, id := range map[packet.State]*packet.ID{"Large:DATA": &waiting, "Error:greet": &failed} {
-		err := n.Rests(t.Context(), state, func(p node.Rested) bool { *id = p.ID; return false })
+		err := n.Rests(t.Context(), state, false, func(p node.Rested) bool { *id = p.ID; return false })
 		if err != nil || id.IsZero() {
 			t.Fatalf("there is no packet in %s: %v", state, err)
 		}
@@ -317,7 +317,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		if strings.HasSuffix(path, "/retry") && a.status == 200 { // it fails again
 			testenv.Eventually(t, 10*time.Second, "it waits again", func() bool {
 				count := 0
-				err := n.Rests(t.Context(), "Error:greet", func(node.Rested) bool { count++; return true })
+				err := n.Rests(t.Context(), "Error:greet", false, func(node.Rested) bool { count++; return true })
 				return err == nil && count == 1
 			})
 		}

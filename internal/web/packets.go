@@ -70,10 +70,7 @@ type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) e
 // inState lists packets of a state.
 func inState(n *node.Node, state packet.State, waiting bool) lister {
 	return listed(n, func(ctx context.Context, visit func(node.Rested) bool) error {
-		return n.Rests(ctx, state, func(r node.Rested) bool {
-			_, inbox := r.Place.Seed()
-			return !(inbox && waiting) && visit(r) // those that wait come first
-		})
+		return n.Rests(ctx, state, waiting, visit)
 	})
 }
 

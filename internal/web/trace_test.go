@@ -63,7 +63,7 @@ func TestTraceparent(t *testing.T) {
 		if status := post(c.header, c.kind, c.body); status != http.StatusOK {
 			t.Fatalf("request %d is answered with %d", i, status)
 		}
-		err := n.Rests(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), func(p node.Rested) bool {
+		err := n.Rests(t.Context(), packet.State(fmt.Sprintf("A:S%d", i)), false, func(p node.Rested) bool {
 			got := ""
 			if p.Wish != nil {
 				got = p.Wish.Trace.String()

@@ -174,7 +174,7 @@ func TestBodies(t *testing.T) {
 		want = append(want, c.takes...)
 	}
 	var got []string
-	if err := n.Rests(t.Context(), "J:B", func(p node.Rested) bool { got = append(got, p.Data); return true }); err != nil || !slices.Equal(got, want) {
+	if err := n.Rests(t.Context(), "J:B", false, func(p node.Rested) bool { got = append(got, p.Data); return true }); err != nil || !slices.Equal(got, want) {
 		t.Errorf("took %q, %v; expected %q", got, err, want)
 	}
 	for _, path := range []string{"/api/v1/retry", "/api/v1/drop", "/api/v1/network/drop"} {
@@ -201,7 +201,7 @@ func TestTraceContext(t *testing.T) {
 		}
 	}
 	seen := 0
-	err := n.Rests(t.Context(), "Trace:ME", func(p node.Rested) bool {
+	err := n.Rests(t.Context(), "Trace:ME", false, func(p node.Rested) bool {
 		seen++
 		if p.Wish == nil || p.Wish.Trace.String() != place {
 			t.Errorf("packet %s is of the trace %+v; expected %s", p.ID, p.Wish, place)
