@@ -102,8 +102,8 @@ type SeedError struct {
 	At    time.Time `json:"at"`
 	Count int       `json:"count"`
 	Error string    `json:"error"`
-	// Next is when the packet that failed so last is tried again, or the injector started; zero if it is
-	// not, or where NotLoaded says it.
+	// Next is when the packet that failed so last is tried again, or the injector started; zero if
+	// it is not, or where NotLoaded says it.
 	Next time.Time `json:"next,omitzero"`
 	// Output is the end of what the seed had printed then.
 	Output string `json:"output,omitempty"`

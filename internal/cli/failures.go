@@ -52,8 +52,8 @@ const (
 // errSeen ends a look at what waits.
 var errSeen = errors.New("all were seen")
 
-// failuresOf groups what failed for good of packets that descend from some that were sent, most frequent
-// first. waiting says how many there are in each state.
+// failuresOf groups what failed for good of packets that descend from some that were sent, most
+// frequent first. waiting says how many there are in each state.
 func failuresOf(ctx context.Context, client *api.Client, waiting map[packet.State]int, root func() func(packet.ID) bool) ([]failure, error) {
 	var out []failure
 	var ours func(packet.ID) bool

@@ -55,7 +55,8 @@ func TestGuard(t *testing.T) {
 			return nil
 		}
 	}
-	// untaken expects that a frame that was put into the store is there for who goes round the guard.
+	// untaken expects that a frame that was put into the store is there for who goes round the
+	// guard.
 	untaken := func() {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

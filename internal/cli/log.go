@@ -90,8 +90,8 @@ func isAlnum(c byte) bool {
 }
 
 // wholeAttr is the attribute with its text [whole]: what writes the lines stops at a byte that is
-// not UTF-8, as names of files may have, writes a message as it is, and makes an escape of each \x1b
-// in a value, which therefore stands there as \033.
+// not UTF-8, as names of files may have, writes a message as it is, and makes an escape of each
+// \x1b in a value, which therefore stands there as \033.
 func wholeAttr(attr slog.Attr) slog.Attr {
 	var text string
 	switch v := attr.Value.Any().(type) {

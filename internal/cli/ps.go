@@ -209,7 +209,8 @@ func printSeeds(w io.Writer, all api.Network) {
 	}
 }
 
-// shortVersion is enough of a version to tell it from others: of the file's, and of what the seed uses.
+// shortVersion is enough of a version to tell it from others: of the file's, and of what the seed
+// uses.
 func shortVersion(v string) string {
 	own, used, more := strings.Cut(v, seed.VersionSeparator)
 	own = own[:min(len(own), 7)]

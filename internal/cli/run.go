@@ -315,8 +315,8 @@ func broken(ways *errgroup.Group) <-chan struct{} {
 	return ch
 }
 
-// drain lets what is in flight finish; true means that a second signal came
-// first, or the data folder was lost. It says what it waits for, and what becomes of that otherwise.
+// drain lets what is in flight finish; true means that a second signal came first, or the data
+// folder was lost. It says what it waits for, and what becomes of that otherwise.
 func drain(n *node.Node, durability node.Durability, log *slog.Logger, signals <-chan os.Signal, lost <-chan struct{}) (aborted bool) {
 	select {
 	case <-lost:

@@ -15,8 +15,8 @@ import (
 	"github.com/recap/pumpkin/packet"
 )
 
-// utf16Text is said of data that is probably text in UTF-16: most programs, and --lines, take text for
-// UTF-8.
+// utf16Text is said of data that is probably text in UTF-16: most programs, and --lines, take text
+// for UTF-8.
 const utf16Text = "begins as text in UTF-16 does, and is taken as it is; for UTF-8, which most seeds expect: iconv -f UTF-16 -t UTF-8"
 
 // isUTF16 tells whether data that begins so is probably text in UTF-16.
@@ -58,7 +58,8 @@ func (b *beginning) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A utf16Watch says of one way into the node, once, that what comes there is probably text in UTF-16.
+// A utf16Watch says of one way into the node, once, that what comes there is probably text in
+// UTF-16.
 type utf16Watch struct {
 	log  *slog.Logger
 	once sync.Once

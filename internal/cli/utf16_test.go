@@ -10,8 +10,8 @@ import (
 	"github.com/recap/pumpkin/internal/testenv"
 )
 
-// TestUTF16OverHTTP: the first of such requests is told of, of packets alone, and what they bring stays as
-// it is.
+// TestUTF16OverHTTP: the first of such requests is told of, of packets alone, and what they bring
+// stays as it is.
 func TestUTF16OverHTTP(t *testing.T) {
 	j := &testenv.Journal{}
 	got := ""

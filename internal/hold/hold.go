@@ -189,8 +189,8 @@ func (c *Claim) takeOver(ctx context.Context, left, text []byte, self Holder) er
 	return os.Rename(mine, c.path)
 }
 
-// watch returns what a file of a process says when it was not touched for so long that its process is
-// dead; one that is alive is an [*UsedError].
+// watch returns what a file of a process says when it was not touched for so long that its process
+// is dead; one that is alive is an [*UsedError].
 func watch(ctx context.Context, path string, self Holder, report func(string)) ([]byte, error) {
 	dir := filepath.Dir(path)
 	left, touched, err := look(path)

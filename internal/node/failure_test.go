@@ -381,8 +381,8 @@ func TestWhatALongRunGaveIsStored(t *testing.T) {
 	}
 }
 
-// TestARunThatIsCutOffIsNoAttempt has a run end by a signal just before the node is told to end, as when
-// a service is stopped, and while it ends; and, at last, while it goes on.
+// TestARunThatIsCutOffIsNoAttempt has a run end by a signal just before the node is told to end, as
+// when a service is stopped, and while it ends; and, at last, while it goes on.
 func TestARunThatIsCutOffIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -129,8 +129,8 @@ func TestTheCopyOfASeedThatIsGone(t *testing.T) {
 	testenv.Eventually(t, 10*time.Second, "it runs when the seed is back", func() bool { return a.count() == 2 })
 }
 
-// TestWhatWasFiltered: who follows a packet is told which seeds gave nothing for it though they might have,
-// and so is who looks at the seeds.
+// TestWhatWasFiltered: who follows a packet is told which seeds gave nothing for it though they
+// might have, and so is who looks at the seeds.
 func TestWhatWasFiltered(t *testing.T) {
 	w := newWorld(t)
 	var got basket

@@ -43,11 +43,11 @@ func (f *flow) inject(ctx context.Context, h *host, once func()) {
 	}
 }
 
-// injection is the id of the run that is due then, after so many others have
-// failed, in that start of the node. An injector that runs once has one run, however often it is cut short:
-// what it gave before has the same ids when it gives it again; so has one that is
-// due at a time. For any other each start is a run of its own: most follow a
-// source that goes on meanwhile, and what comes of that now is not what came first.
+// injection is the id of the run that is due then, after so many others have failed, in that start
+// of the node. An injector that runs once has one run, however often it is cut short: what it gave
+// before has the same ids when it gives it again; so has one that is due at a time. For any other
+// each start is a run of its own: most follow a source that goes on meanwhile, and what comes of
+// that now is not what came first.
 func (h *host) injection(start string, due time.Time, failed int) packet.ID {
 	run := start
 	switch m := &h.manifest; {
@@ -105,8 +105,8 @@ func (r *run) injectDue(ctx context.Context, due time.Time) (ended bool) {
 	return false
 }
 
-// nextStart tells whether an injector is started again after so many failures in a row, the first of
-// which was then, and after which pause.
+// nextStart tells whether an injector is started again after so many failures in a row, the first
+// of which was then, and after which pause.
 func (h *host) nextStart(failures int, first time.Time, err error, after func(int32) time.Duration) (pause time.Duration, again bool) {
 	m := h.manifest
 	if m.Retries == seed.Unlimited && m.RetryFor == 0 {

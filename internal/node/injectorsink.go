@@ -62,8 +62,9 @@ func (r *run) injectOnce(ctx context.Context, start packet.Packet) error {
 // was killed.
 const lastLines = time.Second
 
-// whileItEnds is a context that outlasts ctx by the time that the injector has to end, unless the node
-// ends: a program that knows nothing of packets has told its source that it has what it printed.
+// whileItEnds is a context that outlasts ctx by the time that the injector has to end, unless the
+// node ends: a program that knows nothing of packets has told its source that it has what it
+// printed.
 func (l *lifetime) whileItEnds(ctx context.Context, m *seed.Manifest) (within context.Context, end func()) {
 	within, cancel := context.WithCancel(l.running)
 	stop := context.AfterFunc(ctx, func() {

@@ -20,8 +20,8 @@ type Ledger struct {
 	// Kept counts those that are kept for seeds that are away, which are neither
 	// Live nor Waiting.
 	Kept map[seed.Name]int `json:"kept,omitempty"`
-	// Filtered counts those that have ended at a seed which gave nothing for them, though its contract has
-	// outputs.
+	// Filtered counts those that have ended at a seed which gave nothing for them, though its
+	// contract has outputs.
 	Filtered map[seed.Name]int `json:"filtered,omitempty"`
 	// Held counts those of Live that are for seeds which do not run now, by why.
 	Held map[string]int `json:"held,omitempty"`

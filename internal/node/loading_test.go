@@ -174,8 +174,8 @@ func TestAWorkerThatCannotStart(t *testing.T) {
 	}
 }
 
-// TestTheVersionCoversWhatASeedHasImported, in its status, its hops and for its peers; the status has
-// its interpreter, too.
+// TestTheVersionCoversWhatASeedHasImported, in its status, its hops and for its peers; the status
+// has its interpreter, too.
 func TestTheVersionCoversWhatASeedHasImported(t *testing.T) {
 	w := newFileWorld(t)
 	m := w.file(seed.Python, "A:A -> B:B", "import helper\ndef run(x):\n    return x\n")

@@ -30,7 +30,8 @@ func (r *roster) tellSeeds(p *peer, seeds []mesh.Hosted) {
 	p.told = seeds
 }
 
-// sameVersion tells whether a seed has not changed: while it is loaded, what it imports is not known yet.
+// sameVersion tells whether a seed has not changed: while it is loaded, what it imports is not
+// known yet.
 func sameVersion(before, now string) bool {
 	return before == now || strings.HasPrefix(now, before+seed.VersionSeparator)
 }

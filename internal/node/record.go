@@ -30,8 +30,8 @@ type record struct{ lines strings.Builder }
 func (r *record) begin(id packet.ID, at string) { fmt.Fprintf(&r.lines, "+%s %s\n", id, at) }
 func (r *record) end(id packet.ID, at string)   { fmt.Fprintf(&r.lines, "-%s %s\n", id, at) }
 
-// filter notes that nothing has come of it. A reader that does not know the line takes it for a begin, which
-// it had.
+// filter notes that nothing has come of it. A reader that does not know the line takes it for a
+// begin, which it had.
 func (r *record) filter(id packet.ID, at string) { fmt.Fprintf(&r.lines, "~%s %s\n", id, at) }
 
 // parts are the lines in pieces that go into a frame.

@@ -38,8 +38,8 @@ type Loaded struct {
 	Version string
 	// Interpreter is what runs the seed's file, for people; "" where the file says it.
 	Interpreter string
-	// Silent says what workers do not answer now that should have, for people; "" if all do. It is safe
-	// for concurrent use; nil is as well.
+	// Silent says what workers do not answer now that should have, for people; "" if all do. It is
+	// safe for concurrent use; nil is as well.
 	Silent func() string
 }
 

@@ -23,9 +23,9 @@ import (
 // MaxFiles is how many files a seed may use.
 const MaxFiles = 10000
 
-// Files lists what the line pmk-uses of a seed names, as paths: its files, and the folders in which a
-// file that is added may be one more. Folders are gone through, without what is hidden and __pycache__.
-// The error is of a name that stands for no file, or of too many of them.
+// Files lists what the line pmk-uses of a seed names, as paths: its files, and the folders in which
+// a file that is added may be one more. Folders are gone through, without what is hidden and
+// __pycache__. The error is of a name that stands for no file, or of too many of them.
 func Files(m seed.Manifest) (files, folders []string, err error) {
 	if len(m.Uses) == 0 {
 		return nil, nil, nil
@@ -136,7 +136,8 @@ func (s Set) Version(m seed.Manifest) string {
 	return own + seed.VersionSeparator + hex.EncodeToString(sum.Sum(nil)[:4])
 }
 
-// Changed names a file that is another than in before, or in one of them alone; "" if there is none.
+// Changed names a file that is another than in before, or in one of them alone; "" if there is
+// none.
 func (s Set) Changed(before Set) string {
 	for _, pair := range [][2]Set{{s, before}, {before, s}} {
 		for _, f := range pair[0] {
@@ -149,8 +150,8 @@ func (s Set) Changed(before Set) string {
 	return ""
 }
 
-// ChangedSince names a file that is another than in before, or not in it and younger than since; "" if
-// there is none.
+// ChangedSince names a file that is another than in before, or not in it and younger than since; ""
+// if there is none.
 func (s Set) ChangedSince(before Set, since time.Time) string {
 	for _, f := range s {
 		if i, ok := before.find(f.name); ok && before[i].sum != f.sum || !ok && !f.changed.Before(since) {
@@ -176,7 +177,8 @@ type known struct {
 	sum  string
 }
 
-// young is the age of a file below which it may have been changed again without that its time tells.
+// young is the age of a file below which it may have been changed again without that its time
+// tells.
 const young = 2 * time.Second
 
 // Look is what the seed m uses now: what its header names, and the paths that it has imported.

@@ -6,8 +6,8 @@ import (
 	"github.com/recap/pumpkin/internal/api"
 )
 
-// TestASeedThatIsLoadedHasNotChanged: with what it imports its version is another, which is no event; that
-// of an edit is.
+// TestASeedThatIsLoadedHasNotChanged: with what it imports its version is another, which is no
+// event; that of an edit is.
 func TestASeedThatIsLoadedHasNotChanged(t *testing.T) {
 	network := func(r api.Replica) *api.Network {
 		r.Node = "lab"

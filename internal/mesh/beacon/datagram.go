@@ -25,10 +25,10 @@ type Seal interface {
 //	31   -  the addresses that it gives itself, HOST:PORT with commas between; mostly none
 //	 -  16  the MAC of all before
 //
-// Where the node is, the source of the datagram tells, unless it gives itself addresses. There is no name, group or
-// state in it: who has no key learns that there is a node, and where. The first 31
-// bytes mean the same in every version; what a later one adds stands between the
-// port and the MAC, which always comes last.
+// Where the node is, the source of the datagram tells, unless it gives itself addresses. There is
+// no name, group or state in it: who has no key learns that there is a node, and where. The first
+// 31 bytes mean the same in every version; what a later one adds stands between the port and the
+// MAC, which always comes last.
 const (
 	magic   = "PMKB"
 	macSize = 16

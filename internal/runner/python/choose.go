@@ -16,9 +16,9 @@ type choice struct {
 	why     string   // what chose it, for people
 }
 
-// choose tells which Python runs the seed file, whose text begins with head: that of its #! line; else
-// that of a folder .venv beside it; else the one that is named (PUMPKIN_PYTHON); else python3. A line that asks env for
-// any Python 3 chooses none.
+// choose tells which Python runs the seed file, whose text begins with head: that of its #! line;
+// else that of a folder .venv beside it; else the one that is named (PUMPKIN_PYTHON); else python3.
+// A line that asks env for any Python 3 chooses none.
 func choose(file string, head []byte, named string) choice {
 	line, _, _ := bytes.Cut(head, []byte("\n"))
 	if text, ok := strings.CutPrefix(string(line), "#!"); ok {

@@ -27,8 +27,8 @@ func TestARunGoesBeforeItsNode(t *testing.T) {
 	}
 }
 
-// A run that the system has killed since memory ran out, in a control group that only the kernel's log
-// tells of, says so.
+// A run that the system has killed since memory ran out, in a control group that only the kernel's
+// log tells of, says so.
 func TestARunThatMemoryRanOutFor(t *testing.T) {
 	group, err := os.MkdirTemp("/sys/fs/cgroup/memory", "pmk-test-")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A disk that is mounted after a worker has started is seen by its runs, and one that is unmounted is
-// not written to any more; what a run mounts is not seen outside.
+// A disk that is mounted after a worker has started is seen by its runs, and one that is unmounted
+// is not written to any more; what a run mounts is not seen outside.
 func TestMountsAreThoseOfTheMachine(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting needs root")

@@ -571,8 +571,8 @@ func TestTheSuiteCanFail(t *testing.T) {
 	}
 }
 
-// The Python of a #! line runs the seed, with what is installed for it, and is named where a module is
-// missing.
+// The Python of a #! line runs the seed, with what is installed for it, and is named where a module
+// is missing.
 func TestThePythonOfTheFirstLine(t *testing.T) {
 	testenv.Need(t, "python3")
 	dir := t.TempDir()

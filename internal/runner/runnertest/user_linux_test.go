@@ -35,8 +35,8 @@ const (
 	groupsEnv = "RUNNERTEST_GROUPS"
 )
 
-// As an ordinary user a node promises of its steps what it does as root: the tests in which it matters
-// who runs them are run again, side by side.
+// As an ordinary user a node promises of its steps what it does as root: the tests in which it
+// matters who runs them are run again, side by side.
 func TestAsAnOrdinaryUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("these tests run as an ordinary user already")
@@ -104,8 +104,8 @@ func asOrdinaryUser(t *testing.T, dir, group string, tests ...string) {
 	}
 }
 
-// ordinaryFolder is a folder of the ordinary user, closed to all others, with this test and the setuid
-// programs in it.
+// ordinaryFolder is a folder of the ordinary user, closed to all others, with this test and the
+// setuid programs in it.
 func ordinaryFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pmk-ordinary-")
@@ -199,8 +199,8 @@ func ordinaryControlGroup(t *testing.T) string {
 	return ""
 }
 
-// A step is the node's user, with all that this user may do; its process number is that of /proc, where it
-// sees its parent; and its mounts are the node's, except as root, who may make some.
+// A step is the node's user, with all that this user may do; its process number is that of /proc,
+// where it sees its parent; and its mounts are the node's, except as root, who may make some.
 func TestStepsAreAsInTheShell(t *testing.T) {
 	testenv.Need(t, "ps")
 	user := fmt.Sprintf("%d %d %d", os.Getuid(), os.Geteuid(), os.Getgid())
@@ -263,8 +263,8 @@ func TestARunThatEndsItsProcessGroup(t *testing.T) {
 	b.want(sink, err, 1, "fine\n")
 }
 
-// A program that root has lent its rights to has them in a step, and a file can be given to a group that
-// the user is in.
+// A program that root has lent its rights to has them in a step, and a file can be given to a group
+// that the user is in.
 func TestAStepMayBeSomebodyElse(t *testing.T) {
 	dir := os.Getenv(setuidEnv)
 	if dir == "" {
@@ -362,8 +362,8 @@ func grouped(t *testing.T, path string) bool {
 	return has
 }
 
-// Where somebody kills a supervisor, its program ends with it, and, with a control group, all that has
-// hidden in a session of its own.
+// Where somebody kills a supervisor, its program ends with it, and, with a control group, all that
+// has hidden in a session of its own.
 func TestNothingOutlivesAKilledSupervisor(t *testing.T) {
 	var path string
 	b := shell(t, "while read -r line; do "+strings.TrimSpace(orphanShell)+"; echo; done", 0, func(m *seed.Manifest) { m.Mode, path = seed.Lines, m.File })

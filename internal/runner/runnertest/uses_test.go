@@ -65,8 +65,8 @@ func gives(t *testing.T, b *bench, w runner.Worker, want string) {
 	}
 }
 
-// After a helper is edited, no worker of the old version starts with the new one: those of a seed have
-// all loaded the same. The new version is another.
+// After a helper is edited, no worker of the old version starts with the new one: those of a seed
+// have all loaded the same. The new version is another.
 func TestAHelperThatIsEdited(t *testing.T) {
 	testenv.Need(t, "python3")
 	u := newUser(t, "seed.py", "import helper, json\nfrom pkg import sub\ndef run(data):\n    return helper.text + sub.text\n", "")

@@ -30,8 +30,8 @@ type memory struct {
 
 func memoryNow() memory { return memory{oomKills(), kernelTime()} }
 
-// ranOut tells whether the system has killed a process since then for want of memory: one of this control
-// group or, as far as its log may be read, one of the program's name.
+// ranOut tells whether the system has killed a process since then for want of memory: one of this
+// control group or, as far as its log may be read, one of the program's name.
 func (m memory) ranOut(program string) bool {
 	return oomKills() > m.kills || killedIn(kernelLog(), m.at-clockError, filepath.Base(program))
 }
@@ -72,8 +72,8 @@ func kernelLog() (records []string) {
 	return records
 }
 
-// killedIn tells whether records of the kernel's log say that a process of this name was killed for want
-// of memory, at that time or later. A record is "PRIORITY,NUMBER,MICROSECONDS,FLAGS;TEXT".
+// killedIn tells whether records of the kernel's log say that a process of this name was killed for
+// want of memory, at that time or later. A record is "PRIORITY,NUMBER,MICROSECONDS,FLAGS;TEXT".
 func killedIn(records []string, since time.Duration, name string) bool {
 	const longestName = 15 // of a process
 	what := " (" + name[:min(len(name), longestName)] + ")"

@@ -118,8 +118,8 @@ func (r *program) grace() time.Duration { return cmp.Or(r.m.Grace, seed.DefaultG
 // gone tells whether the process ended while it had nothing to do.
 func (c *child) gone() bool { return c.idle && c.process.HasEnded() }
 
-// Close ends the process. One that runs is asked to end; a run on a packet, which is cut off because
-// nobody waits any longer, has little time for that.
+// Close ends the process. One that runs is asked to end; a run on a packet, which is cut off
+// because nobody waits any longer, has little time for that.
 func (c *child) Close() error {
 	patience, grace := time.Duration(0), c.grace()
 	switch {

@@ -22,18 +22,18 @@
 //	 "file": "/home/me/seeds/greet.py", "in": ["String:UNGREETED"],
 //	 "out": ["String:GREETING"], "work": "/tmp/...", "max": 1073741824, "back": 200}
 //
-// file is the seed's file, and source, where it is there, a copy of it to load in its place: what is
-// edited must not change a run that goes on. work is an empty folder of the worker's own, removed after it; max is the
-// most bytes that one output may have. An injector's hello has "stores": true
-// where it can be told when what it gave is stored: see sync. The worker
-// answers once its seed is loaded and can run, or says why it cannot:
+// file is the seed's file, and source, where it is there, a copy of it to load in its place: what
+// is edited must not change a run that goes on. work is an empty folder of the worker's own,
+// removed after it; max is the most bytes that one output may have. An injector's hello has
+// "stores": true where it can be told when what it gave is stored: see sync. The worker answers
+// once its seed is loaded and can run, or says why it cannot:
 //
 //	{"pumpkin": 1, "worker": "python 3.11.7", "meta": true, "imported": ["/home/me/seeds/helper.py"]}
 //	{"pumpkin": 1, "error": "SyntaxError: ...", "output": "Traceback ..."}
 //
-// imported are files of the seed's own folder that it has loaded beside its file: the seed's version
-// covers them. It may stand beside an error as well: the seed is then loaded again when one of them
-// changes.
+// imported are files of the seed's own folder that it has loaded beside its file: the seed's
+// version covers them. It may stand beside an error as well: the seed is then loaded again when one
+// of them changes.
 //
 // To the worker:
 //
@@ -49,13 +49,12 @@
 //
 //	[n, state, length, id, ship, attempt, {"sample": "S07", ...}]
 //
-// with the part's attributes in the object, and has the run's traceparent after
-// it where it belongs to a trace. An injector's run has one entry, with the
-// state "" and length 0. A worker makes its runs in order, one at a time; it is
-// given no further run frame before it has told every run of the last one done.
-// The end of IN is a stop, too. A worker that is to end during a run is sent SIGTERM, with all processes
-// that it started, and has as long as the seed's pmk-grace to end: an injector when its node ends, any
-// other after the seed's time-out.
+// with the part's attributes in the object, and has the run's traceparent after it where it belongs
+// to a trace. An injector's run has one entry, with the state "" and length 0. A worker makes its
+// runs in order, one at a time; it is given no further run frame before it has told every run of
+// the last one done. The end of IN is a stop, too. A worker that is to end during a run is sent
+// SIGTERM, with all processes that it started, and has as long as the seed's pmk-grace to end: an
+// injector when its node ends, any other after the seed's time-out.
 //
 // From the worker, any of these keys together in one frame; they count in
 // this order:
@@ -73,10 +72,10 @@
 // 64 bytes, a value a text without U+0000; a packet has at most 64, with at most
 // 16 KiB of names and values together. The run fails if one is against this.
 //
-// An error is one line, and output the end of what the seed printed. How is an
-// object: {"final": true} has the run not tried again, {"later": true, "after": 30} after as many
-// seconds, and {"cut": true} says that a signal from outside ended it. A worker that exits with status
-// 65 or 75 says the first or the second of these of a run that is alone in it.
+// An error is one line, and output the end of what the seed printed. How is an object: {"final":
+// true} has the run not tried again, {"later": true, "after": 30} after as many seconds, and
+// {"cut": true} says that a signal from outside ended it. A worker that exits with status 65 or 75
+// says the first or the second of these of a run that is alone in it.
 //
 // The emits of a run come before its done, in the order in which they were
 // made; done entries come in the order of the runs. A worker may gather emits

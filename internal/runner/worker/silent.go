@@ -11,7 +11,8 @@ import (
 // silentTime is how long a program may take for its first answer before that is said.
 const silentTime = 10 * time.Second
 
-// silent are the workers of a seed that have not answered for so long, and the packet that each has.
+// silent are the workers of a seed that have not answered for so long, and the packet that each
+// has.
 type silent struct {
 	mu   sync.Mutex
 	with map[*liner]packet.ID

@@ -66,8 +66,8 @@ func (l *liner) askToEnd() {
 	l.process.From.SetReadDeadline(time.Now().Add(l.grace()))
 }
 
-// limitUntilAsked makes a read return at the end of the seed's time-out, unless the program was asked
-// to end.
+// limitUntilAsked makes a read return at the end of the seed's time-out, unless the program was
+// asked to end.
 func (l *liner) limitUntilAsked(ctx context.Context, since time.Time) {
 	if l.m.Timeout > 0 && ctx.Err() == nil && l.limit(ctx, since) != nil {
 		l.process.From.SetReadDeadline(time.Now().Add(l.grace())) // it was overwritten

@@ -62,8 +62,8 @@ type program struct {
 	silent *silent
 }
 
-// open starts a worker and returns once it can run. loaded is what it says of itself, also of one that
-// fails.
+// open starts a worker and returns once it can run. loaded is what it says of itself, also of one
+// that fails.
 func (r *program) open(ctx context.Context) (w runner.Worker, loaded wire.Answer, err error) {
 	if r.spec.Role == supervise.Lines && r.m.Contract.Injector() {
 		return source{r}, loaded, nil

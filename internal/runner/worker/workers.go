@@ -14,9 +14,9 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// workers opens the workers of one seed. All of them have loaded the same: what the seed has imported
-// from its own folder and what its header names belongs to its version, and one that finds another is
-// not used. Who watches the files brings the new version.
+// workers opens the workers of one seed. All of them have loaded the same: what the seed has
+// imported from its own folder and what its header names belongs to its version, and one that finds
+// another is not used. Who watches the files brings the new version.
 type workers struct {
 	program
 	spec func(context.Context) (supervise.Spec, error)
@@ -91,8 +91,8 @@ func (r *workers) isStill(was uses.Set, imported []string) error {
 	return nil
 }
 
-// openFirst opens the first worker, and notes what it has loaded. What is changed meanwhile may have been
-// loaded before or after, so that is tried once more, and then is an error: it goes on.
+// openFirst opens the first worker, and notes what it has loaded. What is changed meanwhile may
+// have been loaded before or after, so that is tried once more, and then is an error: it goes on.
 func (r *workers) openFirst(ctx context.Context, p *program) (runner.Worker, error) {
 	var imported []string
 	changed := ""
