@@ -296,11 +296,11 @@ func (c *Circle) failure(cand *candidate, err error) (longest time.Duration, kee
 
 	switch {
 	case tell:
-		c.log.Warn("a node refuses this one", "at", cand.at(), "err", err)
+		c.log.Warn("a node refuses this one", "at", cand.at(), "error", err)
 	case first && self:
 		c.log.Warn("the address to join is this node's own", "address", cand.addr)
 	case first && !refused:
-		c.log.Warn("cannot join yet; trying again", "address", cand.addr, "reason", reason, "next", reason.Next(cand.port()), "err", err)
+		c.log.Warn("cannot join yet; trying again", "address", cand.addr, "reason", reason, "next", reason.Next(cand.port()), "error", err)
 	}
 	switch {
 	case cand.kind == socket || !cand.since.IsZero():

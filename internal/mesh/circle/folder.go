@@ -29,7 +29,7 @@ func (c *Circle) watchFolder(ctx context.Context) {
 	var errs chan error
 	if err != nil {
 		// Looking is enough, if slower.
-		c.log.Warn("the folder where nodes meet cannot be watched; the node searches it every 2 s", "folder", c.cfg.Folder, "err", err)
+		c.log.Warn("the folder where nodes meet cannot be watched; the node searches it every 2 s", "folder", c.cfg.Folder, "error", err)
 	} else {
 		events, errs = watch.Events, watch.Errors
 	}
@@ -55,7 +55,7 @@ func (c *Circle) watchFolder(ctx context.Context) {
 		case <-wait.C:
 			peers, err := local.Sockets(c.cfg.Folder)
 			if err != nil && !failed {
-				c.log.Warn("cannot look for nodes of this machine", "err", err)
+				c.log.Warn("cannot look for nodes of this machine", "error", err)
 			}
 			if failed = err != nil; !failed {
 				c.seeSockets(peers)

@@ -103,7 +103,7 @@ func (c *Circle) admit(cand *candidate, m *member) (replaced *link.Peer, err err
 		return nil, nil
 	}
 	if replaced == nil {
-		c.log.Info("connected to node "+who.Node, "at", m.peer.At())
+		c.log.Info("connected to node "+who.Node, "node", who.Node, "at", m.peer.At())
 	}
 	c.gossip.add(who, m.addr)
 	c.changed()
@@ -126,7 +126,7 @@ func (c *Circle) lost(m *member, why error) {
 	}
 	c.gossip.remove(boot)
 	if !ends {
-		c.log.Info("node "+m.peer.Hello().Node+" has gone", "at", m.peer.At(), "why", why)
+		c.log.Info("node "+m.peer.Hello().Node+" has gone", "node", m.peer.Hello().Node, "at", m.peer.At(), "why", why)
 	}
 	c.changed()
 }

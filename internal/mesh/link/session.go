@@ -204,7 +204,7 @@ func spoil(l store.Lease) error {
 // complain logs what a peer cannot be told.
 func (s *session) complain(what string, err error) {
 	if s.ctx.Err() == nil {
-		s.server.log.Warn("cannot "+what+" for a node", "node", s.who.Node, "err", err)
+		s.server.log.Warn("cannot "+what+" for a node", "node", s.who.Node, "error", err)
 	}
 }
 

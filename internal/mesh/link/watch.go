@@ -54,7 +54,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	// The answer ends with an error of the stream rather than in a regular way,
 	// for the other side does not care which.
 	if err := s.tell(ses, w); err != nil && ses.ctx.Err() == nil {
-		s.log.Debug("a node's watch broke", "node", who.Node, "err", err)
+		s.log.Debug("a node's watch broke", "node", who.Node, "error", err)
 	}
 }
 
