@@ -154,6 +154,7 @@ func (c *Client) Send(ctx context.Context, s Sending, r io.Reader, size int64) (
 	if s.Traceparent != "" {
 		header.Set("Traceparent", s.Traceparent)
 	}
+	WriteAttributes(header, s.Attributes)
 	path := "/api/v1/states/" + url.PathEscape(string(s.State)) + "/packets?" + q.Encode()
 	return call[Sent](ctx, c, request{http.MethodPost, path, header, r, size})
 }

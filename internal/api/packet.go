@@ -20,6 +20,8 @@ type Sending struct {
 	Stop  string       `json:"stop,omitempty"`
 	Goal  packet.State `json:"goal,omitempty"`
 	Track bool         `json:"track,omitempty"`
+	// Attributes are the packet's; what comes of it inherits them.
+	Attributes packet.Attributes `json:"attributes,omitempty"`
 	// Traceparent is where it belongs in a trace (W3C Trace Context); "" is
 	// what the request's header of that name says.
 	Traceparent string `json:"traceparent,omitempty"`

@@ -27,6 +27,7 @@ type sendFlags struct {
 	wait  bool
 	trace string
 	id    string
+	attr  attributesFlag
 	json  bool
 }
 
@@ -44,6 +45,7 @@ packet failed and waits in an Error: state, 5 if a packet waits for a seed, or i
 kept for one that is away.`,
 		Example: `  pmk send String:UNGREETED Mars
   cat names.txt | pmk send String:UNGREETED --lines
+  pmk send Reads:RAW --file S07.fastq.gz --attr sample=S07 --attr lane=2
   pmk send Image:RAW --file m31.fits --goal Image:CALIBRATED`,
 		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd.Context(), f, args) },
@@ -56,6 +58,7 @@ kept for one that is away.`,
 	flags.Var((*nameFlag)(&f.stop), "stop", "stop after the seed of this `NAME`")
 	flags.BoolVar(&f.track, "track", false, "keep the data of every hop, 256 KiB in all")
 	flags.BoolVar(&f.wait, "wait", false, "return when all that comes of the packets has ended or waits")
+	flags.Var(&f.attr, "attr", "an attribute of the packets, which what comes of them inherits; may be given several times")
 	flags.StringVar(&f.id, "id", "", "the packet's `ID`, 32 hexadecimal digits (default: random); one that the node has taken within a day is not taken again. With --lines, the packets' ids are made of it")
 	flags.StringVar(&f.trace, "traceparent", "", "the trace and span that the packets belong to, `00-TRACE-SPAN-FLAGS` (default: $TRACEPARENT)")
 	jsonFlag(cmd, &f.json)
@@ -77,7 +80,7 @@ func (f *sendFlags) place() (string, error) {
 }
 
 func (a *app) send(ctx context.Context, f sendFlags, args []string) error {
-	p := api.Sending{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track}
+	p := api.Sending{State: packet.State(args[0]), Stop: f.stop, Goal: packet.State(f.goal), Track: f.track, Attributes: f.attr.all}
 	if _, err := packet.ParseState(args[0]); err != nil {
 		return usageError{err}
 	}

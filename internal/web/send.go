@@ -79,6 +79,9 @@ func readSending(w http.ResponseWriter, r *http.Request, maxData int64) (s api.S
 	q := r.URL.Query()
 	s = api.Sending{State: into, Stop: q.Get("stop"), Goal: packet.State(q.Get("goal")), Traceparent: traceparent(r)}
 	s.Track, err = truth(r, "track")
+	if err == nil {
+		s.Attributes, err = api.ReadAttributes(r.Header)
+	}
 	for name, id := range map[string]*packet.ID{"id": &s.ID, "follow": &s.Follow} {
 		if text := q.Get(name); text != "" && err == nil {
 			*id, err = packet.ParseID(text)

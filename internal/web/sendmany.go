@@ -140,6 +140,12 @@ func packetFrom(s api.Sending) (packet.Packet, error) {
 			return p, err
 		}
 	}
+	if len(s.Attributes) > 0 {
+		if err := s.Attributes.Check(); err != nil {
+			return p, err
+		}
+		p.Extra = &packet.Extra{Attributes: s.Attributes}
+	}
 	wish := packet.Wish{Stop: s.Stop, Goal: s.Goal, Track: s.Track, Follow: s.Follow}
 	if s.Traceparent != "" {
 		place, err := packet.ParseTraceparent(s.Traceparent)
