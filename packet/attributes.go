@@ -82,7 +82,7 @@ func (a Attributes) names() []string { return slices.Sorted(maps.Keys(a)) }
 // With are a, changed and extended by set. It keeps neither a nor set, except
 // that it returns a itself where set changes nothing.
 func (a Attributes) With(set Attributes) Attributes {
-	if a.has(set) {
+	if a.Has(set) {
 		return a
 	}
 	all := make(Attributes, len(a)+len(set))
@@ -91,8 +91,17 @@ func (a Attributes) With(set Attributes) Attributes {
 	return all
 }
 
-// has tells whether all of set are in a.
-func (a Attributes) has(set Attributes) bool {
+// Text is name=value of each, by name, for people.
+func (a Attributes) Text() string {
+	var out []string
+	for _, name := range a.names() {
+		out = append(out, name+"="+a[name])
+	}
+	return strings.Join(out, " ")
+}
+
+// Has tells whether all of set are in a.
+func (a Attributes) Has(set Attributes) bool {
 	for name, value := range set {
 		if old, ok := a[name]; !ok || old != value {
 			return false

@@ -69,12 +69,17 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 type Ask struct {
 	Limit, Bytes int
 	Waiting      bool
+	// Attributes are those that the packets are to have, in a list of a state.
+	Attributes packet.Attributes
 }
 
 func (a Ask) query() string {
 	q := "?limit=" + strconv.Itoa(a.Limit) + "&bytes=" + strconv.Itoa(a.Bytes)
 	if a.Waiting {
 		q += "&waiting=true"
+	}
+	for name, value := range a.Attributes {
+		q += "&attr=" + url.QueryEscape(name+"="+value)
 	}
 	return q
 }

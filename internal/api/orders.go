@@ -5,10 +5,20 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// A Selection names packets that wait: all of some states, and some by id.
+// A Selection names packets that wait: of some states all that have these attributes, and
+// some by id.
 type Selection struct {
-	States []packet.State `json:"states,omitempty"`
-	IDs    []packet.ID    `json:"ids,omitempty"`
+	States     []packet.State    `json:"states,omitempty"`
+	Attributes packet.Attributes `json:"attributes,omitempty"`
+	IDs        []packet.ID       `json:"ids,omitempty"`
+}
+
+// Name is one of its states, as errors name what of it does not wait.
+func (s Selection) Name(state packet.State) string {
+	if len(s.Attributes) == 0 {
+		return string(state)
+	}
+	return string(state) + " with " + s.Attributes.Text()
 }
 
 // A Handled says how many packets were retried or dropped.

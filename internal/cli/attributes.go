@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/recap/pumpkin/packet"
@@ -12,13 +10,7 @@ import (
 // An attributesFlag is a flag NAME=VALUE that may be given for each attribute.
 type attributesFlag struct{ all packet.Attributes }
 
-func (f *attributesFlag) String() string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(f.all)) {
-		out = append(out, name+"="+f.all[name])
-	}
-	return strings.Join(out, ",")
-}
+func (f *attributesFlag) String() string { return f.all.Text() }
 
 func (f *attributesFlag) Type() string { return "NAME=VALUE" }
 

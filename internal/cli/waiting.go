@@ -26,6 +26,7 @@ type waitingFlags struct {
 	nodeFlags
 	show  bool
 	limit int
+	attr  attributesFlag
 	json  bool
 }
 
@@ -47,6 +48,7 @@ prints the packets themselves.`,
 	f.nodeFlags.add(cmd)
 	cmd.Flags().BoolVar(&f.show, "show", false, "print the packets: id, data and error")
 	cmd.Flags().IntVar(&f.limit, "limit", 20, "show at most `N` packets of a state")
+	cmd.Flags().Var(&f.attr, "attr", "with --show, only packets with this attribute; may be given several times")
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -58,6 +60,9 @@ func (a *app) waiting(ctx context.Context, f waitingFlags, args []string) error 
 	}
 	if f.limit < 1 {
 		return usageError{fmt.Errorf("--limit %d: expected at least 1", f.limit)}
+	}
+	if f.attr.all != nil && !f.show {
+		return usageError{errors.New("--attr picks from what --show prints: give both")}
 	}
 	client, _, err := f.client(ctx)
 	if err != nil {
@@ -110,7 +115,7 @@ func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlag
 	}
 	delete(packets, "") // inboxes: their packets are for their seeds
 	for _, state := range slices.Sorted(maps.Keys(packets)) {
-		err := client.EachInState(ctx, state, api.Ask{Limit: f.limit, Bytes: store.MaxInline, Waiting: true}, func(p api.Packet) error {
+		err := client.EachInState(ctx, state, api.Ask{Limit: f.limit, Bytes: store.MaxInline, Waiting: true, Attributes: f.attr.all}, func(p api.Packet) error {
 			if f.json {
 				return printJSON(a.out, p)
 			}
@@ -175,9 +180,9 @@ func parseStates(args []string) (map[packet.State]bool, error) {
 	return states, nil
 }
 
-// selection reads STATE and ID arguments.
-func selection(args []string) (api.Selection, error) {
-	var sel api.Selection
+// selection reads STATE and ID arguments. Of the states it is what has the attributes.
+func selection(args []string, attributes packet.Attributes) (api.Selection, error) {
+	sel := api.Selection{Attributes: attributes}
 	for _, arg := range args {
 		if strings.Contains(arg, ":") {
 			state, err := packet.ParseState(arg)
@@ -193,11 +198,26 @@ func selection(args []string) (api.Selection, error) {
 		}
 		sel.IDs = append(sel.IDs, id)
 	}
+	if attributes != nil && len(sel.States) == 0 {
+		return sel, errors.New("--attr picks from the packets of a state: name the state, such as Error:align")
+	}
 	return sel, nil
+}
+
+const pickUsage = "of the states, only packets with this attribute; may be given several times"
+
+// what says what is selected, for a question.
+func what(args []string, sel api.Selection) string {
+	text := strings.Join(args, ", ")
+	if len(sel.Attributes) > 0 {
+		text += " with " + sel.Attributes.Text()
+	}
+	return text
 }
 
 func (a *app) retryCommand() *cobra.Command {
 	var f nodeFlags
+	var attr attributesFlag
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "retry STATE|ID...",
@@ -205,19 +225,25 @@ func (a *app) retryCommand() *cobra.Command {
 		Long: `retry sends waiting packets on: all packets in a state, or single ones by their id.
 A packet that failed gets its state back, keeps its id, and goes to the seed that
 failed, with all its attempts again.`,
-		Example: "  pmk retry Error:greet\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
+		Example: "  pmk retry Error:greet\n  pmk retry Error:align --attr sample=S07\n  pmk retry 5e0c0d3f4b7a4c5d8f0e1a2b3c4d5e6f",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.handle(cmd.Context(), f, args, asJSON, "sent on", (*api.Client).Retry)
+			sel, err := selection(args, attr.all)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.handle(cmd.Context(), f, sel, asJSON, "sent on", (*api.Client).Retry)
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().Var(&attr, "attr", pickUsage)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
 func (a *app) dropCommand() *cobra.Command {
 	var f nodeFlags
+	var attr attributesFlag
 	var asJSON, yes bool
 	cmd := &cobra.Command{
 		Use:     "drop STATE|ID...",
@@ -226,18 +252,20 @@ func (a *app) dropCommand() *cobra.Command {
 		Example: "  pmk drop Error:greet\n  pmk drop --yes String:GREETNG",
 		Args:    usage(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := selection(args); err != nil {
+			sel, err := selection(args, attr.all)
+			if err != nil {
 				return usageError{err}
 			}
 			if !yes {
-				if err := a.confirm("end " + strings.Join(args, ", ") + " for good?"); err != nil {
+				if err := a.confirm("end " + what(args, sel) + " for good?"); err != nil {
 					return err
 				}
 			}
-			return a.handle(cmd.Context(), f, args, asJSON, "ended", (*api.Client).Drop)
+			return a.handle(cmd.Context(), f, sel, asJSON, "ended", (*api.Client).Drop)
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().Var(&attr, "attr", pickUsage)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -268,11 +296,7 @@ func (a *app) confirm(question string) error {
 	return errNo
 }
 
-func (a *app) handle(ctx context.Context, f nodeFlags, args []string, asJSON bool, done string, do func(*api.Client, context.Context, api.Selection) (int, error)) error {
-	sel, err := selection(args)
-	if err != nil {
-		return usageError{err}
-	}
+func (a *app) handle(ctx context.Context, f nodeFlags, sel api.Selection, asJSON bool, done string, do func(*api.Client, context.Context, api.Selection) (int, error)) error {
 	client, _, err := f.client(ctx)
 	if err != nil {
 		return err

@@ -12,10 +12,14 @@ import (
 	"github.com/recap/pumpkin/seed"
 )
 
-// A Selection names packets that wait: all of some states, and some by id.
+// A Selection names packets that wait: of some states all that have these attributes, and
+// some by id.
 type Selection struct {
-	States []packet.State `json:"states,omitempty"`
-	IDs    []packet.ID    `json:"ids,omitempty"`
+	States     []packet.State
+	Attributes packet.Attributes
+	IDs        []packet.ID
+	// Name is a state as errors name it; nil is the state itself.
+	Name func(packet.State) string
 }
 
 // ErrNotWaiting is a state or an id that no waiting packet has.
@@ -161,7 +165,7 @@ func (s *sorter) handle(ctx context.Context, sel Selection, do func(*move, *pack
 			if ids[p.ID] {
 				found[p.ID] = true
 			}
-			return whole[state] || ids[p.ID]
+			return whole[state] && p.Attributes().Has(sel.Attributes) || ids[p.ID]
 		}, do)
 		count += k
 		if err != nil {
@@ -182,7 +186,11 @@ func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool)
 	var names []string
 	for _, state := range sel.States {
 		if whole[state] {
-			names = append(names, string(state))
+			name := string(state)
+			if sel.Name != nil {
+				name = sel.Name(state)
+			}
+			names = append(names, name)
 		}
 	}
 	for _, id := range sel.IDs {

@@ -36,6 +36,16 @@ func readAsk(r *http.Request, most int) (ask api.Ask, err error) {
 	if err == nil {
 		ask.Waiting, err = truth(r, "waiting")
 	}
+	for _, text := range r.URL.Query()["attr"] {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok && err == nil {
+			err = fmt.Errorf("attr=%s: expected NAME=VALUE", text)
+		}
+		ask.Attributes = ask.Attributes.With(packet.Attributes{name: value})
+	}
+	if err == nil {
+		err = ask.Attributes.Check()
+	}
 	return ask, err
 }
 
@@ -67,10 +77,12 @@ func truth(r *http.Request, name string) (bool, error) {
 // A lister gives packets of this node to visit, until that returns an error, which it returns.
 type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) error
 
-// inState lists packets of a state.
-func inState(n *node.Node, state packet.State, waiting bool) lister {
+// inState lists packets of a state, as they are asked for.
+func inState(n *node.Node, state packet.State, ask api.Ask) lister {
 	return listed(n, func(ctx context.Context, visit func(node.Rested) bool) error {
-		return n.Rests(ctx, state, waiting, visit)
+		return n.Rests(ctx, state, ask.Waiting, func(r node.Rested) bool {
+			return !r.Attributes().Has(ask.Attributes) || visit(r)
+		})
 	})
 }
 

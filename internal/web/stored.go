@@ -30,7 +30,7 @@ func storedRoutes(mux *router, net *network) {
 		if !ok {
 			return
 		}
-		list := inState(n, state, ask.Waiting)
+		list := inState(n, state, ask)
 		if lines {
 			writeLines(w, r, list, others, ask, func(c *api.Client, ask api.Ask, visit func(api.Packet) error) error {
 				return c.EachInState(r.Context(), state, ask, visit)

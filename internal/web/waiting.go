@@ -68,7 +68,7 @@ func handle(w http.ResponseWriter, r *http.Request, others []mesh.Peer, here han
 		}
 		missing = slices.DeleteFunc(missing, func(name string) bool { return !slices.Contains(absent, name) })
 	}
-	took(here(r.Context(), node.Selection(sel)))
+	took(here(r.Context(), node.Selection{States: sel.States, Attributes: sel.Attributes, IDs: sel.IDs, Name: sel.Name}))
 	for _, p := range others {
 		took(there(api.NewClientOver(p), r.Context(), sel))
 	}
@@ -91,7 +91,7 @@ func namesOf(sel api.Selection) (names []string) {
 		}
 	}
 	for _, s := range sel.States {
-		add(string(s))
+		add(sel.Name(s))
 	}
 	for _, id := range sel.IDs {
 		add(id.String())
