@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/recap/pumpkin/internal/api"
+	"github.com/recap/pumpkin/internal/testenv"
 )
 
 // rotRounds is how often files are harmed; each time is a node of its own.
@@ -78,6 +81,7 @@ func rot(t *testing.T, spoil bool) (v verdict, said, up bool) {
 	err := r.try()
 	up = err == nil
 	if up {
+		testenv.Eventually(r.t, 2*patience, "no seed is being loaded", func() bool { return !r.loading() })
 		r.drain(12 * time.Second) // more than a lease
 		st, err := r.node.status()
 		if err != nil {
@@ -103,6 +107,12 @@ func rot(t *testing.T, spoil bool) (v verdict, said, up bool) {
 	}
 	t.Logf("up %v, reported %v, packets %d, lost %d", up, said, v.acked, len(v.lost))
 	return v, said, up
+}
+
+// loading tells whether a seed of the node is being loaded, which takes long on a busy machine.
+func (r *rig) loading() bool {
+	st, err := r.node.status()
+	return err == nil && slices.ContainsFunc(st.Seeds, func(s api.SeedStatus) bool { return s.Loading })
 }
 
 // harm spoils one to three of the node's files and says how.
