@@ -70,7 +70,7 @@ func (t *tree) sweep() (left []string) {
 	for pause := 100 * time.Microsecond; reap(); pause = min(2*pause, longestPause) {
 		there := t.kill(descendants(os.Getpid()))
 		if !t.mayEnd(there, time.Since(began)) {
-			return t.giveUp(there)
+			return t.noteLeft(there)
 		}
 		time.Sleep(pause)
 	}
@@ -104,8 +104,8 @@ func (t *tree) mayEnd(there []process, ago time.Duration) bool {
 	})
 }
 
-// giveUp notes that these processes stay, and names those that did not before.
-func (t *tree) giveUp(there []process) (names []string) {
+// noteLeft notes that these processes stay, and names those that did not before.
+func (t *tree) noteLeft(there []process) (names []string) {
 	before := t.left
 	t.left = map[identity]bool{}
 	for _, p := range there {

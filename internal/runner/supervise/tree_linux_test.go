@@ -57,13 +57,13 @@ func TestWhatDoesNotEnd(t *testing.T) {
 			t.Errorf("%v after %v: %v", c.there, c.ago, got)
 		}
 	}
-	if names := tree.giveUp([]process{sudo}); !slices.Equal(names, []string{"sudo (process 7, of another user)"}) {
+	if names := tree.noteLeft([]process{sudo}); !slices.Equal(names, []string{"sudo (process 7, of another user)"}) {
 		t.Errorf("it says %q", names)
 	}
 	if tree.mayEnd([]process{sudo}, 0) || !tree.mayEnd([]process{sudo, held}, 0) {
 		t.Error("what has stayed is waited for again, or keeps another from being waited for")
 	}
-	if names := tree.giveUp([]process{sudo, held}); !slices.Equal(names, []string{"cp (process 8, which the system holds)"}) {
+	if names := tree.noteLeft([]process{sudo, held}); !slices.Equal(names, []string{"cp (process 8, which the system holds)"}) {
 		t.Errorf("it says %q", names)
 	}
 	later := sudo
