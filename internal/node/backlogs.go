@@ -11,7 +11,7 @@ import (
 
 // A Behind is a seed for which more comes into a node's store than is done.
 type Behind struct {
-	Seed seed.Name `json:"seed"`
+	Seed seed.Name
 	predict.Behind
 }
 

@@ -82,14 +82,14 @@ func (f *faultLog) note(err error) {
 // A SeedError is one way in which a seed has failed lately on a node.
 type SeedError struct {
 	// At is when it failed so last, and Count how often since it is remembered.
-	At    time.Time `json:"at"`
-	Count int       `json:"count"`
-	Error string    `json:"error"`
+	At    time.Time
+	Count int
+	Error string
 	// Next is when the packet that failed so last is tried again, or the injector started; zero if
 	// it is not, or where NotLoaded says it.
-	Next time.Time `json:"next,omitzero"`
+	Next time.Time
 	// Output is the end of what the seed had printed then.
-	Output string `json:"output,omitempty"`
+	Output string
 }
 
 // The bounds of what is remembered of a seed's failures: packets that failed for

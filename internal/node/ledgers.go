@@ -12,19 +12,19 @@ import (
 type Ledger struct {
 	// Begun counts the packets' stays at a seed or in a waiting state so far,
 	// and Live those at a seed that go on.
-	Begun int `json:"begun"`
-	Live  int `json:"live"`
+	Begun int
+	Live  int
 	// Waiting counts the packets that wait, by state; those in Error: states
 	// failed.
-	Waiting map[packet.State]int `json:"waiting"`
+	Waiting map[packet.State]int
 	// Kept counts those that are kept for seeds that are away, which are neither
 	// Live nor Waiting.
-	Kept map[seed.Name]int `json:"kept,omitempty"`
+	Kept map[seed.Name]int
 	// Filtered counts those that have ended at a seed which gave nothing for them, though its
 	// contract has outputs.
-	Filtered map[seed.Name]int `json:"filtered,omitempty"`
+	Filtered map[seed.Name]int
 	// Held counts those of Live that are for seeds which do not run now, by why.
-	Held map[string]int `json:"held,omitempty"`
+	Held map[string]int
 }
 
 // ledgers are those that were asked for.

@@ -43,11 +43,11 @@ type said struct {
 // A Folder is one whose files become packets: how many were taken and refused since the
 // start, how many lie there that are none to take, and how many are written to.
 type Folder struct {
-	Dir      string `json:"dir"`
-	Taken    int    `json:"taken"`
-	Refused  int    `json:"refused"`
-	Left     int    `json:"left"`
-	Changing int    `json:"changing"`
+	Dir      string
+	Taken    int
+	Refused  int
+	Left     int
+	Changing int
 }
 
 func newRoster(l *lender) *roster {

@@ -24,12 +24,12 @@ func InjectorStates() []InjectorState {
 
 // An InjectorStatus is how an injector does on one node.
 type InjectorStatus struct {
-	State InjectorState `json:"state"`
+	State InjectorState
 	// Failed counts the runs that have failed one after the other: it is 0 again when one has
 	// ended well, or has gone on for a minute.
-	Failed int `json:"failed"`
+	Failed int
 	// Next is when it is started again; zero while it runs and after its end.
-	Next time.Time `json:"next,omitzero"`
+	Next time.Time
 }
 
 // starts are the runs of an injector so far. It is safe for concurrent use.

@@ -20,30 +20,30 @@ import (
 
 // A Status is what a node is doing at one moment.
 type Status struct {
-	Node    string       `json:"node"`
-	Group   string       `json:"group"`
-	Run     string       `json:"run"`
-	Since   time.Time    `json:"since"`
-	Seeds   []SeedStatus `json:"seeds"`
-	Waiting []Waiting    `json:"waiting"`
+	Node    string
+	Group   string
+	Run     string
+	Since   time.Time
+	Seeds   []SeedStatus
+	Waiting []Waiting
 	// Inboxes are those of seeds that other nodes host: they pull from here.
-	Inboxes []Inbox     `json:"inboxes,omitempty"`
-	Store   StoreStatus `json:"store"`
+	Inboxes []Inbox
+	Store   StoreStatus
 	// Away are the seeds that no node hosts now and for which packets are kept.
-	Away []Away `json:"away,omitempty"`
+	Away []Away
 	// Version is that of the program.
-	Version string `json:"version,omitempty"`
+	Version string
 	// Refused are the seeds that the node does not host because the network has
 	// another contract under their name.
-	Refused []mesh.Refused `json:"refused,omitempty"`
+	Refused []mesh.Refused
 	// Leaving says that the node finishes what it has and ends.
-	Leaving bool `json:"leaving,omitempty"`
+	Leaving bool
 	// Behind are the seeds for which more comes into this node's store than is
 	// done, by name.
-	Behind []Behind `json:"behind,omitempty"`
+	Behind []Behind
 	// Folders are those whose files become packets.
-	Folders []Folder `json:"folders,omitempty"`
-	Load    Load     `json:"load"`
+	Folders []Folder
+	Load    Load
 }
 
 // ShowFolders has [Node.Status] show the folders that list gives.
@@ -53,105 +53,105 @@ func (r *roster) ShowFolders(list func() []Folder) { r.folders.Store(&list) }
 type Load struct {
 	// CPUs is how many there are, and CPUTime how long the node and its workers
 	// that have ended have had one since the start.
-	CPUs    int           `json:"cpus"`
-	CPUTime time.Duration `json:"cpu_ns"`
+	CPUs    int
+	CPUTime time.Duration
 	// Running are the workers of all seeds that have packets, Queued the packets
 	// in all queues.
-	Running int `json:"running"`
-	Queued  int `json:"queued"`
+	Running int
+	Queued  int
 }
 
 // A SeedStatus is what one seed of a node is doing.
 type SeedStatus struct {
-	Manifest seed.Manifest `json:"manifest"`
+	Manifest seed.Manifest
 	// Since is when the node began to host a seed of this name and contract.
-	Since time.Time `json:"since"`
+	Since time.Time
 	// In counts the packets that the seed was given, retries included; an
 	// injector's are its runs. Out counts what it gave, Failed the runs that
 	// failed.
-	In     uint64 `json:"in"`
-	Out    uint64 `json:"out"`
-	Failed uint64 `json:"failed"`
+	In     uint64
+	Out    uint64
+	Failed uint64
 	// Filtered counts the packets for which it gave nothing, though its contract has outputs.
-	Filtered uint64 `json:"filtered,omitempty"`
+	Filtered uint64
 	// Retries counts the failed runs after which a packet is tried again.
-	Retries uint64 `json:"retries"`
+	Retries uint64
 	// Queued are the packets in its queue, retries that wait for their time
 	// included, and QueuedBytes their size.
-	Queued      int `json:"queued"`
-	QueuedBytes int `json:"queued_bytes"`
+	Queued      int
+	QueuedBytes int
 	// Stored are the packets in its inbox in the store, those included that
 	// were pulled and have not ended.
-	Stored int `json:"stored"`
+	Stored int
 	// StoredBytes is the size of those, without large data.
-	StoredBytes int64 `json:"stored_bytes"`
+	StoredBytes int64
 	// Running are the workers that have packets now, Workers the most there
 	// may be.
-	Running int `json:"running"`
-	Workers int `json:"workers"`
+	Running int
+	Workers int
 	// Cost is the running estimate of what one packet of the mean size takes; 0
 	// while nothing is known.
-	Cost time.Duration `json:"cost_ns"`
+	Cost time.Duration
 	// InStates and OutStates are In and Out by the states of the contract.
-	InStates  map[packet.State]uint64 `json:"in_states,omitempty"`
-	OutStates map[packet.State]uint64 `json:"out_states,omitempty"`
+	InStates  map[packet.State]uint64
+	OutStates map[packet.State]uint64
 	// GaveUp counts the packets that went to the seed's Error: state.
-	GaveUp uint64 `json:"gave_up"`
+	GaveUp uint64
 	// Paused: the seed takes no packets on this node until somebody resumes it.
-	Paused bool `json:"paused,omitempty"`
+	Paused bool
 	// Loading: the seed is loaded for the first time; NotLoaded is why it could not be
 	// loaded last, or no worker be started, which is tried again. Its packets wait in
 	// its inbox meanwhile.
-	Loading   bool   `json:"loading,omitempty"`
-	NotLoaded string `json:"not_loaded,omitempty"`
+	Loading   bool
+	NotLoaded string
 	// Interpreter is what runs the file of a Python seed; "" before it is loaded.
-	Interpreter string `json:"interpreter,omitempty"`
+	Interpreter string
 	// Silent says which packets a program in lines mode does not answer; "" for none.
-	Silent string `json:"silent,omitempty"`
+	Silent string
 	// Errors are its failures lately, the newest first.
-	Errors []SeedError `json:"errors,omitempty"`
+	Errors []SeedError
 	// Injector is how an injector does; nil of other seeds.
-	Injector *InjectorStatus `json:"injector,omitempty"`
+	Injector *InjectorStatus
 	// Prediction is what is known of the cost by size.
-	Prediction predict.Line `json:"prediction"`
+	Prediction predict.Line
 }
 
 // Waiting are the packets that wait in one state, or in the inbox of a seed
 // that no node hosts.
 type Waiting struct {
-	State   packet.State `json:"state,omitempty"`
-	Seed    seed.Name    `json:"seed,omitempty"`
-	Packets int          `json:"packets"`
-	Bytes   int64        `json:"bytes"`
-	Since   time.Time    `json:"since"`
-	Why     string       `json:"why"`
+	State   packet.State
+	Seed    seed.Name
+	Packets int
+	Bytes   int64
+	Since   time.Time
+	Why     string
 }
 
 // An Inbox is what lies here for a seed that other nodes host.
 type Inbox struct {
-	Seed    seed.Name `json:"seed"`
-	Packets int       `json:"packets"`
-	Bytes   int64     `json:"bytes"`
-	Since   time.Time `json:"since"`
+	Seed    seed.Name
+	Packets int
+	Bytes   int64
+	Since   time.Time
 }
 
 // A StoreStatus is how the node's store does.
 type StoreStatus struct {
 	// Durability is disk, memory, none or [InCluster].
-	Durability string `json:"durability"`
+	Durability string
 	// Used are the bytes of what lies in it, Size those that packets from
 	// outside may take (0: no bound), Reserve what their descendants may take
 	// beyond.
-	Used    int64 `json:"used"`
-	Size    int64 `json:"size"`
-	Reserve int64 `json:"reserve"`
+	Used    int64
+	Size    int64
+	Reserve int64
 	// Refusing: packets wait now to be stored, since there is no room for them;
 	// the store need not be full to the last byte for that.
-	Refusing bool `json:"refusing,omitempty"`
+	Refusing bool
 	// Error says why the store takes nothing now; "" when it does.
-	Error string `json:"error,omitempty"`
+	Error string
 	// Damage are what was found broken in it, a line each.
-	Damage []string `json:"damage,omitempty"`
+	Damage []string
 }
 
 // Held says why packets from outside have to wait, "" when they do not.

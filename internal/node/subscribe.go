@@ -222,15 +222,15 @@ func (r *roster) endSubscriptions(keys []subKey, why string) {
 
 // An Away is a seed that no node hosts now, and that stays an acceptor.
 type Away struct {
-	Seed     seed.Name     `json:"seed"`
-	Contract seed.Contract `json:"contract"`
+	Seed     seed.Name
+	Contract seed.Contract
 	// Nodes are those that hosted it and have not removed it.
-	Nodes []string `json:"nodes"`
+	Nodes []string
 	// For is how long it is away already, as far as this node has run meanwhile.
-	For time.Duration `json:"for_ns"`
+	For time.Duration
 	// Packets and Bytes are what this node keeps for it; large data does not count.
-	Packets int   `json:"packets"`
-	Bytes   int64 `json:"bytes"`
+	Packets int
+	Bytes   int64
 }
 
 // Text says how long it is away: away for 3 min.
@@ -266,14 +266,14 @@ func (r *roster) Away() (out []Away) {
 // A Forgotten says what was given up.
 type Forgotten struct {
 	// Seeds are those that accept nothing any more.
-	Seeds []seed.Name `json:"seeds"`
+	Seeds []seed.Name
 	// Routed counts the packets that only such a seed had, and that went on; Dropped
 	// the copies of packets that other seeds have as well.
-	Routed  int `json:"routed"`
-	Dropped int `json:"dropped"`
+	Routed  int
+	Dropped int
 	// Left counts those that could not be moved: they are at work, or wait for their next
 	// attempt.
-	Left int `json:"left,omitempty"`
+	Left int
 }
 
 // ErrNotAway is a name that is neither of a seed nor of a node that is away.
