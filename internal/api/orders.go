@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+
 	"github.com/recap/pumpkin/packet"
 	"github.com/recap/pumpkin/seed"
 )
@@ -11,6 +13,14 @@ type Selection struct {
 	States     []packet.State    `json:"states,omitempty"`
 	Attributes packet.Attributes `json:"attributes,omitempty"`
 	IDs        []packet.ID       `json:"ids,omitempty"`
+}
+
+// Check refuses attributes that pick from nothing.
+func (s Selection) Check() error {
+	if len(s.Attributes) > 0 && (len(s.States) == 0 || len(s.IDs) > 0) {
+		return errors.New("attributes pick from the packets of a state: name states, such as Error:align, and no ids")
+	}
+	return s.Attributes.Check()
 }
 
 // Name is one of its states, as errors name what of it does not wait.

@@ -125,7 +125,7 @@ func (a *app) showWaiting(ctx context.Context, client *api.Client, f waitingFlag
 		if err != nil {
 			return err
 		}
-		if more := packets[state] - f.limit; more > 0 && !f.json {
+		if more := packets[state] - f.limit; more > 0 && !f.json && f.attr.all == nil { // of these it is not known
 			fmt.Fprintf(a.out, "... and %s more of %s; --limit %d shows them\n", english.Plural(more, "packet", ""), state, packets[state])
 		}
 	}
@@ -198,10 +198,7 @@ func selection(args []string, attributes packet.Attributes) (api.Selection, erro
 		}
 		sel.IDs = append(sel.IDs, id)
 	}
-	if attributes != nil && len(sel.States) == 0 {
-		return sel, errors.New("--attr picks from the packets of a state: name the state, such as Error:align")
-	}
-	return sel, nil
+	return sel, sel.Check()
 }
 
 const pickUsage = "of the states, only packets with this attribute; may be given several times"

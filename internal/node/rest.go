@@ -34,6 +34,11 @@ const maxLooked = 20_000
 // first, then, unless these are all that is asked for, those in the inboxes of seeds,
 // until visit returns false. The error is [ErrTooMany] where it did not come to the end.
 func (f *flow) Rests(ctx context.Context, state packet.State, waiting bool, visit func(Rested) bool) error {
+	return f.RestsWith(ctx, state, nil, waiting, visit)
+}
+
+// RestsWith is Rests of those packets that have these attributes.
+func (f *flow) RestsWith(ctx context.Context, state packet.State, attributes packet.Attributes, waiting bool, visit func(Rested) bool) error {
 	return f.look(ctx, func(at store.Queue) bool {
 		if waits, ok := at.State(); ok {
 			return waits == state
@@ -44,7 +49,7 @@ func (f *flow) Rests(ctx context.Context, state packet.State, waiting bool, visi
 		name, inbox := at.Seed()
 		contract, hosted := f.snap.Load().net.Contract(name)
 		return inbox && (!hosted || contract.Takes(state))
-	}, func(p *packet.Packet) bool { return p.State == state }, visit)
+	}, func(p *packet.Packet) bool { return p.State == state && p.Attributes().Has(attributes) }, visit)
 }
 
 // Find gives all that lies in the node's store of the packet with this id: a copy

@@ -84,7 +84,7 @@ func statusEvents(w http.ResponseWriter, r *http.Request, net *network) {
 	defer tick.Stop()
 	var before []byte
 	for {
-		st := n.Status(r.Context())
+		st := StatusOf(n.Status(r.Context()))
 		used := st.Load.CPUTime
 		st.Load.CPUTime = 0 // alone it is no news
 		now, err := json.Marshal(st)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -267,6 +269,10 @@ func TestWholeNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		none := packet.Attributes{"sample": "nobody"}
+		if of, err := client.InState(t.Context(), "String:GREETNG", api.Ask{Limit: 100, Attributes: none}); err != nil || len(of.Packets) > 0 {
+			t.Errorf("%d packets have an attribute that none has, %v", len(of.Packets), err)
+		}
 		for limit, want := range map[int]int{1000: len(found.Packets), 2: min(2, len(found.Packets))} {
 			lines := 0
 			err := client.EachInState(t.Context(), "String:GREETNG", api.Ask{Limit: limit, Waiting: true}, func(p api.Packet) error {
@@ -282,13 +288,13 @@ func TestWholeNetwork(t *testing.T) {
 		if want := 3; !shared && len(found.Packets) != want {
 			t.Errorf("%d packets of all nodes; expected %d", len(found.Packets), want)
 		}
-		for _, packet := range found.Packets {
-			resp, err := server.Client().Get(server.URL + "/api/v1/network/packets/" + packet.ID.String() + "/data")
+		for _, stored := range found.Packets {
+			resp, err := server.Client().Get(server.URL + "/api/v1/network/packets/" + stored.ID.String() + "/data")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != packet.Size {
-				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, packet.Size)
+			if resp.Body.Close(); resp.StatusCode != http.StatusOK || resp.ContentLength != stored.Size {
+				t.Errorf("the data of a packet that lies elsewhere: %s, %d bytes of %d", resp.Status, resp.ContentLength, stored.Size)
 			}
 		}
 		p.server.CloseClientConnections()
@@ -307,4 +313,34 @@ func (t rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
 	there := r.Clone(r.Context())
 	there.URL.Scheme, there.URL.Host = "http", t.server.Listener.Addr().String()
 	return http.DefaultTransport.RoundTrip(there)
+}
+
+// TestStatusEvents says of a node what a request for its status does, in the same form.
+func TestStatusEvents(t *testing.T) {
+	schemas := described(t).Components.Schemas
+	n := busyNode(t)
+	server := httptest.NewServer(Handler(Config{Node: n}))
+	t.Cleanup(server.Close)
+	names := func(data []byte) map[string]any {
+		var all map[string]any
+		if err := json.Unmarshal(data, &all); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	resp, err := server.Client().Get(server.URL + "/api/v1/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := <-read(t, server, "/api/v1/events")
+	fits(t, schemas["Status"], "event "+e.name, e.data)
+	asked, told := names(text), names([]byte(e.data))
+	if e.name != api.StatusEvent || !slices.Equal(slices.Sorted(maps.Keys(told)), slices.Sorted(maps.Keys(asked))) {
+		t.Errorf("the event %s has %q; expected %q", e.name, slices.Sorted(maps.Keys(told)), slices.Sorted(maps.Keys(asked)))
+	}
 }

@@ -80,9 +80,7 @@ type lister func(ctx context.Context, bytes int, visit func(api.Packet) error) e
 // inState lists packets of a state, as they are asked for.
 func inState(n *node.Node, state packet.State, ask api.Ask) lister {
 	return listed(n, func(ctx context.Context, visit func(node.Rested) bool) error {
-		return n.Rests(ctx, state, ask.Waiting, func(r node.Rested) bool {
-			return !r.Attributes().Has(ask.Attributes) || visit(r)
-		})
+		return n.RestsWith(ctx, state, ask.Attributes, ask.Waiting, visit)
 	})
 }
 

@@ -112,13 +112,13 @@ func writeLines(w http.ResponseWriter, r *http.Request, list lister, others []me
 // askOthers adds what the other nodes say to the same question.
 func askOthers(ctx context.Context, found *api.Packets, others []mesh.Peer, ask api.Ask, question func(context.Context, *api.Client, api.Ask) (api.Packets, error)) {
 	for _, p := range others {
-		left := ask.Limit - len(found.Packets)
-		if left <= 0 {
+		left := ask
+		if left.Limit -= len(found.Packets); left.Limit <= 0 {
 			found.More = true
 			return
 		}
 		more, err := askOne(ctx, p, func(ctx context.Context, c *api.Client) (api.Packets, error) {
-			return question(ctx, c, api.Ask{Limit: left, Bytes: ask.Bytes, Waiting: ask.Waiting})
+			return question(ctx, c, left)
 		})
 		if api.IsNotFound(err) {
 			continue // no packet of that id

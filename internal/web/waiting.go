@@ -29,6 +29,9 @@ const maxSelection = 16 << 20
 // readSelection reads which packets are meant, and refuses what cannot be.
 func readSelection(w http.ResponseWriter, r *http.Request) (sel api.Selection, ok bool) {
 	err := readOne(http.MaxBytesReader(w, r.Body, maxSelection), &sel)
+	if err == nil {
+		err = sel.Check()
+	}
 	switch {
 	case err == nil:
 		return sel, true
