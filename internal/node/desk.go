@@ -209,7 +209,7 @@ func missing(sel Selection, whole map[packet.State]bool, ids map[packet.ID]bool)
 func (s *sorter) handleState(ctx context.Context, state packet.State, frames int, match func(*packet.Packet) bool, do func(*move, *packet.Packet) error) (count int, err error) {
 	s.hands.Lock()
 	defer s.hands.Unlock()
-	for f, err := range s.frames(ctx, store.Waiting(state), 0) {
+	for f, err := range s.movable(ctx, store.Waiting(state), 0) {
 		if err != nil {
 			return count, err
 		}

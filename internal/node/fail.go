@@ -106,7 +106,7 @@ func (f *flow) delay(h *host, it *item, d time.Duration) {
 	case h.hurried && !(it.from != nil && f.durable()):
 		f.goroutines.Go(func() { f.pushAlone(h, 1, *it) })
 		return
-	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried || h.gate.visited()):
+	case it.from != nil && (d >= longDelay || held > maxDelayed || h.hurried || it.from.frame.peer == nil && h.gate.visited()):
 		h.queue.unhold(1)
 		f.goroutines.Go(func() { f.later(h, it, d) })
 		return

@@ -17,29 +17,42 @@ type found struct {
 	packets []packet.Packet
 }
 
-// maxFrames is how many frames are taken from a store at a time.
-const maxFrames = 16
+const (
+	// maxFrames is how many frames are taken from a store at a time.
+	maxFrames = 16
+	// maxLookFrames is how many are looked at at a time by who looks at many.
+	maxLookFrames = 1024
+)
 
 // frames are those that lie in a queue, from that number on, oldest first, then the delayed
 // ones, which have the number 0. Those that come or go meanwhile may or may not be among
-// them; the store may be used between two. One that cannot be read is not among them: it
-// is set aside, unless it lies in an inbox, where whoever leases it does that.
+// them; the store may be used between two. One that cannot be read is passed over: who
+// leases it, or moves what waits, sets it aside.
 func (s *ownStore) frames(ctx context.Context, at store.Queue, from uint64) iter.Seq2[*found, error] {
+	return s.framesOr(ctx, at, from, func(store.Stored, error) {})
+}
+
+// movable are frames to be moved by the caller, who holds s.hands: one that cannot be read
+// is set aside.
+func (s *ownStore) movable(ctx context.Context, at store.Queue, from uint64) iter.Seq2[*found, error] {
+	return s.framesOr(ctx, at, from, func(r store.Stored, err error) { s.damaged(at, &lookedAt{s.store, at, r}, err) })
+}
+
+// framesOr gives those that cannot be read to broken.
+func (s *ownStore) framesOr(ctx context.Context, at store.Queue, from uint64, broken func(store.Stored, error)) iter.Seq2[*found, error] {
 	return func(yield func(*found, error) bool) {
-		_, inbox := at.Seed()
 		give := func(r store.Stored) bool {
 			header, ps, err := packet.ParseFrame(r.Data)
-			switch {
-			case err == nil:
-				return yield(&found{r, at, header, ps}, nil)
-			case !inbox:
-				s.damaged(at, &lookedAt{s.store, at, r}, err)
+			if err != nil {
+				broken(r, err)
+				return true
 			}
-			return true
+			return yield(&found{r, at, header, ps}, nil)
 		}
-		for full := true; full; {
-			var some []store.Stored // so that no look lasts while they are used
-			more := true
+		full := true
+		for most := maxFrames; full; most = min(2*most, maxLookFrames) {
+			var some []store.Stored // so that no look lasts while numbered ones are used
+			more, bytes := true, 0
 			full = false
 			err := s.store.Look(ctx, at, from, func(r store.Stored) bool {
 				switch {
@@ -51,7 +64,8 @@ func (s *ownStore) frames(ctx context.Context, at store.Queue, from uint64) iter
 					more = give(r)
 				default:
 					some = append(some, r)
-					full = len(some) == maxFrames
+					bytes += len(r.Data)
+					full = len(some) == most || bytes >= store.MaxFrame
 				}
 				return more && !full
 			})

@@ -117,7 +117,7 @@ func (f *flow) open(h *host, peer *peer, inbox store.Queue, lease store.Lease, b
 			return
 		}
 		header.Deliveries += lease.Deliveries() - 1
-	} else if header.Tried && h.gate.offer(lease) {
+	} else if header.Tried && lease.Deliveries() == 1 && h.gate.offer(lease) { // once: who has it may not be able to run it
 		return
 	} else {
 		header.Deliveries += f.deaths(inbox, lease)

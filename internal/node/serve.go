@@ -60,6 +60,13 @@ func (g *guest) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 	if err != nil {
 		return nil, err
 	}
+	for len(leases) > most { // one was offered at the moment when as many had come as are wanted
+		last := len(leases) - 1
+		if err := g.giveBack(nil, from, leases[last], 0); err != nil {
+			g.log.Debug("releasing a frame that was offered to a peer which has enough", "error", err)
+		}
+		leases = leases[:last]
+	}
 	return g.take(from, leases)
 }
 

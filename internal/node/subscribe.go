@@ -185,21 +185,23 @@ func (r *roster) largeIn(at store.Queue, name seed.Name, kept map[seed.Name]*kep
 		k = new(keptData)
 		kept[name] = k
 	}
-	for f, err := range r.frames(r.running, at, k.next) {
-		if err != nil {
-			return 0, err
-		}
+	err := r.store.Look(r.running, at, k.next, func(f store.Stored) bool {
 		if f.Number == 0 {
-			continue // delayed
+			return true // delayed
 		}
 		k.next = f.Number + 1
-		for i := range f.packets {
-			if b := f.packets[i].Blob; b != nil {
-				k.large += b.Size
+		if !packet.FrameHasBlobs(f.Data) { // most, and they are not to be read for that
+			return true
+		}
+		_, ps, err := packet.ParseFrame(f.Data)
+		for i := range ps {
+			if err == nil && ps[i].Blob != nil {
+				k.large += ps[i].Blob.Size
 			}
 		}
-	}
-	return k.large, nil
+		return true
+	})
+	return k.large, err
 }
 
 // endAway ends what is kept for a seed that is away.

@@ -171,7 +171,7 @@ func (s *sorter) moveSome(state packet.State, from uint64) (next uint64, moved i
 	defer s.hands.Unlock()
 	next = from
 	looked := 0
-	for f, err := range s.frames(s.pulling, store.Waiting(state), from) {
+	for f, err := range s.movable(s.pulling, store.Waiting(state), from) {
 		if err != nil {
 			return next, moved, err
 		}

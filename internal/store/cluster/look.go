@@ -86,7 +86,9 @@ func (s *holder) Look(ctx context.Context, at store.Queue, from uint64, visit fu
 	if err := q.check(); err != nil {
 		return fmt.Errorf("look at %s: %w", at, err)
 	}
-	s.awaitAcks(ctx, acksWait)
+	if from == 0 { // who goes on from somewhere has waited at its begin
+		s.awaitAcks(ctx, acksWait)
+	}
 	more := true
 	err := s.read(ctx, q, filter(s.cfg.Group, at), from, func(r store.Stored) bool {
 		if r.NotBefore.IsZero() && !s.isEnding(key{at, r.Number}) {
