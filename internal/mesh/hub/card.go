@@ -74,6 +74,8 @@ func (h *Hub) claim(ctx context.Context) error {
 				if took || err != nil {
 					return err
 				}
+			} else if unanswered(err) {
+				late = err // whose card it is is not known
 			}
 		case unanswered(err): // a card that was written all the same is found there
 			late = err

@@ -87,20 +87,14 @@ func (s *Server) tell(ses *session, w http.ResponseWriter) error {
 		return err
 	}
 
-	var mark uint64
-	var more <-chan struct{}
-	gossip := func() error {
-		if s.cfg.Gossip == nil {
-			return nil
-		}
-		var found []Sighting
-		found, mark, more = s.cfg.Gossip.Since(mark)
+	listener := listener{gossip: s.cfg.Gossip}
+	tell := func(found []Sighting) error {
 		if len(found) == 0 {
 			return nil
 		}
 		return writeLine(line{Peers: found})
 	}
-	if err := gossip(); err != nil {
+	if err := tell(listener.news()); err != nil {
 		return err
 	}
 	var soon <-chan time.Time // when gossip that has gathered goes out
@@ -116,13 +110,13 @@ func (s *Server) tell(ses *session, w http.ResponseWriter) error {
 			if card, changed, err = s.card.get(s.cfg.Host); err == nil {
 				err = write(card)
 			}
-		case <-more:
-			more, soon = nil, time.After(gossipPause)
+		case <-listener.more:
+			listener.more, soon = nil, time.After(gossipPause)
 			continue
 		case <-soon:
-			soon, err = nil, gossip()
+			soon, err = nil, tell(listener.news())
 		case <-again.C:
-			mark, err = 0, gossip()
+			err = tell(listener.all())
 		case <-idle.C:
 			err = write([]byte("{}\n"))
 		}
@@ -131,4 +125,25 @@ func (s *Server) tell(ses *session, w http.ResponseWriter) error {
 		}
 		idle.Reset(beat)
 	}
+}
+
+// A listener is told of other nodes, as far as it was not told before.
+type listener struct {
+	gossip Gossip // nil knows of none
+	mark   uint64
+	more   <-chan struct{} // closed when there is news
+}
+
+// news are the nodes that it was not told of yet.
+func (l *listener) news() (found []Sighting) {
+	if l.gossip != nil {
+		found, l.mark, l.more = l.gossip.Since(l.mark)
+	}
+	return found
+}
+
+// all are all nodes, those included that it was told of.
+func (l *listener) all() []Sighting {
+	l.mark = 0
+	return l.news()
 }
