@@ -70,10 +70,16 @@ func (k Kinds) Look(ctx context.Context, m seed.Manifest, env Env) error {
 func (k Kinds) With(change func(m seed.Manifest, env *Env)) Kinds {
 	out := Kinds{}
 	for name, kind := range k {
-		open := kind.Open
+		open, look := kind.Open, kind.Look
 		kind.Open = func(m seed.Manifest, env Env) (Runner, error) {
 			change(m, &env)
 			return open(m, env)
+		}
+		if look != nil {
+			kind.Look = func(ctx context.Context, m seed.Manifest, env Env) error {
+				change(m, &env)
+				return look(ctx, m, env)
+			}
 		}
 		out[name] = kind
 	}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,11 +91,13 @@ func endGroup(path string) {
 
 // removeGroup removes a group and those that a run has made in it, unless one has processes.
 func removeGroup(path string) error {
-	err := unix.Rmdir(path)
-	if err == nil || errors.Is(err, unix.ENOENT) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil // where nothing can be written, removing it would say that instead
+	}
+	if err := unix.Rmdir(path); err == nil || errors.Is(err, unix.ENOENT) {
 		return nil
 	}
-	below, _ := os.ReadDir(path) // the error above says more
+	below, _ := os.ReadDir(path) // the error below says more
 	for _, entry := range below {
 		if entry.IsDir() {
 			removeGroup(filepath.Join(path, entry.Name())) // or the next error says so

@@ -156,7 +156,8 @@ func Start(spec Spec) (*Process, error) {
 		cmd.Wait()           // how the program ended is told on the status pipe
 		endGroup(spec.Group) // unless the supervisor has
 		if cmd.ProcessState.ExitCode() == exitLeft {
-			go p.endOutput() // ends with From
+			go endOutput(p.From) // end with what they read
+			go endOutput(p.Log)
 		}
 	}()
 	return p, nil
@@ -227,18 +228,19 @@ func (p *Process) HasEnded() bool {
 	}
 }
 
-// endOutput ends From once all was read that is there: somebody holds it who could not be ended.
-func (p *Process) endOutput() {
-	raw, err := p.From.SyscallConn()
+// endOutput ends what is read from a run once all was read that is there: somebody holds it who
+// could not be ended.
+func endOutput(from *os.File) {
+	raw, err := from.SyscallConn()
 	for empty := false; err == nil && !empty; {
 		time.Sleep(100 * time.Millisecond)
-		err = raw.Control(func(fd uintptr) { // an error is that From was closed
+		err = raw.Control(func(fd uintptr) { // an error is that it was closed
 			there := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // as the system gave it
 			n, err := unix.Poll(there, 0)
 			empty = n == 0 && err == nil
 		})
 	}
-	p.From.Close()
+	from.Close()
 }
 
 // AskStack asks the program for its stack, and tells whether it shows it.
@@ -274,7 +276,7 @@ func (p *Process) Close(patience, grace time.Duration) error {
 
 // endTime is how long a supervisor may take to end all below it, of which what does not end takes
 // the most.
-const endTime = 10 * time.Second
+const endTime = 13 * time.Second
 
 func (p *Process) endsWithin(d time.Duration) bool {
 	if d <= 0 {

@@ -3,9 +3,12 @@ package supervise
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // All of the run's process group end at once, those included that have just been started.
@@ -70,5 +73,20 @@ func TestWhatDoesNotEnd(t *testing.T) {
 	later.start = "2"
 	if !tree.mayEnd([]process{later}, 0) {
 		t.Error("a later process with the number of one that has stayed is not waited for")
+	}
+}
+
+// TestRemovingAGroupThatIsNone is done at once, also where nothing can be removed, as the groups
+// of a container: a system that can only be read says so even of what is not there.
+func TestRemovingAGroupThatIsNone(t *testing.T) {
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		if err := unix.Mount("none", dir, "tmpfs", unix.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Unmount(dir, 0)
+	}
+	if err := removeGroup(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
 	}
 }
