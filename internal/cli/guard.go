@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -77,14 +78,19 @@ func (g *guard) hold() {
 }
 
 // copied has the guard hold everything back until the node ends, since the folder is a copy of
-// that of the node there.
+// that of the node there. Where nothing lay in it, nothing can run twice.
 func (g *guard) copied(at string) {
 	g.mu.Lock()
-	g.hold()
+	if g.left > 0 {
+		g.hold()
+	}
 	g.copyOf = fmt.Sprintf("this folder is a copy of that of the node at %s; %s in both: end one and start it with an empty folder (--data DIR)", at, lieText(g.left))
 	text := g.copyOf
 	g.mu.Unlock()
-	g.log.Error(text + "; this node came second and runs nothing of what is stored here")
+	if g.left > 0 {
+		text += "; this node came second and runs nothing of what is stored here"
+	}
+	g.log.Error(text)
 }
 
 func lieText(packets int) string {
@@ -177,10 +183,12 @@ func (g *guard) Pull(ctx context.Context, from store.Queue, most int) ([]store.L
 		if leases.Err() == nil || ctx.Err() != nil {
 			return got, err
 		}
+		var failed error
 		for _, l := range got { // of what was leased just then nothing has begun
-			if err := l.Release(0); err != nil {
-				return nil, err
-			}
+			failed = errors.Join(failed, l.Release(0))
+		}
+		if failed != nil {
+			return nil, failed
 		}
 	}
 }

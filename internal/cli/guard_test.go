@@ -122,3 +122,28 @@ func TestGuard(t *testing.T) {
 		t.Error("a node without a folder has a copy")
 	}
 }
+
+// TestGuardOfAnEmptyFolder: in a copy of a folder with nothing in it nothing can run twice, so
+// what comes later is leased.
+func TestGuardOfAnEmptyFolder(t *testing.T) {
+	var log testenv.Journal
+	s := pebble.InMemory(pebble.Config{})
+	defer s.Close()
+	g, err := newGuard(t.Context(), s, true, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.doubt(true)
+	g.copied("lab-1:7900")
+	if err := s.Commit(t.Context(), &store.Tx{Append: []store.Append{{To: "in.x", Frame: store.Frame{Data: []byte("frame"), Packets: 1}}}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if leases, err := g.Pull(ctx, "in.x", 1); err != nil || len(leases) != 1 {
+		t.Errorf("%d frames, %v", len(leases), err)
+	}
+	if text := g.text(); !strings.Contains(text, "a copy of that of the node at lab-1:7900; 0 packets lie in both") || log.Count("runs nothing") > 0 {
+		t.Errorf("it says %q", text)
+	}
+}

@@ -91,6 +91,11 @@ func (f *meshFlags) reach(group string, shared *clusterFlags, log *slog.Logger) 
 	if len(f.advertise) > 0 && kind == "ipc" {
 		return reach{}, usageError{fmt.Errorf("--advertise %s has no meaning with --endpoint.type %s: leave one of them out", f.advertise[0], f.endpoint)}
 	}
+	for _, at := range f.advertise {
+		if host, _, _ := net.SplitHostPort(at); host == "localhost" || net.ParseIP(host).IsLoopback() {
+			return reach{}, usageError{fmt.Errorf("--advertise %s: by that address each machine reaches itself; an example is 192.168.1.50:7900", at)}
+		}
+	}
 	if err := mesh.CheckAddresses(f.advertise); err != nil {
 		return reach{}, usageError{fmt.Errorf("--advertise: %w", err)}
 	}

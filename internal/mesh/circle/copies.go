@@ -102,12 +102,11 @@ func (c *Circle) refusedAsCopy(cand *candidate, e *link.CopyError) (doubt bool) 
 // first. It is for good: what that has run must not run again when it ends.
 func (c *Circle) hold(at string) {
 	c.mu.Lock()
-	before := c.held
-	c.held = true
-	c.mu.Unlock()
-	if !before && c.cfg.Copied != nil {
-		c.cfg.Copied(at)
+	defer c.mu.Unlock()
+	if !c.held && c.cfg.Copied != nil {
+		c.cfg.Copied(at) // before there is no doubt any more
 	}
+	c.held = true
 }
 
 // Doubtful tells whether another node says that this one's data folder is that of a third, and
